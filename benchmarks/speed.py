@@ -1,0 +1,395 @@
+"""Time tempo against librosa and aubio on the same files in one run, and print a Markdown table with ratios.
+
+The driver needs the standard library only (Linux or macOS). It makes an environment for tempo, from this
+checkout, and one for librosa, from the package index, in a cache folder; aubio is the system's, because its
+package on the index does not build for current Pythons. See README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent
+WORKERS = HERE / "workers"
+
+COLD_RUNS = 10
+WARM_ROUNDS = 3
+IMPORT_LINE = "import numpy, onnxruntime, soundfile, soxr, click"
+
+# The bars this project has set itself.
+MAX_COLD_RATIO = 1.6
+MAX_COLD_PEAK_MB = 250.0
+MAX_WARM_RATIO = 0.8
+
+# Settings of the caller's Python must not leak into the environments that are compared.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+
+
+class BenchmarkError(Exception):
+    """Something that must work for the figures to mean anything did not."""
+
+
+@dataclass
+class Usage:
+    """What one process, or one file in a worker, cost: seconds, and MB (10^6 bytes) of peak memory."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float = 0.0
+
+
+@dataclass
+class Tool:
+    """One of the programs compared, with what was measured of it."""
+
+    name: str
+    python: Path
+    cold_command: list[str]
+    worker: Path | None
+    version: str = ""
+    cold: list[Usage] = field(default_factory=list)
+    warm: dict[str, list[Usage]] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    arguments = parse_arguments()
+    cache: Path = arguments.cache.resolve()
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        tempo = arguments.tempo_python or make_environment(cache / "tempo", str(CHECKOUT), "")
+        librosa = arguments.librosa_python or make_environment(cache / "librosa", "librosa", "librosa")
+        files, cold_file = prepare_audio(arguments, tempo, cache)
+        tools = list_tools(tempo, librosa, find_aubio(arguments.aubio_python), cold_file)
+        load = os.getloadavg()[0]
+        measure_cold(tools, cache)
+        measure_warm(tools, files, cache)
+    except BenchmarkError as error:
+        sys.exit(f"speed.py: {error}")
+    print(report(tools, len(files), load))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Time tempo against librosa and aubio on the same files; print a Markdown table."
+    )
+    parser.add_argument("files", nargs="*", type=Path, help="audio files (default: made-up pieces of 60 s)")
+    parser.add_argument("--dev", type=Path, metavar="CSV", help="take the 60 s files of a reference table")
+    parser.add_argument("--limit", type=int, default=40, metavar="N", help="number of files (default: 40)")
+    default_cache = Path(tempfile.gettempdir()) / "tempo-benchmarks"
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=default_cache,
+        metavar="DIR",
+        help="where environments and audio are kept (default: %(default)s)",
+    )
+    for tool, default in (("tempo", "made"), ("librosa", "made"), ("aubio", "searched for")):
+        help_text = f"an interpreter that has {tool} (default: {default})"
+        parser.add_argument(f"--{tool}-python", type=absolute, metavar="PATH", help=help_text)
+    arguments = parser.parse_args()
+    if arguments.files and arguments.dev:
+        parser.error("give files or --dev, not both")
+    if arguments.limit < 1:
+        parser.error("--limit must be at least 1")
+    return arguments
+
+
+def absolute(path: str) -> Path:
+    """Make a path absolute without following links: the interpreter of an environment is one."""
+    return Path(path).absolute()
+
+
+def say(text: str) -> None:
+    """Tell how far it is, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def call(command: list[str]) -> str:
+    """Run a command that must succeed; return its output."""
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    if done.returncode != 0:
+        raise BenchmarkError(f"{' '.join(command[:4])} failed:\n{done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+def make_environment(folder: Path, requirement: str, module: str) -> Path:
+    """Make a virtual environment that has `requirement`, or bring it up to date; return its interpreter.
+
+    It is left as it is when it can import `module` already.
+    """
+    python = folder / "bin" / "python"
+    if not python.exists():
+        say(f"making {folder}")
+        call([sys.executable, "-m", "venv", str(folder)])
+    elif module and has_module(python, module):
+        return python
+    say(f"installing {requirement} into {folder}")
+    call([str(python), "-m", "pip", "install", "--quiet", requirement])
+    return python
+
+
+def has_module(python: Path, module: str) -> bool:
+    """Tell whether an interpreter can import a module."""
+    command = [str(python), "-c", f"import {module}"]
+    return subprocess.run(command, capture_output=True, env=ENVIRONMENT, check=False).returncode == 0
+
+
+def find_aubio(given: Path | None) -> Path | None:
+    """Find an interpreter that has aubio: the given one, the system's, or any on the search path."""
+    if given is not None:
+        return given
+    names = ["/usr/bin/python3", *(f"python3.{minor}" for minor in range(20, 7, -1)), "python3"]
+    for name in names:
+        found = shutil.which(name)
+        if found and has_module(Path(found), "aubio"):
+            return Path(found)
+    say("no interpreter has aubio, so it is left out (Debian: apt-get install python3-aubio)")
+    return None
+
+
+def prepare_audio(arguments: argparse.Namespace, python: Path, cache: Path) -> tuple[list[str], str]:
+    """Return the files for the warm measurement, and one of 30 s for the cold one."""
+    folder = cache / "audio"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    prepare = [str(python), str(WORKERS / "prepare.py")]
+    if arguments.files:
+        for path in arguments.files:
+            if not path.is_file():
+                raise BenchmarkError(f"{path}: no such file")
+        files = spread([str(path.absolute()) for path in arguments.files], arguments.limit)
+    elif arguments.dev:
+        say("decoding")
+        chosen = spread(dev_files(arguments.dev), arguments.limit)
+        files = call([*prepare, "decode", str(folder), *chosen]).splitlines()
+    else:
+        say("making audio")
+        files = call([*prepare, "make", str(folder), str(arguments.limit)]).splitlines()
+    return files, call([*prepare, "cut", str(folder), files[0]]).strip()
+
+
+def dev_files(table: Path) -> list[str]:
+    """List the files of a reference table that last a minute."""
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [
+            str(table.parent.absolute() / row["path"]) for row in rows if float(row["duration_s"]) >= 59.5
+        ]
+    except (OSError, KeyError, ValueError) as error:
+        raise BenchmarkError(f"{table}: not a table with the columns path and duration_s: {error}") from error
+
+
+def spread(items: list[str], limit: int) -> list[str]:
+    """Take at most `limit` items, evenly from the whole list."""
+    n = min(limit, len(items))
+    return [items[index * len(items) // n] for index in range(n)]
+
+
+def list_tools(tempo: Path, librosa: Path, aubio: Path | None, cold_file: str) -> list[Tool]:
+    """Say how each tool is started."""
+    command = tempo.parent / "tempo"
+    if not command.exists():
+        raise BenchmarkError(f"{command}: no such command")
+    tools = [
+        Tool("tempo", tempo, [str(command), "estimate", cold_file], WORKERS / "tempo_worker.py"),
+        Tool("its imports alone", tempo, [str(tempo), "-c", IMPORT_LINE], None),
+    ]
+    for name, python in (("librosa", librosa), ("aubio", aubio)):
+        if python is not None:
+            worker = WORKERS / f"{name}_worker.py"
+            tools.append(Tool(name, python, [str(python), str(worker), cold_file], worker))
+    return tools
+
+
+def measure_cold(tools: list[Tool], cache: Path) -> None:
+    """Start each tool in turn, again and again; round 0 only fills the caches of disk and compilers."""
+    for round_number in range(COLD_RUNS + 1):
+        say(f"cold start: round {round_number} of {COLD_RUNS}")
+        for tool in tools:
+            usage = run_once(tool.cold_command, cache)
+            if round_number > 0:
+                tool.cold.append(usage)
+
+
+def run_once(command: list[str], cache: Path) -> Usage:
+    """Run a command to its end; return what it and its children cost."""
+    with tempfile.TemporaryFile() as errors:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd=cache,
+            env=ENVIRONMENT,
+        )
+        _, status, spent = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            errors.seek(0)
+            raise BenchmarkError(f"{' '.join(command)} failed:\n{errors.read().decode(errors='replace')}")
+    bytes_a_unit = 1 if sys.platform == "darwin" else 1024
+    return Usage(wall, spent.ru_utime + spent.ru_stime, spent.ru_maxrss * bytes_a_unit / 1e6)
+
+
+def measure_warm(tools: list[Tool], files: list[str], cache: Path) -> None:
+    """Hand each file to one long-lived process of each tool in turn, so that all meet the same noise."""
+    workers = {tool.name: start_worker(tool, cache) for tool in tools if tool.worker}
+    measured = [tool for tool in tools if tool.worker]
+    try:
+        for tool in measured:
+            say(f"warming up {tool.name}")
+            tool.version = str(ask(tool, workers[tool.name], files[0])["version"])
+        for round_number in range(WARM_ROUNDS):
+            say(f"warm: round {round_number + 1} of {WARM_ROUNDS}, {len(files)} files")
+            for number, file in enumerate(files):
+                # Another tool comes first each time: the first one reads the file for all.
+                first = (number + round_number) % len(measured)
+                for tool in measured[first:] + measured[:first]:
+                    answer = ask(tool, workers[tool.name], file)
+                    usage = Usage(float(str(answer["wall_s"])), float(str(answer["cpu_s"])))
+                    tool.warm.setdefault(file, []).append(usage)
+    finally:
+        for worker in workers.values():
+            worker.communicate()
+
+
+def start_worker(tool: Tool, cache: Path) -> subprocess.Popen[str]:
+    """Start the long-lived process of a tool."""
+    return subprocess.Popen(
+        [str(tool.python), str(tool.worker)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=cache,
+        env=ENVIRONMENT,
+    )
+
+
+def ask(tool: Tool, worker: subprocess.Popen[str], file: str) -> dict[str, object]:
+    """Have a worker measure one file."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    try:
+        worker.stdin.write(f"{file}\n")
+        worker.stdin.flush()
+        answer: dict[str, object] = json.loads(worker.stdout.readline())
+    except (OSError, ValueError) as error:
+        raise BenchmarkError(f"the worker of {tool.name} ended at {file}") from error
+    return answer
+
+
+def report(tools: list[Tool], n_files: int, load: float) -> str:
+    """Write everything as Markdown."""
+    tempo, imports = tools[0], tools[1]
+    peers = [tool for tool in tools if tool.worker]
+    today = datetime.datetime.now(datetime.UTC)
+    lines = [
+        f"Measured on {today:%Y-%m-%d}: {machine()}; load {load:.1f} at the start.",
+        "; ".join(f"{tool.name} {tool.version} (Python {python_version(tool.python)})" for tool in peers),
+        "",
+        f"Cold start, one 30 s WAV, median of {COLD_RUNS} runs in turn:",
+        "",
+        "| | wall s | CPU s | peak MB | wall / wall of the imports | CPU / CPU of the imports |",
+        "|---|---|---|---|---|---|",
+    ]
+    for tool in tools:
+        wall, cpu = cold_median(tool, "wall_s"), cold_median(tool, "cpu_s")
+        lines.append(
+            f"| {tool.name} | {wall:.2f} | {cpu:.2f} | {cold_median(tool, 'peak_mb'):.0f}"
+            f" | {wall / cold_median(imports, 'wall_s'):.2f} | {cpu / cold_median(imports, 'cpu_s'):.2f} |"
+        )
+    lines += [
+        "",
+        f"Warm, one process, {n_files} files, {WARM_ROUNDS} rounds in turn:",
+        "",
+        "| | CPU s a file (median) | files a second | CPU of tempo / CPU of this |",
+        "|---|---|---|---|",
+    ]
+    for tool in peers:
+        cpu = warm_cpu(tool)
+        lines.append(
+            f"| {tool.name} | {cpu:.4f} | {files_a_second(tool):.1f} | {warm_cpu(tempo) / cpu:.2f} |"
+        )
+    return "\n".join([*lines, "", *bars(tools)])
+
+
+def bars(tools: list[Tool]) -> list[str]:
+    """Say which bars are met."""
+    by_name = {tool.name: tool for tool in tools}
+    tempo, imports = tools[0], tools[1]
+    peak = max(usage.peak_mb for usage in tempo.cold)
+    lines = [
+        bar(f"cold start, {kind}, against the imports", ratio, MAX_COLD_RATIO)
+        for kind, ratio in (
+            ("wall", cold_median(tempo, "wall_s") / cold_median(imports, "wall_s")),
+            ("CPU", cold_median(tempo, "cpu_s") / cold_median(imports, "cpu_s")),
+        )
+    ]
+    lines.append(bar("cold start, highest peak in MB", peak, MAX_COLD_PEAK_MB))
+    if "aubio" in by_name:
+        ratio = warm_cpu(tempo) / warm_cpu(by_name["aubio"])
+        lines.append(bar("warm, CPU, against aubio", ratio, MAX_WARM_RATIO))
+    else:
+        lines.append("- not measured: warm, CPU, against aubio")
+    return lines
+
+
+def bar(name: str, value: float, limit: float) -> str:
+    """Write one bar."""
+    return f"- {'met' if value <= limit else 'MISSED'}: {name}: {value:.2f} (at most {limit:g})"
+
+
+def cold_median(tool: Tool, what: str) -> float:
+    """Take the median of one measure over the cold runs."""
+    return statistics.median(float(getattr(usage, what)) for usage in tool.cold)
+
+
+def warm_cpu(tool: Tool) -> float:
+    """Take the median over files of the median over rounds of the CPU seconds."""
+    return statistics.median(
+        statistics.median(usage.cpu_s for usage in rounds) for rounds in tool.warm.values()
+    )
+
+
+def files_a_second(tool: Tool) -> float:
+    """Count the files that one process gets through in a second of wall time."""
+    spent = [usage.wall_s for rounds in tool.warm.values() for usage in rounds]
+    return len(spent) / sum(spent)
+
+
+def machine() -> str:
+    """Describe this machine."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        processor = platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
+def python_version(python: Path) -> str:
+    """Ask an interpreter for its version."""
+    return call([str(python), "-c", "import platform; print(platform.python_version())"]).strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""Worker: librosa's beat tracker with its default settings."""
+
+import librosa  # type: ignore[import-not-found]
+import numpy as np
+from protocol import serve
+
+
+def measure(path: str) -> float:
+    """Estimate the tempo in BPM."""
+    samples, sample_rate = librosa.load(path)
+    tempo, _ = librosa.beat.beat_track(y=samples, sr=sample_rate)
+    return float(np.atleast_1d(tempo)[0])
+
+
+serve(measure, str(librosa.__version__))

@@ -1,0 +1,54 @@
+"""The tempo (BPM) of music, by models trained without one human tempo label.
+
+>>> from tempocli import estimate
+>>> estimate("song.wav").bpm  # doctest: +SKIP
+128.0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tempocli.errors import AudioError, DeviceError, ModelError, TempoError
+    from tempocli.estimator import Estimator, estimate
+    from tempocli.schema import Candidate, CurvePoint, Estimate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AudioError",
+    "Candidate",
+    "CurvePoint",
+    "DeviceError",
+    "Estimate",
+    "Estimator",
+    "ModelError",
+    "TempoError",
+    "__version__",
+    "estimate",
+]
+
+# Resolved on first use, so that `tempo --help` pays for neither numpy nor onnxruntime.
+_HOMES = {
+    "AudioError": "errors",
+    "DeviceError": "errors",
+    "ModelError": "errors",
+    "TempoError": "errors",
+    "Estimator": "estimator",
+    "estimate": "estimator",
+    "Candidate": "schema",
+    "CurvePoint": "schema",
+    "Estimate": "schema",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tempocli' has no attribute {name!r}")
+    return getattr(import_module(f"tempocli.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

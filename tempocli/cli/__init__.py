@@ -1,0 +1,92 @@
+"""The command line: one lazily imported module a command, and one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tempocli import __version__
+from tempocli.cli import console
+from tempocli.errors import TempoError
+
+# Name -> help. A command lives in the module of its name, as `command`.
+_COMMANDS = {
+    "estimate": "Estimate the tempo of audio files.",
+    "evaluate": "Score estimates against a reference.",
+    "models": "List the models and check their files.",
+    "train": "Prepare data, train a model, export it.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when it runs, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the names without an import."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"tempocli.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; when a file was given in its place, say what was meant."""
+        if args[0] not in _COMMANDS and os.path.exists(args[0]):
+            ctx.fail(f"No such command '{args[0]}'. Did you mean 'tempo estimate {args[0]}'?")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without an import."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and end with the right exit code whatever happens."""
+        try:
+            super().invoke(ctx)
+            console.flush()
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (KeyboardInterrupt, click.Abort):
+            ctx.exit(console.INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read the results has seen enough of them, as in `| head`.
+            console.abandon_stdout()
+            ctx.exit(0)
+        except TempoError as error:
+            console.error(str(error))
+            ctx.exit(error.exit_code)
+        except OSError as error:
+            console.abandon_stdout()
+            console.os_error(error)
+            ctx.exit(1)
+        except Exception as error:
+            console.bug(error, verbose=ctx.meta.get(console.VERBOSE, False))
+            ctx.exit(1)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="tempo %(version)s")
+def cli() -> None:
+    """Tell the tempo (BPM) of music."""
+
+
+def main() -> None:
+    """Run the command line; the console script ``tempo``."""
+    try:
+        cli.main(prog_name="tempo")
+    except SystemExit as end:
+        if end.code == console.INTERRUPTED:
+            # A thread may be in the middle of a three-hour file, and the normal exit would wait for it.
+            sys.stderr.flush()
+            os._exit(console.INTERRUPTED)
+        raise

@@ -1,0 +1,129 @@
+"""stdout for results, stderr for everything else: messages, logging, progress."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from tempocli.writers.layout import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
+
+INTERRUPTED = 130
+VERBOSE = "tempocli.verbose"
+
+
+def configure(*, verbose: bool, quiet: bool) -> None:
+    """Send the library's log to stderr: warnings, with -v also information, with -q errors only."""
+    import logging
+
+    if verbose and quiet:
+        raise click.UsageError("-v/--verbose and -q/--quiet exclude each other.")
+    click.get_current_context().meta[VERBOSE] = verbose
+    handler = _StderrHandler()
+    handler.setFormatter(logging.Formatter("tempo: %(message)s"))
+    logger = logging.getLogger("tempocli")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING)
+
+
+def error(message: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"tempo: {printable(message)}\n")
+    sys.stderr.flush()
+
+
+def os_error(cause: OSError) -> None:
+    """Say in one line what the system refused."""
+    reason = cause.strerror or str(cause)
+    error(reason if cause.filename is None else f"{os.fsdecode(cause.filename)}: {reason}")
+
+
+def bug(cause: Exception, *, verbose: bool) -> None:
+    """Report an exception that nobody foresaw: in one line, or with its traceback when `verbose`."""
+    if verbose:
+        import traceback
+
+        sys.stderr.write("".join(traceback.format_exception(cause)))
+    where = "".join(f" {note}" for note in getattr(cause, "__notes__", ()))
+    hint = "please report this" if verbose else "run again with -v for the traceback, and please report it"
+    error(f"internal error{where}: {type(cause).__name__}: {cause} ({hint})")
+
+
+def stdout() -> BinaryIO:
+    """Return the byte stream that results go to."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
+    return sys.stdout.buffer
+
+
+def stdin() -> BinaryIO:
+    """Return the byte stream that ``-`` stands for."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
+    return sys.stdin.buffer
+
+
+def stdout_is_terminal() -> bool:
+    """Tell whether a person reads the results."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def flush() -> None:
+    """Write out what is left, where a full disk or a closed pipe can still be reported."""
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError as cause:
+            raise type(cause)(cause.errno, cause.strerror, "standard output") from cause
+
+
+def abandon_stdout() -> None:
+    """Let what could not be written go, or the interpreter would complain about it at exit."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (AttributeError, OSError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def results_console() -> Console:
+    """Make the rich console for results on a terminal."""
+    from rich.console import Console
+
+    # A terminal that cannot show a character of a name is no reason to fail.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def progress(total: int | None) -> Iterator[Progress]:
+    """Show a bar on stderr until the block ends; none when `total` is None."""
+    if total is None:
+        yield Progress()
+        return
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    bar = rich_progress.Progress(
+        rich_progress.TextColumn("Estimating"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(stderr=True),
+        redirect_stdout=False,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)

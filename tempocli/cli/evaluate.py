@@ -1,0 +1,221 @@
+"""``tempo evaluate``: score estimates against a table of reference tempi."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tempocli.cli import console
+from tempocli.writers.layout import encode, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tempocli.estimator import Estimator
+    from tempocli.evaluation import Report, Score
+    from tempocli.tables import Reference, TrackEstimate
+
+    Rows = list[tuple[str, ...]]
+
+EXIT_SOME_FAILED = 3
+
+
+@click.command("evaluate")
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.option(
+    "--estimates",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Score the estimates of this CSV (columns path, bpm) instead of making them.",
+)
+@click.option("--model", default="tempo", metavar="NAME|PATH", help="Model to use.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to run it.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Files to work on at a time.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the estimates as CSV, which --estimates reads.",
+)
+@click.option("--by", metavar="COLUMN", help="Score each value of this column of the reference table, too.")
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text", help="Output format."
+)
+@click.pass_context
+def command(
+    context: click.Context,
+    reference: Path,
+    estimates: Path | None,
+    model: str,
+    device: str,
+    jobs: int,
+    save: Path | None,
+    by: str | None,
+    format_: str,
+) -> None:
+    """Score tempo estimates against the tempi of REFERENCE, a CSV file.
+
+    REFERENCE has a header with the columns path and bpm, and may have bpm2, salience, steady and any others.
+    Paths are relative to its folder.
+    """
+    from tempocli.evaluation import evaluate, group_by
+    from tempocli.tables import read_references
+
+    if estimates is not None:
+        _refuse(context, ("model", "device", "jobs", "save"))
+    references = read_references(reference)
+    groups = group_by(references, by) if by is not None else {}
+    if estimates is not None:
+        tracks, n_failed = _match(references, estimates), 0
+    else:
+        from tempocli.estimator import Estimator
+
+        estimator = Estimator(model, device=device)
+        tracks, n_failed = _estimate(references, reference.parent, estimator, jobs, save)
+    report = evaluate(references, tracks)
+    group_reports = {
+        name: evaluate([references[row] for row in rows], [tracks[row] for row in rows])
+        for name, rows in groups.items()
+    }
+    if format_ == "json":
+        source = {"reference": str(reference), "estimates": estimates and str(estimates)}
+        click.echo(json.dumps(source | _document(report, by, group_reports), indent=2))
+    else:
+        _print_tables(_tables(report, by, group_reports))
+    if n_failed:
+        context.exit(EXIT_SOME_FAILED)
+
+
+def _refuse(context: click.Context, names: Sequence[str]) -> None:
+    for name in names:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} has no use with --estimates, which needs no model")
+
+
+def _match(references: Sequence[Reference], path: Path) -> list[TrackEstimate]:
+    from tempocli.tables import match_estimates, read_estimates
+
+    tracks, n_unmatched = match_estimates(references, read_estimates(path))
+    if n_unmatched:
+        counted = f"{n_unmatched} of {len(references)} references"
+        console.error(f"{path}: no estimate of {counted}: counted as missing")
+    return tracks
+
+
+def _estimate(
+    references: Sequence[Reference], folder: Path, estimator: Estimator, jobs: int, save: Path | None
+) -> tuple[list[TrackEstimate], int]:
+    from tempocli.batch import estimate_files
+    from tempocli.tables import TrackEstimate, format_estimates
+    from tempocli.writers.files import atomic_file
+
+    files = [str(folder / reference.path) for reference in references]
+    tracks = []
+    n_failed = 0
+    # Opened before the work, which may be long and would be lost.
+    with atomic_file(str(save)) if save is not None else nullcontext() as file:
+        results = estimate_files(estimator, files, jobs=jobs)
+        for reference, result in zip(references, results, strict=True):
+            if result.error is not None:
+                n_failed += 1
+                console.error(f"{result.path}: {result.error}")
+            tracks.append(TrackEstimate.from_result(reference.path, result))
+        if file is not None:
+            file.write(encode(format_estimates(tracks)))
+    return tracks, n_failed
+
+
+def _document(report: Report, by: str | None, groups: dict[str, Report]) -> dict[str, Any]:
+    document = asdict(report)
+    if by is not None:
+        document["by"] = {"column": by, "groups": {name: asdict(group) for name, group in groups.items()}}
+    return document
+
+
+def _tables(report: Report, by: str | None, groups: dict[str, Report]) -> list[Rows]:
+    tables = [_score_rows(report), _relation_rows(report)]
+    if by is not None:
+        tables.append(_group_rows(report, by, groups))
+    return tables
+
+
+def _score_rows(report: Report) -> Rows:
+    n, n_estimated = report.n, report.n - report.n_missing
+    entries: list[tuple[str, Score | None, int, int, str]] = [
+        ("Accuracy 1, 4 %", report.accuracy1, n, 1, " %"),
+        ("Accuracy 1, 2 %", report.accuracy1_2pct, n, 1, " %"),
+        ("Accuracy 1, 1 %", report.accuracy1_1pct, n, 1, " %"),
+        ("Accuracy 2, 4 %", report.accuracy2, n, 1, " %"),
+        ("Accuracy 2, 2 %", report.accuracy2_2pct, n, 1, " %"),
+        ("Accuracy 2, 1 %", report.accuracy2_1pct, n, 1, " %"),
+        ("mean OE1", report.oe1, n_estimated, 3, " oct"),
+        ("mean OE2", report.oe2, n_estimated, 3, " oct"),
+        ("mean |OE1|", report.aoe1, n_estimated, 3, " oct"),
+        ("mean |OE2|", report.aoe2, n_estimated, 3, " oct"),
+        ("P-score, 8 %", report.p_score, report.n_two_tempi, 1, " %"),
+        ("median error of steady tracks", report.steady_error_bpm, report.n_steady, 3, " BPM"),
+    ]
+    for name, calibration in (
+        ("calibration error", report.calibration),
+        ("calibration error of the octave", report.octave_calibration),
+    ):
+        if calibration is not None:
+            entries.append((name, calibration.ece, calibration.n, 3, ""))
+    rows: Rows = [("score", "value", "95 % interval", "tracks")]
+    for name, score, n_tracks, decimals, unit in entries:
+        if score is not None:
+            rows.append((name, *_cells(score, decimals, unit), str(n_tracks)))
+    return rows
+
+
+def _relation_rows(report: Report) -> Rows:
+    rows: Rows = [("estimate against reference", "share", "95 % interval")]
+    rows += [(name, *_cells(score, 1, " %")) for name, score in report.relations.items()]
+    return rows
+
+
+def _group_rows(report: Report, by: str, groups: dict[str, Report]) -> Rows:
+    rows: Rows = [(printable(by), "tracks", "Accuracy 1", "95 % interval", "Accuracy 2", "95 % interval")]
+    for name, group in [*groups.items(), ("all", report)]:
+        accuracies = (*_cells(group.accuracy1, 1, " %"), *_cells(group.accuracy2, 1, " %"))
+        rows.append((printable(name) or "(empty)", str(group.n), *accuracies))
+    return rows
+
+
+def _cells(score: Score, decimals: int, unit: str) -> tuple[str, str]:
+    interval = f"{score.low:z.{decimals}f} to {score.high:z.{decimals}f}"
+    return f"{score.value:z.{decimals}f}{unit}", interval
+
+
+def _print_tables(tables: list[Rows]) -> None:
+    if console.stdout_is_terminal():
+        _print_rich(tables)
+    else:
+        console.stdout().write(encode("\n\n".join(map(_align, tables)) + "\n"))
+
+
+def _print_rich(tables: list[Rows]) -> None:
+    from rich.table import Table
+
+    output = console.results_console()
+    for header, *rows in tables:
+        table = Table()
+        for number, title in enumerate(header):
+            table.add_column(title, justify="right" if number else "left")
+        for row in rows:
+            table.add_row(*row)
+        output.print(table)
+
+
+def _align(rows: Rows) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    return "\n".join(lines)

@@ -1,0 +1,205 @@
+"""``tempo train``: prepare data, train, export; a thin layer over `tempocli.training`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tempocli.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_THERE = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """Prepare data, train a model, export it.
+
+    Needs the extra 'train'; docs/training.md goes through all of it.
+    """
+
+
+@command.group()
+def data() -> None:
+    """Prepare features, one kind of music at a time; what is there already is kept."""
+
+
+def _shared(function: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes."),
+        click.option("--out", type=_FOLDER, required=True, help="Data folder; the kind becomes a subfolder."),
+    ):
+        function = option(function)
+    return function
+
+
+def _generated(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        function = click.option("--seed", default=0, show_default=True, help="Seed of every draw.")(function)
+        return click.option(
+            "--clips", type=click.IntRange(1), default=default, show_default=True, help="Clips of 40 s."
+        )(function)
+
+    return decorate
+
+
+@data.command()
+@_shared
+@_generated(2500)
+def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Compose and render music in some fifty styles (FluidSynth and soundfonts)."""
+    from tempocli.training.prepare import make_synthetic
+
+    _prepare(out, "synthetic", clips, partial(make_synthetic, seed=seed), jobs)
+
+
+@data.command()
+@_shared
+@_generated(300)
+def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Render click tracks of 30 to 300 BPM."""
+    from tempocli.training.prepare import make_clicks
+
+    _prepare(out, "clicks", clips, partial(make_clicks, seed=seed), jobs)
+
+
+@data.command()
+@_shared
+@_generated(2262)
+def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Render the grooves of MMA (Musical MIDI Accompaniment)."""
+    from tempocli.training.midi import mma_grooves
+    from tempocli.training.prepare import make_mma
+
+    mma_grooves()  # says at once when the program is missing
+    _prepare(out, "mma", clips, partial(make_mma, seed=seed), jobs)
+
+
+@data.command()
+@click.argument("folder", type=_THERE)
+@_shared
+@_generated(800)
+def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Render the drum performances of the Groove MIDI Dataset in FOLDER, with accompaniment."""
+    from tempocli.training.midi import groove_performances
+    from tempocli.training.prepare import make_groove
+
+    groove_performances(folder, min_duration=0.0)
+    _prepare(out, "groove", clips, partial(make_groove, seed=seed, folder=folder), jobs)
+
+
+@data.command()
+@click.argument("folder", type=_THERE)
+@_shared
+@click.option("--manifest", type=_FILE, help="CSV (package, path, kind): take only what it calls music.")
+def audio(folder: Path, out: Path, jobs: int, manifest: Path | None) -> None:
+    """Read the unlabelled music in FOLDER; its subfolders are never split."""
+    from tempocli.training.prepare import make_audio, music_files, prepare
+
+    names = music_files(folder, manifest)
+    _run(len(names), prepare(out / "audio", names, partial(make_audio, folder=folder), jobs=jobs))
+
+
+def _prepare(out: Path, kind: str, clips: int, make: Callable[[str], Any], jobs: int) -> None:
+    from tempocli.training.prepare import prepare
+
+    names = [f"{kind}-{index}" for index in range(clips)]
+    _run(clips, prepare(out / kind, names, make, jobs=jobs))
+
+
+def _run(total: int, done: Iterator[str]) -> None:
+    with _bar() as bar:
+        task = bar.add_task("preparing", total=total)
+        for _ in done:
+            bar.advance(task)
+
+
+def _bar(*columns: str) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    extra = [TextColumn(column) for column in columns]
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        *extra,
+        console=Console(stderr=True),
+    )
+
+
+@command.command()
+@click.option("--recipe", required=True, help="A recipe that ships (see 'tempo train recipes'), or a TOML file.")
+@click.option("--data", "data_folder", type=_THERE, required=True, help="Data folder.")
+@click.option("--out", type=_FOLDER, required=True, help="Folder of the run: checkpoint and history.jsonl.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the CPU.")
+def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
+    """Train a tempo encoder; an interrupted run goes on where its checkpoint stands."""
+    _need_torch()
+    from tempocli.training.loop import train
+    from tempocli.training.recipe import find_recipe, load_recipe
+
+    chosen = load_recipe(find_recipe(recipe))
+    with _bar("loss {task.fields[loss]:.3f}  validation {task.fields[score]}") as bar:
+        task = bar.add_task("training", total=chosen.steps, loss=float("nan"), score="-")
+
+        def report(step: int, values: dict[str, float]) -> None:
+            if "validation_accuracy1" in values:
+                score = f"{values['validation_accuracy1']:.1f} / {values['validation_accuracy2']:.1f}"
+                bar.update(task, score=score)
+            bar.update(task, completed=step, loss=values["supervised"])
+
+        train(chosen, data_folder, out, device=device, threads=threads, report=report)
+
+
+@command.command()
+def recipes() -> None:
+    """List the recipes that ship."""
+    from tempocli.training.recipe import shipped_recipes
+
+    for path in shipped_recipes():
+        click.echo(path.name)
+
+
+@command.command()
+@click.option("--recipe", required=True, help="The recipe of the run.")
+@click.option("--data", "data_folder", type=_THERE, required=True, help="Data folder, to calibrate the confidence.")
+@click.option("--run", "run_folder", type=_THERE, required=True, help="Folder of the run.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="ONNX file.")
+def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
+    """Write a trained model as ONNX, checked against torch."""
+    _need_torch()
+    from tempocli.training.calibrate import calibrate
+    from tempocli.training.export import export as write
+    from tempocli.training.export import load_network
+    from tempocli.training.loop import CHECKPOINT
+    from tempocli.training.recipe import find_recipe, load_recipe
+    from tempocli.training.sampling import Sampler
+
+    chosen = load_recipe(find_recipe(recipe))
+    network = load_network(run_folder / CHECKPOINT, chosen)
+    sampler = Sampler(data_folder, chosen)
+    difference = write(
+        network,
+        output,
+        name=chosen.name,
+        front_end=sampler.front_end,
+        calibration=calibrate(network, sampler),
+    )
+    click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
+
+
+def _need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("training", "train") from error

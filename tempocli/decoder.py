@@ -1,0 +1,182 @@
+"""From tempo distributions to candidates, confidence and a tempo curve."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_TOLERANCE = 0.04  # the field's: Accuracy 1 counts an estimate within 4 %
+_RELATIONS = {
+    "2": 2.0, "1/2": 1 / 2, "3": 3.0, "1/3": 1 / 3, "3/2": 3 / 2, "2/3": 2 / 3, "4/3": 4 / 3, "3/4": 3 / 4,
+    "4": 4.0, "1/4": 1 / 4,
+}  # fmt: skip
+_MIN_SHARE = 0.01  # candidates with less of the distribution are noise
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """One peak of a tempo distribution.
+
+    Attributes
+    ----------
+    bpm : float
+        To a fraction of a bin.
+    share : float
+        Part of the distribution within 4 % of it.
+    """
+
+    bpm: float
+    share: float
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn logits, shape=(..., n_bins), into distributions."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float32)
+
+
+def pool(
+    tempogram: NDArray[np.float32], bpms: NDArray[np.float64], *, min_bpm: float, max_bpm: float
+) -> NDArray[np.float64]:
+    """Pool the windows' distributions into the track's, within a range of tempi.
+
+    The mean over windows is taken of what each window says *within* the range, weighted by how much it
+    says there: the range constrains the search, it does not fold the answer.
+
+    Parameters
+    ----------
+    tempogram : ndarray of float32, shape=(n_windows, n_bins)
+        Rows are distributions.
+    bpms : ndarray of float64, shape=(n_bins,)
+        The tempo axis.
+    min_bpm, max_bpm : float
+        Tempi outside have no probability.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n_bins,)
+        Sums to 1.
+    """
+    # A bin is in the range when any tempo nearer to it than to its neighbours is.
+    half_bin = math.sqrt(bpms[1] / bpms[0])
+    inside = (bpms * half_bin >= min_bpm) & (bpms / half_bin <= max_bpm)
+    pooled = np.where(inside, tempogram.mean(axis=0, dtype=np.float64), 0.0)
+    return np.asarray(pooled / pooled.sum())
+
+
+def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64], *, top: int) -> list[Peak]:
+    """Find the peaks of a distribution, largest first; peaks within 4 % of a larger one are part of it.
+
+    Parameters
+    ----------
+    distribution : ndarray of float64, shape=(n_bins,)
+    bpms : ndarray of float64, shape=(n_bins,)
+    top : int
+        How many at the most.
+
+    Returns
+    -------
+    list of Peak
+        Never empty.
+    """
+    # What Accuracy 1 would accept, summed around every bin, is what an answer there is worth.
+    width = round(math.log(1.0 + _TOLERANCE) / math.log(bpms[1] / bpms[0]))
+    share = np.convolve(distribution, np.ones(2 * width + 1), "same")
+    left = distribution.copy()
+    peaks: list[Peak] = []
+    while len(peaks) < top:
+        best = int(left.argmax())
+        if left[best] <= 0.0 or (peaks and share[best] < _MIN_SHARE):
+            break
+        peaks.append(Peak(_interpolate(distribution, bpms, best), float(share[best])))
+        left[max(0, best - 2 * width) : best + 2 * width + 1] = 0.0
+    return peaks
+
+
+def _interpolate(distribution: NDArray[np.float64], bpms: NDArray[np.float64], best: int) -> float:
+    """Fit a parabola to the logarithm of three bins: exact for the Gaussian that training aims at."""
+    if not 0 < best < len(bpms) - 1:
+        return float(bpms[best])
+    before, here, after = np.log(distribution[best - 1 : best + 2] + 1e-9)
+    curvature = before - 2.0 * here + after
+    offset = 0.5 * (before - after) / curvature if curvature < 0.0 else 0.0
+    return float(bpms[best] * (bpms[1] / bpms[0]) ** offset)
+
+
+def relation(bpm: float, first: float) -> str:
+    """Name the ratio of a tempo to the first candidate's: ``"1"``, ``"2"``, ``"3/2"`` ... or ``"other"``."""
+    ratio = bpm / first
+    if abs(ratio - 1.0) <= _TOLERANCE:
+        return "1"
+    for name, factor in _RELATIONS.items():
+        if abs(ratio - factor) <= _TOLERANCE * factor:
+            return name
+    return "other"
+
+
+def octave_share(peaks: list[Peak]) -> float:
+    """Tell the first peak's part of itself and of the peaks at 2, 3, 1/2 and 1/3 times its tempo."""
+    first = peaks[0]
+    related = [peak.share for peak in peaks[1:] if relation(peak.bpm, first.bpm) in {"2", "1/2", "3", "1/3"}]
+    return first.share / (first.share + sum(related))
+
+
+def folded_peak(distribution: NDArray[np.float64], bins_per_octave: int) -> float:
+    """Fold a distribution into one octave and tell how much lies within 4 % of its largest peak.
+
+    It is near 1 for any clear pulse, whatever its octave, and small where there is none.
+    """
+    n_octaves = -(-len(distribution) // bins_per_octave)
+    padded = np.pad(distribution, (0, n_octaves * bins_per_octave - len(distribution)))
+    folded = padded.reshape(n_octaves, bins_per_octave).sum(axis=0)
+    width = round(math.log2(1.0 + _TOLERANCE) * bins_per_octave)
+    around = np.convolve(np.concatenate([folded[-width:], folded, folded[:width]]), np.ones(2 * width + 1), "valid")
+    return float(around.max())
+
+
+def log_odds(share: float) -> float:
+    """Turn a share into log-odds, bounded where the share is 0 or 1."""
+    bounded = min(max(share, 1e-4), 1.0 - 1e-4)
+    return math.log(bounded / (1.0 - bounded))
+
+
+def calibrated(share: float, coefficients: tuple[float, float]) -> float:
+    """Map a share to a probability by ``sigmoid(bias + slope * log_odds(share))``."""
+    bias, slope = coefficients
+    return 1.0 / (1.0 + math.exp(-(bias + slope * log_odds(share))))
+
+
+def local_tempi(
+    tempogram: NDArray[np.float32], bpms: NDArray[np.float64], pooled: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read each window's own tempo, with the track's distribution to settle the tempo octave.
+
+    Parameters
+    ----------
+    tempogram : ndarray of float32, shape=(n_windows, n_bins)
+    bpms : ndarray of float64, shape=(n_bins,)
+    pooled : ndarray of float64, shape=(n_bins,)
+
+    Returns
+    -------
+    tempi : ndarray of float64, shape=(n_windows,)
+        In BPM.
+    shares : ndarray of float64, shape=(n_windows,)
+        Part of the window's distribution within 4 % of its tempo.
+    """
+    # The track's octave, not its exact tempo, is what windows share: so the prior is smoothed widely.
+    prior = np.convolve(pooled, np.hanning(25), "same") + 1e-4
+    prior = np.where(pooled > 0.0, prior, 0.0)
+    tempi, shares = [], []
+    for row in tempogram:
+        peak = find_peaks(row * prior / (row * prior).sum(), bpms, top=1)[0]
+        near = np.abs(bpms - peak.bpm) <= _TOLERANCE * peak.bpm
+        tempi.append(peak.bpm)
+        shares.append(float(row[near].sum()))
+    return np.array(tempi), np.array(shares)

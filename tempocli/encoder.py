@@ -1,0 +1,172 @@
+"""The ONNX session: log-mel windows in, tempo logits and embeddings out."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+
+from tempocli.errors import DeviceError, ModelError
+from tempocli.features import FrontEnd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+METADATA_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Logistic maps from scores of the tempo distribution to probabilities; see `tempocli.decoder`.
+
+    Attributes
+    ----------
+    confidence, octave : tuple of (float, float)
+        Bias and slope on the log-odds of the score.
+    pulse : float
+        Folded peak of the distribution under which audio has no steady pulse.
+    """
+
+    confidence: tuple[float, float]
+    octave: tuple[float, float]
+    pulse: float
+
+    def to_json(self) -> str:
+        """Write as JSON, for the metadata of a model."""
+        return json.dumps({"confidence": self.confidence, "octave": self.octave, "pulse": self.pulse})
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Read what `to_json` wrote."""
+        values = json.loads(text)
+        return cls(tuple(values["confidence"]), tuple(values["octave"]), float(values["pulse"]))
+
+
+class Encoder:
+    """A tempo encoder.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX file made by ``tempo train export``.
+    device : str
+        ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA when it works, else the CPU.
+    threads : int
+        Threads of one call on the CPU. One is the cheapest: the windows of a song are little work.
+
+    Attributes
+    ----------
+    name : str
+        The model's own name.
+    device : str
+        ``"cpu"`` or ``"cuda"``: what is used.
+    front_end : FrontEnd
+        The front end the model was trained with.
+    n_frames : int
+        Frames of a window.
+    bpms : ndarray of float64, shape=(n_bins,)
+        The tempo axis, log-spaced, in BPM.
+    bins_per_octave : int
+        Resolution of the tempo axis.
+    calibration : Calibration
+        From scores to probabilities.
+    embedding_dim : int
+        Length of an embedding.
+
+    Raises
+    ------
+    ModelError
+        If the file is not one of our models.
+    DeviceError
+        If ``"cuda"`` is asked for and does not work.
+    """
+
+    def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
+        self._session, self.device = _open_session(path, device, threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        try:
+            if metadata["version"] != METADATA_VERSION:
+                raise ValueError(f"version {metadata['version']}")
+            self.name: str = metadata["name"]
+            self.front_end = FrontEnd.from_json(metadata["front_end"])
+            axis = json.loads(metadata["axis"])
+            self.n_frames = int(axis["n_frames"])
+            self.bins_per_octave = int(axis["bins_per_octave"])
+            self.bpms = axis["min_bpm"] * 2.0 ** (np.arange(axis["n_bins"]) / self.bins_per_octave)
+            self.calibration = Calibration.from_json(metadata["calibration"])
+            self.embedding_dim = int(self._session.get_outputs()[1].shape[1])
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ModelError(f"{path}: not a model of tempo (metadata: {error})") from error
+
+    def encode(
+        self, windows: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Encode windows.
+
+        Parameters
+        ----------
+        windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
+            Log-mel windows.
+
+        Returns
+        -------
+        logits : ndarray of float32, shape=(n_windows, n_bins)
+        embedding : ndarray of float32, shape=(n_windows, embedding_dim)
+        """
+        logits, embedding = self._session.run(["logits", "embedding"], {"log_mel": windows})
+        return logits, embedding
+
+
+def _open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
+    # Checked before a session is tried: without a driver, the attempt costs seconds and prints errors.
+    if device == "cuda" or (device == "auto" and _has_cuda()):
+        reason = _cuda_reason()
+        if reason is None:
+            session = _session(path, ["CUDAExecutionProvider", "CPUExecutionProvider"], threads)
+            # onnxruntime falls back to the CPU without an error, so what it really took is asked.
+            if session.get_providers()[0] == "CUDAExecutionProvider":
+                log.info("device: cuda")
+                return session, "cuda"
+            reason = "its libraries (CUDA, cuDNN) could not be loaded"
+        if device == "cuda":
+            raise DeviceError(f"device cuda: {reason}")
+        log.info("device: cuda does not work: %s", reason)
+    log.info("device: cpu")
+    return _session(path, ["CPUExecutionProvider"], threads), "cpu"
+
+
+def _session(path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # it would write to stderr by itself; our own words say more
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's own classes derive from nothing more particular
+        first = str(error).strip().splitlines()[0]
+        raise ModelError(f"{path}: not an ONNX model that can be run ({first})") from error
+
+
+def _has_cuda() -> bool:
+    return _cuda_reason() is None
+
+
+def _cuda_reason() -> str | None:
+    """Tell why CUDA cannot work, or ``None``."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return "the installed onnxruntime has no CUDA provider; install onnxruntime-gpu"
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver here"
+    return None

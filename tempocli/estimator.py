@@ -1,0 +1,289 @@
+"""Audio to Estimate: the one place where all the stages meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from tempocli.audio import resample_blocks, stream_audio
+from tempocli.decoder import (
+    Peak,
+    calibrated,
+    find_peaks,
+    folded_peak,
+    local_tempi,
+    octave_share,
+    pool,
+    relation,
+    softmax,
+)
+from tempocli.encoder import Encoder
+from tempocli.errors import AudioError
+from tempocli.features import onset_strength
+from tempocli.refine import refine_tempo
+from tempocli.registry import resolve
+from tempocli.schema import Candidate, CurvePoint, Estimate
+from tempocli.windows import WindowCutter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_MIN_SECONDS = 3.0
+_SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
+MIN_BPM, MAX_BPM = 30.0, 300.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """An estimate and what it was made from.
+
+    Attributes
+    ----------
+    estimate : Estimate
+    tempogram : ndarray of float32, shape=(n_windows, n_bins)
+        The windows' tempo distributions; rows sum to 1. Silent windows are left out.
+    times : ndarray of float64, shape=(n_windows,)
+        Centres of the windows, in seconds.
+    bpms : ndarray of float64, shape=(n_bins,)
+        The tempo axis, log-spaced, in BPM.
+    embedding : ndarray of float32, shape=(embedding_dim,)
+        Mean of the windows' embeddings; zeros when there is no window.
+    """
+
+    estimate: Estimate
+    tempogram: NDArray[np.float32]
+    times: NDArray[np.float64]
+    bpms: NDArray[np.float64]
+    embedding: NDArray[np.float32]
+
+
+class Estimator:
+    """Estimates the tempo of music; holds the model, may be used from several threads at once.
+
+    Parameters
+    ----------
+    model : str or Path
+        Name of a model that ships, or path of an ONNX file.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    min_bpm, max_bpm : float
+        Range that the tempo is searched in, within 30 to 300 BPM.
+    top : int
+        Candidates to return at the most.
+
+    Raises
+    ------
+    ModelError
+        If the model is unknown or damaged.
+    DeviceError
+        If ``"cuda"`` is asked for and does not work.
+    ValueError
+        If the range or `top` makes no sense.
+
+    Examples
+    --------
+    >>> estimator = Estimator()
+    >>> estimator.estimate("docs/sample.ogg").bpm  # doctest: +SKIP
+    112.0
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "tempo",
+        *,
+        device: str = "auto",
+        min_bpm: float = MIN_BPM,
+        max_bpm: float = MAX_BPM,
+        top: int = 5,
+    ) -> None:
+        if not MIN_BPM <= min_bpm < max_bpm <= MAX_BPM:
+            raise ValueError(f"min_bpm {min_bpm:g} and max_bpm {max_bpm:g} are no range within 30 to 300")
+        if top < 1:
+            raise ValueError(f"top {top} is less than 1")
+        if device not in {"auto", "cpu", "cuda"}:
+            raise ValueError(f"device {device!r} is none of auto, cpu, cuda")
+        self._encoder = Encoder(resolve(model), device=device)
+        self._range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
+        self._top = top
+        self.model_name = self._encoder.name
+        self.device = self._encoder.device
+
+    def estimate(self, source: str | Path | BinaryIO) -> Estimate:
+        """Estimate the tempo of a file or binary stream.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read as audio.
+        """
+        return self.analyse(source).estimate
+
+    def analyse(self, source: str | Path | BinaryIO) -> Analysis:
+        """Estimate the tempo of a file or binary stream, and keep what it was made from.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read as audio.
+        """
+        return self._analyse(stream_audio(source, sample_rate=self._encoder.front_end.sample_rate))
+
+    def estimate_array(self, samples: NDArray[Any], sample_rate: int) -> Estimate:
+        """Estimate the tempo of samples in memory.
+
+        Parameters
+        ----------
+        samples : ndarray, shape=(n_samples,) or (n_samples, n_channels)
+            Floats with full scale 1, or signed integers with their own full scale.
+        sample_rate : int
+            In Hz.
+
+        Raises
+        ------
+        AudioError
+            If the samples have another shape, or are not finite.
+        """
+        return self._analyse(self._blocks(samples, sample_rate)).estimate
+
+    def _blocks(self, samples: NDArray[Any], sample_rate: int) -> Iterable[NDArray[np.float32]]:
+        if samples.ndim not in {1, 2} or (samples.ndim == 2 and not samples.shape[1]):
+            raise AudioError("array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)")
+        mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+        if np.issubdtype(samples.dtype, np.signedinteger):
+            mono = mono / -float(np.iinfo(samples.dtype).min)
+        mono = mono.astype(np.float32, copy=False)
+        if not np.isfinite(mono).all():
+            raise AudioError("array", "NaN or Inf samples")
+        wanted = self._encoder.front_end.sample_rate
+        return [mono] if sample_rate == wanted else resample_blocks([mono], sample_rate, wanted)
+
+    def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> Analysis:
+        encoder = self._encoder
+        heard = _Counter(blocks)
+        cutter = WindowCutter(encoder.n_frames, encoder.front_end.n_mels)
+        onsets, logits, embeddings, times = [], [], [], []
+        previous: NDArray[np.float32] | None = None
+        for log_mel in encoder.front_end.stream(heard):
+            joined = log_mel if previous is None else np.concatenate([previous, log_mel])
+            onsets.append(onset_strength(joined)[len(joined) - len(log_mel) :])
+            previous = log_mel[-1:]
+            cutter.push(log_mel)
+            self._encode(cutter.ready(), logits, embeddings, times)
+        self._encode(cutter.rest(), logits, embeddings, times)
+        duration = heard.n_samples / encoder.front_end.sample_rate
+        if not logits:
+            reason = "silence" if duration >= _MIN_SECONDS else "too short"
+            return self._nothing(reason, duration)
+        tempogram = softmax(np.concatenate(logits))
+        seconds = np.array(times) / encoder.front_end.frame_rate
+        embedding = np.concatenate(embeddings).mean(axis=0)
+        estimate = self._decide(tempogram, seconds, np.concatenate(onsets), duration)
+        return Analysis(estimate, tempogram, seconds, encoder.bpms, embedding)
+
+    def _encode(
+        self,
+        cut: Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]],
+        logits: list[NDArray[np.float32]],
+        embeddings: list[NDArray[np.float32]],
+        times: list[float],
+    ) -> None:
+        for windows, centres in cut:
+            sounding = windows.max(axis=(1, 2)) > _SILENCE
+            if sounding.any():
+                outputs = self._encoder.encode(windows[sounding])
+                logits.append(outputs[0])
+                embeddings.append(outputs[1])
+                times.extend(centres[sounding])
+
+    def _decide(
+        self,
+        tempogram: NDArray[np.float32],
+        seconds: NDArray[np.float64],
+        onset: NDArray[np.float32],
+        duration: float,
+    ) -> Estimate:
+        encoder, calibration = self._encoder, self._encoder.calibration
+        everything = pool(tempogram, encoder.bpms, min_bpm=MIN_BPM, max_bpm=MAX_BPM)
+        if duration < _MIN_SECONDS:
+            return self._no_tempo("too short", duration)
+        if folded_peak(everything, encoder.bins_per_octave) < calibration.pulse:
+            return self._no_tempo("no steady pulse", duration)
+        pooled = pool(tempogram, encoder.bpms, **self._range)
+        peaks = find_peaks(pooled, encoder.bpms, top=self._top)
+        bpm = refine_tempo(
+            onset, frame_rate=encoder.front_end.frame_rate, bpm=peaks[0].bpm, **self._range
+        )
+        tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
+        return Estimate(
+            bpm=bpm,
+            confidence=calibrated(peaks[0].share, calibration.confidence),
+            octave_confidence=calibrated(octave_share(peaks), calibration.octave),
+            candidates=tuple(_candidates(peaks, bpm)),
+            reason=None,
+            duration=duration,
+            model=self.model_name,
+            curve=tuple(
+                CurvePoint(float(time), float(tempo), float(share))
+                for time, tempo, share in zip(seconds, tempi, shares, strict=True)
+            ),
+        )
+
+    def _no_tempo(self, reason: str, duration: float) -> Estimate:
+        return Estimate(None, 0.0, 0.0, (), reason, duration, self.model_name)
+
+    def _nothing(self, reason: str, duration: float) -> Analysis:
+        bpms = self._encoder.bpms
+        empty = np.zeros((0, len(bpms)), np.float32)
+        return Analysis(
+            self._no_tempo(reason, duration), empty, np.zeros(0), bpms, np.zeros(self._encoder.embedding_dim, np.float32)
+        )
+
+
+class _Counter:
+    """Passes blocks on and counts their samples."""
+
+    def __init__(self, blocks: Iterable[NDArray[np.float32]]) -> None:
+        self._blocks = blocks
+        self.n_samples = 0
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for block in self._blocks:
+            self.n_samples += len(block)
+            yield block
+
+
+def _candidates(peaks: list[Peak], bpm: float) -> Iterator[Candidate]:
+    yield Candidate(bpm, peaks[0].share, "1")
+    for peak in peaks[1:]:
+        yield Candidate(peak.bpm * bpm / peaks[0].bpm, peak.share, relation(peak.bpm, peaks[0].bpm))
+
+
+def estimate(source: str | Path | BinaryIO, **options: Any) -> Estimate:
+    """Estimate the tempo of one file or binary stream.
+
+    Parameters
+    ----------
+    source : str, Path or binary file object
+    **options
+        Those of `Estimator`. For more than one file make an `Estimator` once.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read as audio.
+
+    Examples
+    --------
+    >>> estimate("docs/sample.ogg").bpm  # doctest: +SKIP
+    112.0
+    """
+    return Estimator(**options).estimate(source)

@@ -1,0 +1,89 @@
+"""Draw a tempogram with its curve (extra ``plot``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from tempocli.errors import MissingExtraError
+
+try:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+except ImportError as error:
+    raise MissingExtraError("drawing the tempogram", "plot") from error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from tempocli.estimator import Analysis
+    from tempocli.schema import CurvePoint
+
+IMAGE_FORMATS = ("png", "svg", "pdf")
+_TICKS = (30, 40, 60, 80, 100, 120, 160, 200, 240, 300)
+
+
+def draw_tempogram(analysis: Analysis, file: BinaryIO, *, title: str, image_format: str = "png") -> None:
+    """Draw the tempo distribution over time, the tempo curve, and the estimate.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        Tempogram, axes and estimate of one piece of audio.
+    file : binary file
+        Where the image goes.
+    title : str
+        Written above the drawing as it is, without any markup.
+    image_format : str
+        One of `IMAGE_FORMATS`.
+    """
+    # A figure of its own and no pyplot: nothing global changes, and no display is needed.
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _draw_distribution(axes, analysis)
+    _draw_curve(axes, analysis.estimate.curve)
+    _label(axes, title, analysis)
+    figure.savefig(file, format=image_format, dpi=120)
+
+
+def _draw_distribution(axes: Axes, analysis: Analysis) -> None:
+    if not len(analysis.times):
+        return
+    # The square root keeps the weaker tempi visible beside a sharp peak.
+    strength = np.sqrt(analysis.tempogram.T)
+    log_bpm_edges = _edges(np.log2(analysis.bpms))
+    axes.pcolormesh(_edges(analysis.times), 2.0**log_bpm_edges, strength, cmap="magma", rasterized=True)
+
+
+def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
+    times = [point.time for point in curve]
+    axes.plot(times, [point.bpm for point in curve], color="cyan", linewidth=1, marker=".", label="local tempo")
+
+
+def _label(axes: Axes, title: str, analysis: Analysis) -> None:
+    estimate = analysis.estimate
+    if estimate.bpm is None:
+        tempo = f"no tempo: {estimate.reason}"
+    else:
+        tempo = f"{estimate.bpm:.2f} BPM"
+        axes.axhline(estimate.bpm, color="white", linewidth=0.8, linestyle="--", label=tempo)
+    axes.set_title(f"{title} ({tempo})", parse_math=False)
+    axes.set_xlabel("time (s)")
+    axes.set_ylabel("tempo (BPM)")
+    axes.set_yscale("log", base=2)
+    axes.set_ylim(float(analysis.bpms[0]), float(analysis.bpms[-1]))
+    axes.yaxis.set_major_locator(FixedLocator(_TICKS))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.legend(loc="upper right", framealpha=0.6)
+
+
+def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middles = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])

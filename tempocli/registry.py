@@ -1,0 +1,117 @@
+"""The models that ship: name to file, checksum and facts; the same code in a checkout and in a wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tempocli.errors import ModelError
+
+_PACKAGE = Path(__file__).resolve().parent
+# A wheel carries the models inside the package; in a checkout they lie beside it.
+_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model that ships.
+
+    Attributes
+    ----------
+    name : str
+        What ``--model`` takes.
+    path : Path
+        The ONNX file.
+    sha256 : str
+        Its checksum, in hexadecimal.
+    size : int
+        Its size, in bytes.
+    summary, licence : str
+        One line each; the model card beside the file says more.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    size: int
+    summary: str
+    licence: str
+
+
+def models_folder() -> Path:
+    """Find the folder of the models that ship.
+
+    Raises
+    ------
+    ModelError
+        If it is not there: the installation is damaged.
+    """
+    for folder in _FOLDERS:
+        if (folder / "registry.json").is_file():
+            return folder
+    raise ModelError("the models that ship with tempo are missing; install it again")
+
+
+@cache
+def list_models() -> list[ModelEntry]:
+    """List the models that ship, the default first.
+
+    Raises
+    ------
+    ModelError
+        If the registry is missing or damaged.
+    """
+    folder = models_folder()
+    try:
+        entries = json.loads((folder / "registry.json").read_text(encoding="utf-8"))["models"]
+        return [ModelEntry(path=folder / entry.pop("file"), **entry) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / 'registry.json'}: the registry of models is damaged ({error})") from error
+
+
+def resolve(model: str | Path) -> Path:
+    """Find the file of a model, and check that one of ours is whole.
+
+    Parameters
+    ----------
+    model : str or Path
+        The name of a model that ships, or the path of an ONNX file.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or a model that ships is damaged.
+    """
+    entries = list_models()
+    for entry in entries:
+        if entry.name == str(model):
+            verify(entry)
+            return entry.path
+    path = Path(model)
+    if path.is_file():
+        return path
+    names = ", ".join(entry.name for entry in entries)
+    raise ModelError(f"{model}: no such model; the names are {names}, anything else is a path to an ONNX file")
+
+
+def verify(entry: ModelEntry) -> None:
+    """Compare a model's file with its checksum.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read or differs.
+    """
+    try:
+        digest = hashlib.sha256(entry.path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{entry.path}: {error.strerror}") from error
+    if digest != entry.sha256:
+        raise ModelError(f"{entry.path}: damaged, its SHA-256 is not the registry's; install tempo again")

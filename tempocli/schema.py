@@ -1,0 +1,103 @@
+"""The plain values that pass between the stages; this module imports nothing else of tempocli.
+
+Times are in seconds, tempi in beats per minute (BPM), probabilities in 0 to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One tempo that the audio may have.
+
+    Attributes
+    ----------
+    bpm : float
+        Tempo in beats per minute.
+    probability : float
+        Share of the tempo distribution around this tempo.
+    relation : str
+        Its ratio to the first candidate: ``"1"``, ``"2"``, ``"1/2"``, ``"3"``, ``"1/3"``, ``"3/2"``,
+        ``"2/3"``, ``"4/3"``, ``"3/4"``, or ``"other"``.
+    """
+
+    bpm: float
+    probability: float
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """The tempo at one place of the audio.
+
+    Attributes
+    ----------
+    time : float
+        Centre of the window, in seconds.
+    bpm : float
+        Local tempo in beats per minute.
+    confidence : float
+        Share of the window's tempo distribution that agrees with ``bpm``.
+    """
+
+    time: float
+    bpm: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is known about the tempo of one piece of audio.
+
+    Attributes
+    ----------
+    bpm : float or None
+        Tempo in beats per minute; ``None`` when the audio has no tempo to speak of, see `reason`.
+    confidence : float
+        Calibrated probability that `bpm` is within 4 % of the truth.
+    octave_confidence : float
+        Calibrated probability that the tempo octave is right, given that the tempo is right up to a
+        factor of 2 or 3.
+    candidates : tuple of Candidate
+        Best first; empty when `bpm` is ``None``.
+    reason : str or None
+        Why there is no tempo (``"silence"``, ``"too short"``, ``"no steady pulse"``), else ``None``.
+    duration : float
+        Seconds of audio that were heard.
+    model : str
+        Name of the model that made the estimate.
+    curve : tuple of CurvePoint
+        Tempo over time, one point a window.
+    """
+
+    bpm: float | None
+    confidence: float
+    octave_confidence: float
+    candidates: tuple[Candidate, ...]
+    reason: str | None
+    duration: float
+    model: str
+    curve: tuple[CurvePoint, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """The outcome for one input of a batch: exactly one of `estimate` and `error` is set.
+
+    Attributes
+    ----------
+    path : str
+        The input as the user named it.
+    estimate : Estimate or None
+        The estimate, when the input could be read.
+    error : str or None
+        Why it could not, in one line without the path.
+    """
+
+    path: str
+    estimate: Estimate | None = None
+    error: str | None = None

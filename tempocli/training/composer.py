@@ -1,0 +1,316 @@
+"""Procedural music of exactly known tempo: a style's patterns, varied, become a score."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from tempocli.training.score import DRUMS, Note, Score
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_VELOCITY = {"X": 118, "x": 92, "o": 48}
+# General MIDI drum notes of the pattern letters in styles.toml.
+_DRUM_NOTES = {
+    "k": (35, 36),
+    "s": (38, 40),
+    "h": (42,),
+    "o": (46,),
+    "r": (51, 59),
+    "c": (39,),
+    "t": (41, 45, 47),
+    "p": (62, 63, 64),
+    "b": (69, 70, 82),
+    "w": (75, 76, 37),
+    "m": (54,),
+}
+_CRASH = 49
+# Programs of melody, chords and bass by family.
+_PROGRAMS: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
+    "rock": ((29, 30, 27, 80, 18, 53), (27, 28, 29, 30, 0, 18), (33, 34)),
+    "metal": ((30, 29, 81), (30, 29), (33, 34)),
+    "pop": ((80, 81, 53, 54, 4, 73, 11, 27), (0, 4, 5, 25, 27, 88, 90, 50), (33, 38, 39, 34)),
+    "soft": ((53, 54, 73, 40, 0, 68, 71), (0, 24, 25, 46, 48, 49, 88, 4), (32, 33, 43)),
+    "electronic": ((80, 81, 62, 87, 85, 54), (81, 90, 62, 50, 89, 88, 63), (38, 39, 87, 80)),
+    "soul": ((65, 66, 56, 4, 53, 26), (4, 5, 16, 17, 27, 7, 61, 0), (33, 36, 37, 38)),
+    "jazz": ((65, 66, 56, 64, 11, 26, 71, 0), (0, 26, 4, 24, 11), (32, 35)),
+    "latin": ((56, 57, 65, 73, 61), (0, 24, 25, 61, 4), (32, 33, 43)),
+    "reggae": ((56, 65, 17, 53), (27, 16, 17, 28), (33, 32, 38)),
+    "orchestral": ((40, 56, 60, 68, 73, 71, 52), (48, 49, 45, 46, 61, 52, 44), (43, 58, 42, 48)),
+    "folk": ((40, 73, 22, 21, 105, 110, 23, 25), (24, 25, 21, 105, 15, 46), (32, 43, 33)),
+    "piano": ((0, 1, 4), (0, 1), (0, 0)),
+    "chip": ((80, 80, 81, 74), (80, 81, 50, 62, 90), (38, 80, 39, 87)),
+}
+_PROGRESSIONS = (
+    (0, 5, 3, 4), (0, 3, 4, 3), (0, 4, 5, 3), (5, 3, 0, 4), (0, 3), (0, 6, 5, 6), (0,), (0, 0, 3, 3),
+    (0, 5, 1, 4), (1, 4, 0, 0), (0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4),
+)  # fmt: skip
+_SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10))
+_MELODY, _CHORDS, _BASS, _PAD = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A style of `styles.toml`; its fields are explained there."""
+
+    name: str
+    tempo: tuple[float, float]
+    beats: int
+    weight: float
+    kits: tuple[str, ...]
+    programs: str
+    density: float
+    drums: tuple[dict[str, str], ...]
+    bass: tuple[str, ...]
+    chords: tuple[str, ...]
+    swing: tuple[float, float] = (0.0, 0.0)
+    pump: float = 0.0
+
+
+@cache
+def load_styles() -> tuple[Style, ...]:
+    """Read the styles that ship.
+
+    Returns
+    -------
+    tuple of Style
+    """
+    text = files("tempocli.training").joinpath("styles.toml").read_text(encoding="utf-8")
+    fields = [
+        {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        for table in tomllib.loads(text)["style"]
+    ]
+    return tuple(Style(**table) for table in fields)
+
+
+def draw_style(rng: np.random.Generator) -> Style:
+    """Draw a style by its weight."""
+    styles = load_styles()
+    total = sum(style.weight for style in styles)
+    return styles[int(rng.choice(len(styles), p=[style.weight / total for style in styles]))]
+
+
+def draw_tempo(tempo: tuple[float, float], rng: np.random.Generator) -> float:
+    """Draw a tempo from a range, evenly in its logarithm, in BPM."""
+    return math.exp(rng.uniform(math.log(tempo[0]), math.log(tempo[1])))
+
+
+def compose(style: Style, rng: np.random.Generator, *, duration: float, bpm: float | None = None) -> Score:
+    """Compose a piece in a style.
+
+    Parameters
+    ----------
+    style : Style
+    rng : numpy.random.Generator
+        Source of every choice: the same state composes the same piece.
+    duration : float
+        Length in seconds.
+    bpm : float, optional
+        Tempo; drawn from the style's range by default.
+
+    Returns
+    -------
+    Score
+    """
+    return _Composer(style, rng, duration, draw_tempo(style.tempo, rng) if bpm is None else bpm).score
+
+
+def accompany(
+    score: Score, style: Style, rng: np.random.Generator, *, parts: tuple[str, ...] = ("bass", "chords")
+) -> None:
+    """Add bass, chords and melody of a style to a score that has drums, at the score's own tempo."""
+    other = _Composer(style, rng, score.duration, score.bpm, drums=False, parts=parts).score
+    score.notes.extend(other.notes)
+    score.programs.update(other.programs)
+
+
+class _Composer:
+    def __init__(
+        self,
+        style: Style,
+        rng: np.random.Generator,
+        duration: float,
+        bpm: float,
+        *,
+        drums: bool = True,
+        parts: tuple[str, ...] | None = None,
+    ) -> None:
+        self.style, self.rng = style, rng
+        self.beat = 60.0 / bpm
+        self.bar = self.beat * style.beats
+        self.swing = rng.uniform(*style.swing)
+        kit = str(rng.choice(style.kits))
+        self.score = Score(bpm=bpm, style=style.name, duration=duration, kit=kit if drums else "acoustic")
+        self.score.pump = style.pump * float(rng.random()) if rng.random() < 0.7 else 0.0
+        self.jitter = float(rng.choice([0.0, 0.003, 0.006, 0.012], p=[0.35, 0.25, 0.25, 0.15]))
+        self.scale = _SCALES[int(rng.integers(len(_SCALES)))]
+        self.key = int(rng.integers(12))
+        self.progression = _PROGRESSIONS[int(rng.integers(len(_PROGRESSIONS)))]
+        self.bars_per_chord = int(rng.choice([1, 1, 2, 4]))
+        # Pieces seldom start on the first sample: begin anywhere within a bar.
+        self.offset = -float(rng.uniform(0.0, self.bar))
+        self.n_bars = math.ceil((duration - self.offset) / self.bar)
+        if drums and kit != "none" and style.drums:
+            self._drums()
+        self._harmony(self._draw_parts() if parts is None else parts)
+
+    def _draw_parts(self) -> tuple[str, ...]:
+        rng, soft = self.rng, self.score.kit == "none"
+        chances = {"bass": 0.85, "chords": 1.0 if soft else 0.85, "melody": 0.65, "pad": 0.3}
+        return tuple(part for part, chance in chances.items() if rng.random() < chance)
+
+    def _add(self, step_time: float, hold: float, channel: int, pitch: int, velocity: float) -> None:
+        time = self.offset + step_time + (self.rng.normal(0.0, self.jitter) if self.jitter else 0.0)
+        if 0.0 <= time < self.score.duration:
+            loud = int(min(127, max(12, velocity + self.rng.normal(0.0, 6.0))))
+            self.score.notes.append(Note(time, hold, channel, min(127, max(0, pitch)), loud))
+
+    def _steps(self, pattern: str, bar: int) -> list[tuple[float, float, str]]:
+        """List time, step length and letter of the hits of one bar of a pattern of one or more bars."""
+        per_bar = self._steps_per_bar(pattern)
+        first = (bar * per_bar) % len(pattern)
+        step = self.bar / per_bar
+        hits = []
+        for index, letter in enumerate(pattern[first : first + per_bar]):
+            if letter != ".":
+                late = self.swing * step if index % 2 and per_bar % 4 == 0 else 0.0
+                hits.append((bar * self.bar + index * step + late, step, letter))
+        return hits
+
+    def _steps_per_bar(self, pattern: str) -> int:
+        """Tell the steps of a bar: 4 or 3 a beat (8 for the thirty-second rolls of trap)."""
+        beats = self.style.beats
+        for per_beat in (4, 3):
+            if len(pattern) % (beats * per_beat) == 0:
+                if self.style.name in {"trap", "dubstep"} and len(pattern) == 32 and per_beat == 4:
+                    return 32
+                return beats * per_beat
+        raise ValueError(f"style {self.style.name!r}: pattern {pattern!r} fits no bar of {beats} beats")
+
+    def _silent_bars(self, chance: float) -> set[int]:
+        """Draw sections of two to eight bars in which a part rests."""
+        silent: set[int] = set()
+        bar = 0
+        while bar < self.n_bars:
+            length = int(self.rng.choice([2, 4, 8]))
+            if self.rng.random() < chance:
+                silent.update(range(bar, bar + length))
+            bar += length
+        return silent
+
+    def _drums(self) -> None:
+        rng = self.rng
+        patterns = [self.style.drums[int(rng.integers(len(self.style.drums)))] for _ in range(2)]
+        notes = {letter: int(rng.choice(options)) for letter, options in _DRUM_NOTES.items()}
+        level = {letter: float(rng.uniform(0.6, 1.0)) for letter in _DRUM_NOTES}
+        dropped = {letter for letter in "hrobm" if rng.random() < 0.12}
+        silent = self._silent_bars(0.12)
+        fill_every = int(rng.choice([4, 8, 16, 1000]))
+        for bar in range(self.n_bars):
+            if bar in silent:
+                continue
+            pattern = patterns[(bar // 8) % 2]
+            fill = bar % fill_every == fill_every - 1
+            for letter, steps in pattern.items():
+                if letter in dropped:
+                    continue
+                for time, step, hit in self._steps(steps, bar):
+                    if rng.random() < 0.02 or (fill and time > (bar + 0.6) * self.bar and letter != "k"):
+                        continue
+                    self._add(time, step, DRUMS, notes[letter], _VELOCITY[hit] * level[letter])
+            if fill:
+                self._fill(bar, notes)
+            elif bar % fill_every == 0 and rng.random() < 0.6:
+                self._add(bar * self.bar, 1.0, DRUMS, _CRASH, 110)
+
+    def _fill(self, bar: int, notes: dict[str, int]) -> None:
+        per_beat = 3 if len(next(iter(self.style.drums[0].values()))) % (self.style.beats * 4) else 4
+        step = self.beat / per_beat
+        for index in range(int(0.4 * self.style.beats * per_beat)):
+            if self.rng.random() < 0.7:
+                drum = notes["s"] if self.rng.random() < 0.5 else int(self.rng.choice([41, 45, 47, 50]))
+                time = (bar + 1) * self.bar - (index + 1) * step
+                self._add(time, step, DRUMS, drum, self.rng.uniform(70, 118))
+
+    def _chord(self, bar: int) -> int:
+        return self.progression[(bar // self.bars_per_chord) % len(self.progression)]
+
+    def _pitch(self, degree: int, octave: int) -> int:
+        return self.key + self.scale[degree % 7] + 12 * (octave + degree // 7)
+
+    def _harmony(self, parts: tuple[str, ...]) -> None:
+        melody, chords, bass = _PROGRAMS[self.style.programs]
+        rng = self.rng
+        writers = {"bass": self._bass, "chords": self._chords, "melody": self._melody, "pad": self._pad}
+        programs = {
+            "bass": (_BASS, bass),
+            "chords": (_CHORDS, chords),
+            "melody": (_MELODY, melody),
+            "pad": (_PAD, (48, 50, 52, 88, 89, 90, 91, 94, 95)),
+        }
+        for part in parts:
+            channel, options = programs[part]
+            # One piece in eight is played on anything at all.
+            anything = rng.random() < 0.12 and part != "bass"
+            self.score.programs[channel] = int(rng.integers(0, 112) if anything else rng.choice(options))
+            writers[part]()
+
+    def _bass(self) -> None:
+        rng = self.rng
+        pattern = str(rng.choice(self.style.bass))
+        silent = self._silent_bars(0.1)
+        walking = self.style.programs == "jazz"
+        octave = int(rng.choice([2, 3]))
+        for bar in range(self.n_bars):
+            if bar in silent:
+                continue
+            root = self._chord(bar)
+            for time, step, hit in self._steps(pattern, bar):
+                move = int(rng.choice([0, 2, 4, 6, 7])) if walking or rng.random() < 0.15 else 0
+                self._add(time, step * rng.uniform(0.7, 1.6), _BASS, self._pitch(root + move, octave), _VELOCITY[hit])
+
+    def _chords(self) -> None:
+        rng = self.rng
+        pattern = str(rng.choice(self.style.chords))
+        silent = self._silent_bars(0.12)
+        arpeggio = rng.random() < 0.35
+        hold = float(rng.choice([0.5, 0.9, 2.0, 4.0]))
+        loud = rng.uniform(0.55, 0.95)
+        for bar in range(self.n_bars):
+            if bar in silent:
+                continue
+            voicing = [self._pitch(self._chord(bar) + third, 4) for third in (0, 2, 4)]
+            for index, (time, step, hit) in enumerate(self._steps(pattern, bar)):
+                accent = 12 if math.isclose(math.fmod(time - bar * self.bar, self.beat), 0.0, abs_tol=1e-6) else 0
+                for pitch in [voicing[index % 3]] if arpeggio else voicing:
+                    self._add(time, step * hold, _CHORDS, pitch, _VELOCITY[hit] * loud + accent)
+
+    def _melody(self) -> None:
+        rng = self.rng
+        per_beat = 3 if len(self.style.chords[0]) % (self.style.beats * 4) else 4
+        per_phrase = self.style.beats * per_beat * int(rng.choice([1, 2, 4]))
+        busy = self.style.density / per_beat
+        strong = [1.0 if i % per_beat == 0 else 0.75 if i % (per_beat // 2 or 1) == 0 else 0.5 for i in range(per_phrase)]
+        rhythm = [i for i in range(per_phrase) if rng.random() < min(0.95, 1.35 * busy * strong[i])]
+        degrees = [int(d) for d in rng.integers(-3, 9, size=max(1, len(rhythm)))]
+        silent = self._silent_bars(0.3)
+        step = self.beat / per_beat
+        hold = float(rng.uniform(0.8, 3.0))
+        for start in range(0, self.n_bars * self.style.beats * per_beat, per_phrase):
+            for place, degree in zip(rhythm, degrees, strict=False):
+                bar = int((start + place) * step / self.bar + 1e-6)
+                if bar in silent or rng.random() < 0.06:
+                    continue
+                late = self.swing * step if per_beat == 4 and place % 2 else 0.0
+                pitch = self._pitch(degree + self._chord(bar) % 3, 5)
+                self._add((start + place) * step + late, step * hold, _MELODY, pitch, rng.uniform(70, 105))
+
+    def _pad(self) -> None:
+        for bar in range(self.n_bars):
+            for third in (0, 2, 4):
+                self._add(bar * self.bar, self.bar * 0.98, _PAD, self._pitch(self._chord(bar) + third, 4), 60)

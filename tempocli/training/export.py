@@ -1,0 +1,134 @@
+"""Checkpoint to ONNX: weights, metadata, and proof that the file says what torch says."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tempocli.encoder import METADATA_VERSION, Calibration, Encoder
+from tempocli.errors import MissingExtraError, TempoError
+from tempocli.features import FrontEnd
+from tempocli.training.loop import load_checkpoint
+from tempocli.training.network import NetworkConfig, TempoNetwork
+from tempocli.training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+_MAX_DIFFERENCE = 1e-4
+
+
+def load_network(checkpoint: Path, recipe: Recipe) -> TempoNetwork:
+    """Build the network of a checkpoint with the averaged weights, ready for inference.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint cannot be read or is of another recipe.
+    """
+    network = TempoNetwork(recipe.network)
+    network.load_state_dict(load_checkpoint(checkpoint, recipe)["average"])
+    return network.eval()
+
+
+def export(
+    network: TempoNetwork, path: Path, *, name: str, front_end: FrontEnd, calibration: Calibration
+) -> float:
+    """Write a network as ONNX and check it against torch.
+
+    Parameters
+    ----------
+    network : TempoNetwork
+        In evaluation mode.
+    path : Path
+        Written only when the check has passed.
+    name : str
+        The model's name.
+    front_end : FrontEnd
+        What the network was trained with.
+    calibration : Calibration
+
+    Returns
+    -------
+    float
+        Largest difference between the two, over logits and embeddings, at batches of 1 and 32.
+
+    Raises
+    ------
+    TempoError
+        If the difference is 1e-4 or more; nothing is written.
+    MissingExtraError
+        If the extra ``train`` is not installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  torch's exporter needs it and says so less clearly
+    except ImportError as error:
+        raise MissingExtraError("exporting a model", "train") from error
+    partial = path.with_suffix(".partial.onnx")
+    config = network.config
+    example = torch.zeros(2, config.n_frames, config.n_mels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's, about its own parts
+        program = torch.onnx.export(
+            network,
+            (example,),
+            input_names=["log_mel"],
+            output_names=["logits", "embedding"],
+            dynamic_shapes={"log_mel": {0: torch.export.Dim("windows", min=1, max=4096)}},
+            opset_version=18,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    onnx.helper.set_model_props(model, _metadata(config, name, front_end, calibration))
+    try:
+        onnx.save(model, str(partial))
+        difference = parity(network, partial)
+        if not difference < _MAX_DIFFERENCE:
+            raise TempoError(f"the ONNX model differs from torch by {difference:.2g}; it was not written")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return difference
+
+
+def _metadata(
+    config: NetworkConfig, name: str, front_end: FrontEnd, calibration: Calibration
+) -> dict[str, str]:
+    axis = {
+        "n_frames": config.n_frames,
+        "n_bins": config.n_bins,
+        "bins_per_octave": config.bins_per_octave,
+        "min_bpm": config.min_bpm,
+    }
+    return {
+        "version": METADATA_VERSION,
+        "name": name,
+        "front_end": front_end.to_json(),
+        "axis": json.dumps(axis),
+        "calibration": calibration.to_json(),
+        "network": json.dumps(asdict(config)),
+    }
+
+
+def parity(network: TempoNetwork, path: Path) -> float:
+    """Tell the largest difference between torch and an ONNX file on the CPU, at batches of 1 and 32."""
+    encoder = Encoder(path, device="cpu")
+    rng = np.random.default_rng(0)
+    largest = 0.0
+    for batch in (1, 32):
+        shape = (batch, network.config.n_frames, network.config.n_mels)
+        windows = (rng.gamma(1.0, 1.0, shape) * (rng.random(shape) < 0.3)).astype(np.float32)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(windows))
+        for ours, theirs in zip(encoder.encode(windows), expected, strict=True):
+            largest = max(largest, float(np.abs(ours - theirs.numpy()).max()))
+    return largest

@@ -1,0 +1,191 @@
+"""MIDI files of known tempo, and MMA's grooves, as scores."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+import tomllib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tempocli.errors import DataError, MissingExtraError
+from tempocli.training.composer import draw_tempo
+from tempocli.training.score import DRUMS, Note, Score
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MMA_LIBRARY = Path("/usr/share/mma/lib")
+_CHORDS = ("C", "Dm", "Em", "F", "G", "G7", "Am", "Bb", "Fm", "D7", "E7", "Cm", "Eb", "Ab")
+
+
+def read_midi(path: Path, *, bpm: float, style: str, duration: float) -> Score:
+    """Read a MIDI file of known tempo.
+
+    Parameters
+    ----------
+    path : Path
+    bpm : float
+        Its tempo, in BPM.
+    style : str
+    duration : float
+        Longest part to keep, in seconds.
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    DataError
+        If the file is not MIDI.
+    MissingExtraError
+        If the extra ``train`` is not installed.
+    """
+    try:
+        import mido
+    except ImportError as error:
+        raise MissingExtraError("reading MIDI files", "train") from error
+    try:
+        midi = mido.MidiFile(str(path))
+        messages = list(midi)
+    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise DataError(f"{path}: not a MIDI file that can be read ({error})") from error
+    score = Score(bpm=bpm, style=style, duration=min(duration, midi.length))
+    sounding: dict[tuple[int, int], tuple[float, int]] = {}
+    now = 0.0
+    for message in messages:
+        now += message.time
+        if message.type == "program_change":
+            score.programs[message.channel] = message.program
+        elif message.type in {"note_on", "note_off"}:
+            key = (message.channel, message.note)
+            if key in sounding:
+                start, velocity = sounding.pop(key)
+                score.notes.append(Note(start, max(0.03, now - start), *key, velocity))
+            if message.type == "note_on" and message.velocity and now < score.duration:
+                sounding[key] = (now, message.velocity)
+    for (channel, pitch), (start, velocity) in sounding.items():
+        score.notes.append(Note(start, 0.5, channel, pitch, velocity))
+    score.programs.pop(DRUMS, None)
+    return score
+
+
+def groove_performances(folder: Path, *, min_duration: float) -> list[tuple[Path, float, str]]:
+    """List the drum performances of the Groove MIDI Dataset that are long enough.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder that holds ``info.csv``.
+    min_duration : float
+        In seconds.
+
+    Returns
+    -------
+    list of (path, bpm, style)
+
+    Raises
+    ------
+    DataError
+        If the folder has no ``info.csv``.
+    """
+    index = folder / "info.csv"
+    if not index.is_file():
+        raise DataError(f"{folder}: holds no info.csv of the Groove MIDI Dataset")
+    with index.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        (folder / row["midi_filename"], float(row["bpm"]), row["style"].split("/")[0])
+        for row in rows
+        if row["beat_type"] == "beat" and float(row["duration"]) >= min_duration
+    ]
+
+
+@cache
+def mma_grooves(library: Path = _MMA_LIBRARY) -> list[tuple[str, tuple[float, float]]]:
+    """List the main grooves of an MMA installation with the tempo range of each.
+
+    Returns
+    -------
+    list of (groove, (lowest BPM, highest BPM))
+
+    Raises
+    ------
+    DataError
+        If MMA or its library is not installed.
+    """
+    if not library.is_dir() or shutil.which("mma") is None:
+        raise DataError(f"{library}: no library of MMA here; install the program mma")
+    table = tomllib.loads(files("tempocli.training").joinpath("mma.toml").read_text(encoding="utf-8"))
+    grooves: list[tuple[str, tuple[float, float]]] = []
+    for path in sorted(library.glob("*/*.mma")):
+        low, high = next(
+            ((low, high) for pattern, low, high in table["ranges"] if re.search(pattern, path.stem, re.I)),
+            table["otherwise"],
+        )
+        if not high:
+            continue
+        text = path.read_text(encoding="latin-1")
+        names = re.findall(r"^\s*DefGroove\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
+        main = [name for name in names if not re.search("intro|end|fill|break", name, re.I)]
+        prefix = "" if path.parent.name == "stdlib" else f"{path.parent.name}:"
+        grooves += [(prefix + name, (low, high)) for name in main]
+    return grooves
+
+
+def play_groove(
+    groove: str, tempo: tuple[float, float], rng: np.random.Generator, *, duration: float, folder: Path
+) -> Score:
+    """Have MMA play a groove over random chords at a tempo drawn from a range.
+
+    Parameters
+    ----------
+    groove : str
+        Name as `mma_grooves` lists it.
+    tempo : (float, float)
+        Range of the tempo, in BPM.
+    rng : numpy.random.Generator
+    duration : float
+        Length in seconds.
+    folder : Path
+        Where to put the two temporary files.
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    DataError
+        If MMA does not accept the groove.
+    """
+    bpm = round(draw_tempo(tempo, rng), 2)
+    n_bars = int(duration * bpm / 60.0 / 2.0) + 2
+    progression = [str(rng.choice(_CHORDS)) for _ in range(int(rng.choice([1, 2, 4, 4, 8])))]
+    bars = [f"{bar + 1} {progression[bar % len(progression)]}" for bar in range(n_bars)]
+    source, target = folder / "groove.mma", folder / "groove.mid"
+    source.write_text("\n".join([f"Tempo {bpm}", f"Groove {groove}", *bars]) + "\n", encoding="ascii")
+    target.unlink(missing_ok=True)
+    subprocess.run(
+        ["mma", "-f", str(target), str(source)], capture_output=True, check=False, timeout=60, cwd=folder
+    )
+    if not target.is_file():
+        raise DataError(f"MMA did not play the groove {groove}")
+    score = read_midi(target, bpm=bpm, style=f"mma:{groove}", duration=duration)
+    _start_anywhere(score, rng)
+    return score
+
+
+def _start_anywhere(score: Score, rng: np.random.Generator) -> None:
+    shift = float(rng.uniform(0.0, 4 * 60.0 / score.bpm))
+    score.notes = [
+        Note(note.time - shift, note.duration, note.channel, note.pitch, note.velocity)
+        for note in score.notes
+        if note.time >= shift
+    ]
+    score.duration -= shift

@@ -1,0 +1,242 @@
+"""The tempo encoder: onset strength on a log-tempo axis, where a time-stretch is a shift.
+
+The representation makes S1's equivariance structural: a stretch by `rate` moves every modulation by
+``log2(rate)`` octaves, the trunk is convolutional along that axis, and only a small context path knows
+the absolute tempo, which is what chooses the tempo octave.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+_MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Sizes of the network; the defaults are the shipped model's.
+
+    Attributes
+    ----------
+    n_frames : int
+        Frames of one window.
+    n_mels : int
+        Mel bands.
+    frame_rate : float
+        Frames a second, in Hz.
+    n_bins : int
+        Bins of the tempo axis; bin ``k`` is ``min_bpm * 2 ** (k / bins_per_octave)``.
+    bins_per_octave : int
+        Resolution of the tempo axis.
+    min_bpm : float
+        Tempo of bin 0.
+    n_groups : int
+        Fixed onset-strength curves, each of neighbouring bands; their mean is one more.
+    n_activations : int
+        Learned onset curves; 0 leaves the time branch out.
+    channels, n_blocks : int
+        Width and depth of the trunk.
+    time_channels, time_blocks : int
+        Width and depth of the time branch.
+    embedding_dim : int
+        Length of the embedding.
+    dropout : float
+        In the trunk.
+    """
+
+    n_frames: int = 1024
+    n_mels: int = 40
+    frame_rate: float = 22050 / 256
+    n_bins: int = 160
+    bins_per_octave: int = 48
+    min_bpm: float = 30.0
+    n_groups: int = 8
+    n_activations: int = 8
+    channels: int = 64
+    n_blocks: int = 3
+    time_channels: int = 24
+    time_blocks: int = 7
+    embedding_dim: int = 128
+    dropout: float = 0.1
+
+
+class ModulationSpectrum(nn.Module):
+    """Magnitude of onset curves at log-spaced modulation frequencies, stacked by harmonic.
+
+    Input has shape=(batch, curves, n_frames / 2); output has shape=(batch, curves * multiples, n_bins).
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        n_frames, frame_rate = config.n_frames // 2, config.frame_rate / 2
+        below = round(-math.log2(min(_MULTIPLES)) * config.bins_per_octave)
+        above = round(math.log2(max(_MULTIPLES)) * config.bins_per_octave)
+        bins = torch.arange(-below, config.n_bins + above, dtype=torch.float64)
+        hertz = config.min_bpm / 60.0 * 2.0 ** (bins / config.bins_per_octave)
+        # Modulations that the frame rate cannot hold are left out, not folded back.
+        kept = hertz < 0.48 * frame_rate
+        time = torch.arange(n_frames, dtype=torch.float64)
+        window = 0.5 - 0.5 * torch.cos(2.0 * math.pi * (time + 0.5) / n_frames)
+        phase = 2.0 * math.pi * time[:, None] * hertz[None, kept] / frame_rate
+        scale = window[:, None] * 2.0 / math.sqrt(n_frames)
+        self.n_kept = int(kept.sum())
+        self.n_missing = len(bins) - self.n_kept
+        # Small and exact in float32; kept out of checkpoints because it follows from the settings.
+        basis = torch.cat([torch.cos(phase) * scale, torch.sin(phase) * scale], dim=1)
+        self.register_buffer("basis", basis.float(), persistent=False)
+        self.offsets = [round(math.log2(multiple) * config.bins_per_octave) + below for multiple in _MULTIPLES]
+        self.n_bins = config.n_bins
+
+    def forward(self, curves: Tensor) -> Tensor:
+        """Project `curves` and stack the harmonics."""
+        parts = curves @ self.basis  # (batch, curves, 2 * kept)
+        real, imag = parts[..., : self.n_kept], parts[..., self.n_kept :]
+        spectrum = torch.log1p(torch.sqrt(real * real + imag * imag + 1e-8))
+        spectrum = nn.functional.pad(spectrum, (0, self.n_missing))
+        return torch.cat([spectrum[..., first : first + self.n_bins] for first in self.offsets], dim=1)
+
+
+def _standardise(curves: Tensor) -> Tensor:
+    """Bring every curve to mean 0 and deviation 1 over time; a flat curve becomes 0."""
+    centred = curves - curves.mean(dim=-1, keepdim=True)
+    deviation = torch.sqrt((centred * centred).mean(dim=-1, keepdim=True) + 1e-6)
+    return centred / deviation
+
+
+class TimeBlock(nn.Module):
+    """Residual block of a temporal convolution, on frames-last-but-one input (batch, frames, channels).
+
+    A depthwise dilated convolution is five shifted sums, and the rest are matrix products: several times
+    faster on a CPU, forth and back, than convolutions with so few channels.
+    """
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.norm = nn.BatchNorm1d(width)
+        self.taps = nn.Parameter(torch.randn(5, width) / math.sqrt(5.0))
+        self.widen = nn.Linear(width, 3 * width)
+        self.narrow = nn.Linear(3 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add to `x` what the block finds in it."""
+        batch, n_frames, width = x.shape
+        y = self.norm(x.reshape(-1, width)).reshape(batch, n_frames, width)
+        padded = nn.functional.pad(y, (0, 0, 2 * self.dilation, 2 * self.dilation))
+        shifts = [padded[:, tap * self.dilation : tap * self.dilation + n_frames] for tap in range(5)]
+        y = sum((shift * self.taps[tap] for tap, shift in enumerate(shifts)), torch.zeros_like(y))
+        return x + self.narrow(torch.relu(self.widen(y)))
+
+
+class TimeBranch(nn.Module):
+    """Learned onset curves: what to listen to, at half the frame rate.
+
+    Input has shape=(batch, frames, n_mels); output is activations, shape=(batch, n_activations, frames / 2),
+    and hidden features, shape=(batch, frames / 2, time_channels).
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.time_channels
+        self.norm = nn.BatchNorm1d(1)
+        # Patches of 3 frames by 6 bands, every 3 bands; then 3 neighbouring patches; then all that is left.
+        self.n_patches = (config.n_mels - 6) // 3 + 1
+        self.n_joined = self.n_patches // 3
+        self.first = nn.Linear(18, 12)
+        self.second = nn.Linear(36, 20)
+        self.gather = nn.Linear(20 * self.n_joined, width)
+        self.blocks = nn.ModuleList(TimeBlock(width, 2**depth) for depth in range(config.time_blocks))
+        self.last = nn.Linear(width, config.n_activations)
+
+    def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute activations and hidden features."""
+        halved = 0.5 * (log_mel[:, 0::2] + log_mel[:, 1::2])
+        batch, n_frames, n_mels = halved.shape
+        x = self.norm(halved.reshape(batch, 1, n_frames * n_mels)).reshape(batch, n_frames, n_mels)
+        x = nn.functional.pad(x, (0, 0, 1, 1))
+        stop = 3 * (self.n_patches - 1) + 1
+        patches = [x[:, t : t + n_frames, f : f + stop : 3] for t in range(3) for f in range(6)]
+        x = torch.relu(self.first(torch.stack(patches, dim=-1)))  # (batch, frames, patches, 12)
+        x = x[:, :, : 3 * self.n_joined].reshape(batch, n_frames, self.n_joined, 36)
+        x = torch.relu(self.second(x)).reshape(batch, n_frames, -1)
+        x = torch.relu(self.gather(x))  # (batch, frames, width)
+        for block in self.blocks:
+            x = block(x)
+        return torch.sigmoid(self.last(x)).transpose(1, 2), x
+
+
+class TempoNetwork(nn.Module):
+    """Log-mel windows to tempo logits and an embedding.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        n_curves = config.n_groups + 1
+        groups = torch.zeros(config.n_mels, n_curves)
+        per_group = config.n_mels // config.n_groups
+        for group in range(config.n_groups):
+            groups[group * per_group : (group + 1) * per_group, group] = 1.0 / per_group
+        groups[:, -1] = 1.0 / config.n_mels
+        self.register_buffer("groups", groups, persistent=False)
+        self.spectrum = ModulationSpectrum(config)
+        if config.n_activations:
+            self.branch = TimeBranch(config)
+        width, n_context = config.channels, 2 * config.channels
+        if config.n_activations:
+            n_context += 2 * config.time_channels
+        self.stem = nn.Conv1d((n_curves + config.n_activations) * len(_MULTIPLES), width, 1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+                nn.Conv1d(width, width, 5, padding=2),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+                nn.Dropout(config.dropout),
+                nn.Conv1d(width, width, 1),
+            )
+            for _ in range(config.n_blocks)
+        )
+        self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Conv1d(width, 1, 1))
+        self.context = nn.Sequential(
+            nn.LayerNorm(n_context), nn.Linear(n_context, config.embedding_dim), nn.ReLU(), nn.Dropout(config.dropout)
+        )
+        self.octave = nn.Linear(config.embedding_dim, config.n_bins)
+
+    def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode windows.
+
+        Parameters
+        ----------
+        log_mel : Tensor of float32, shape=(batch, n_frames, n_mels)
+
+        Returns
+        -------
+        logits : Tensor of float32, shape=(batch, n_bins)
+        embedding : Tensor of float32, shape=(batch, embedding_dim)
+        """
+        rise = nn.functional.pad(torch.relu(log_mel[:, 1:] - log_mel[:, :-1]), (0, 0, 1, 0))
+        # Half the frame rate holds every modulation on the axis; exact times matter to the decoder alone.
+        curves = ((rise[:, 0::2] + rise[:, 1::2]) @ self.groups).transpose(1, 2)
+        context = []
+        if self.config.n_activations:
+            activations, hidden = self.branch(log_mel)
+            curves = torch.cat([curves, activations], dim=1)
+            context = [hidden.mean(dim=1), hidden.amax(dim=1)]
+        stacked = self.spectrum(_standardise(curves))
+        x = self.stem(stacked)
+        for block in self.blocks:
+            x = x + block(x)
+        context = [x.mean(dim=-1), x.amax(dim=-1), *context]
+        embedding = self.context(torch.cat(context, dim=1))
+        logits = self.head(x)[:, 0] + self.octave(embedding)
+        return logits, embedding

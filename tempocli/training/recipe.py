@@ -1,0 +1,122 @@
+"""Recipes: everything that decides a training run, in one TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tempocli.errors import DataError
+from tempocli.training.network import NetworkConfig
+from tempocli.training.views import ViewConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model.
+    mix : dict of str to float
+        Share of each labelled store in a batch, by folder name.
+    unlabelled : str
+        Folder name of the store of unlabelled music; empty for none.
+    seed, steps : int
+        Every draw follows from the seed and the number of the step.
+    batch_size, unlabelled_size : int
+        Labelled windows, and pairs of views of unlabelled music, in a step.
+    beatless : float
+        Share of the labelled windows that have no tempo.
+    learning_rate, weight_decay : float
+        Of AdamW, with one cycle of the rate.
+    ema : float
+        Decay of the moving average of the weights, which is what ships.
+    target_width : float
+        Standard deviation of the target, in bins.
+    equivariance : float
+        Weight of S1's loss, reached after `equivariance_start` steps.
+    equivariance_start : int
+        Steps before S1's loss counts.
+    sharpness : float
+        Power that sharpens the targets of S1's loss.
+    validate_every, checkpoint_every : int
+        In steps.
+    network : NetworkConfig
+    views : ViewConfig
+    """
+
+    name: str
+    mix: dict[str, float]
+    unlabelled: str = ""
+    seed: int = 0
+    steps: int = 6000
+    batch_size: int = 32
+    unlabelled_size: int = 12
+    beatless: float = 0.03
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+    ema: float = 0.998
+    target_width: float = 1.0
+    equivariance: float = 0.5
+    equivariance_start: int = 1000
+    sharpness: float = 2.0
+    validate_every: int = 500
+    checkpoint_every: int = 250
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    views: ViewConfig = field(default_factory=ViewConfig)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or holds a setting that does not exist or has the wrong type.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table["network"] = _build(NetworkConfig, table.get("network", {}))
+        table["views"] = _build(ViewConfig, table.get("views", {}))
+        recipe: Recipe = _build(Recipe, table)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not a recipe ({error})") from error
+    return recipe
+
+
+def _build(kind: type, table: dict[str, Any]) -> Any:
+    known = {item.name: item for item in fields(kind)}
+    for key, value in table.items():
+        if key not in known:
+            raise ValueError(f"unknown setting {key!r}")
+        wanted = str(known[key].type)
+        if wanted in {"int", "float"} and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"setting {key!r} is not a number")
+        if wanted == "int" and not isinstance(value, int):
+            raise ValueError(f"setting {key!r} is not a whole number")
+    return kind(**table)
+
+
+def shipped_recipes() -> list[Path]:
+    """List the recipes that ship."""
+    return sorted((Path(__file__).parent / "recipes").glob("*.toml"))
+
+
+def find_recipe(name: str) -> Path:
+    """Find a recipe by the name of one that ships, or by its path.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    for path in (Path(name), *shipped_recipes()):
+        if path.is_file() and name in {str(path), path.name, path.stem}:
+            return path
+    names = ", ".join(path.name for path in shipped_recipes())
+    raise DataError(f"{name}: no such recipe; those that ship are {names}")

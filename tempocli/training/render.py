@@ -1,0 +1,210 @@
+"""Scores to samples: FluidSynth for instruments, kits for drums, a random mix and mastering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tempocli.errors import MissingExtraError
+from tempocli.training.drumkit import Kit, load_hydrogen_kit, role_of, synthesise_kit
+from tempocli.training.score import DRUMS, Note, Score
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_GM_KITS = (0, 8, 16, 24, 25, 32, 40)
+_DRUM_BANK = 128
+
+
+@dataclass
+class Renderer:
+    """Renders scores with several soundfonts and drum kits; not thread-safe.
+
+    Parameters
+    ----------
+    soundfonts : list of Path
+        SF2 or SF3 files; one is drawn for every score.
+    kit_folders : list of Path
+        Folders of sampled drum kits; may be empty.
+    sample_rate : int
+        In Hz.
+    """
+
+    soundfonts: list[Path]
+    kit_folders: list[Path]
+    sample_rate: int = 22050
+    _synths: dict[Path, tuple[Any, int]] = field(default_factory=dict, repr=False)
+
+    def render(self, score: Score, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Render a score, mix it and master it at random.
+
+        Returns
+        -------
+        ndarray of float32, shape=(n_samples,)
+            Mono, peak at most 1.
+        """
+        drums = [note for note in score.notes if note.channel == DRUMS]
+        others = [note for note in score.notes if note.channel != DRUMS]
+        n_samples = int(score.duration * self.sample_rate)
+        soundfont = self.soundfonts[int(rng.integers(len(self.soundfonts)))]
+        kit = self._draw_kit(score.kit, rng)
+        if kit is None:
+            program = int(rng.choice((24, 25) if score.kit == "electronic" else _GM_KITS))
+            beat = self._play(drums, {DRUMS: program}, soundfont, n_samples)
+        else:
+            beat = _place(drums, kit, n_samples, self.sample_rate)
+        band = self._play(others, score.programs, soundfont, n_samples)
+        if score.pump > 0.0 and drums:
+            band *= _duck(drums, score.pump, 60.0 / score.bpm, n_samples, self.sample_rate)
+        return master(_mix(beat, band, rng, self.sample_rate), rng, sample_rate=self.sample_rate)
+
+    def _draw_kit(self, kind: str, rng: np.random.Generator) -> Kit | None:
+        general_midi, sampled = (0.2, 0.2) if kind == "electronic" else (0.5, 0.35)
+        draw = rng.random()
+        if draw < general_midi:
+            return None
+        if draw < general_midi + sampled and self.kit_folders:
+            folder = self.kit_folders[int(rng.integers(len(self.kit_folders)))]
+            kit = load_hydrogen_kit(folder, sample_rate=self.sample_rate)
+            if {"kick", "snare", "hat"} <= kit.keys():
+                # Roles that the kit lacks are filled from a synthetic one.
+                return synthesise_kit(rng, sample_rate=self.sample_rate) | kit
+        return synthesise_kit(rng, sample_rate=self.sample_rate)
+
+    def _play(
+        self, notes: list[Note], programs: dict[int, int], soundfont: Path, n_samples: int
+    ) -> NDArray[np.float32]:
+        if not notes:
+            return np.zeros(n_samples, np.float32)
+        synth, font = self._synth(soundfont)
+        synth.system_reset()
+        for channel, program in programs.items():
+            if channel == DRUMS:
+                synth.program_select(channel, font, _DRUM_BANK, program)
+            else:
+                synth.program_select(channel, font, 0, program)
+        out = np.zeros(n_samples, np.float32)
+        position = 0
+        for time, pitch, channel, velocity in _events(notes):
+            target = min(int(time * self.sample_rate), n_samples)
+            if target > position:
+                out[position:target] = _mono(synth.get_samples(target - position))
+                position = target
+            if velocity:
+                synth.noteon(channel, pitch, velocity)
+            else:
+                synth.noteoff(channel, pitch)
+        if position < n_samples:
+            out[position:] = _mono(synth.get_samples(n_samples - position))
+        return out
+
+    def _synth(self, soundfont: Path) -> tuple[Any, int]:
+        if soundfont not in self._synths:
+            try:
+                import fluidsynth
+            except ImportError as error:
+                raise MissingExtraError("rendering synthetic music", "train") from error
+            synth = fluidsynth.Synth(samplerate=float(self.sample_rate), gain=0.5)
+            for name in ("synth.reverb.active", "synth.chorus.active"):
+                synth.setting(name, 0)
+            self._synths[soundfont] = synth, synth.sfload(str(soundfont))
+        return self._synths[soundfont]
+
+
+def _events(notes: list[Note]) -> list[tuple[float, int, int, int]]:
+    events = [(note.time, note.pitch, note.channel, note.velocity) for note in notes]
+    events += [(note.time + max(0.03, note.duration), note.pitch, note.channel, 0) for note in notes]
+    return sorted(events, key=lambda event: (event[0], event[3]))
+
+
+def _mono(stereo: NDArray[np.int16]) -> NDArray[np.float32]:
+    return (stereo[0::2].astype(np.float32) + stereo[1::2]) / 65536.0
+
+
+def _place(notes: list[Note], kit: Kit, n_samples: int, sample_rate: int) -> NDArray[np.float32]:
+    out = np.zeros(n_samples, np.float32)
+    for note in notes:
+        sound = kit.get(role_of(note.pitch))
+        start = int(note.time * sample_rate)
+        if sound is not None and start < n_samples:
+            stop = min(start + len(sound), n_samples)
+            out[start:stop] += sound[: stop - start] * np.float32((note.velocity / 127.0) ** 1.7)
+    return out
+
+
+def _duck(
+    notes: list[Note], depth: float, beat: float, n_samples: int, sample_rate: int
+) -> NDArray[np.float32]:
+    gain = np.ones(n_samples, np.float32)
+    length = int(0.7 * beat * sample_rate)
+    dip = (1.0 - depth * (1.0 - np.linspace(0.0, 1.0, length)) ** 1.5).astype(np.float32)
+    for note in notes:
+        start = int(note.time * sample_rate)
+        if role_of(note.pitch) == "kick" and start < n_samples:
+            stop = min(start + length, n_samples)
+            np.minimum(gain[start:stop], dip[: stop - start], out=gain[start:stop])
+    return gain
+
+
+def _mix(
+    beat: NDArray[np.float32], band: NDArray[np.float32], rng: np.random.Generator, sample_rate: int
+) -> NDArray[np.float32]:
+    mixed = np.zeros_like(beat)
+    for part, spread_db in ((beat, 6.0), (band, 6.0)):
+        level = float(np.sqrt(np.mean(np.square(part))))
+        if level > 1e-6:
+            part = part * np.float32(10.0 ** (rng.uniform(-spread_db, spread_db) / 20.0) * 0.1 / level)
+            mixed += _reverb(part, rng, sample_rate) if rng.random() < 0.5 else part
+    return mixed
+
+
+def _reverb(samples: NDArray[np.float32], rng: np.random.Generator, sample_rate: int) -> NDArray[np.float32]:
+    decay = rng.uniform(0.1, 0.9)
+    n = int(decay * 1.5 * sample_rate)
+    impulse = rng.standard_normal(n) * np.exp(-np.arange(n) * 6.9 / (decay * sample_rate))
+    impulse /= np.sqrt(np.sum(impulse**2))
+    size = 1 << (len(samples) + n - 1).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(impulse.astype(np.float32), size), size)
+    return samples + np.float32(rng.uniform(0.05, 0.6)) * wet[: len(samples)].astype(np.float32)
+
+
+def master(
+    samples: NDArray[np.float32], rng: np.random.Generator, *, sample_rate: int
+) -> NDArray[np.float32]:
+    """Compress, overdrive, add noise and set the level, each at random.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape=(n_samples,)
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_samples,)
+        Peak at most 1.
+    """
+    if rng.random() < 0.5:
+        samples = _compress(samples, float(rng.uniform(0.2, 0.7)), sample_rate)
+    peak = max(float(np.abs(samples).max()), 1e-6)
+    samples = samples / np.float32(peak)
+    if rng.random() < 0.4:
+        samples = np.tanh(samples * np.float32(rng.uniform(1.0, 6.0)))
+    if rng.random() < 0.4:
+        noise = rng.standard_normal(len(samples)).astype(np.float32)
+        samples = samples + noise * np.float32(10.0 ** rng.uniform(-4.0, -1.7))
+    level = np.float32(10.0 ** (rng.uniform(-12.0, 0.0) / 20.0) / max(float(np.abs(samples).max()), 1e-6))
+    return np.asarray(samples * level, np.float32)
+
+
+def _compress(samples: NDArray[np.float32], strength: float, sample_rate: int) -> NDArray[np.float32]:
+    block = sample_rate // 100
+    n_blocks = len(samples) // block + 1
+    power = np.square(np.pad(samples, (0, n_blocks * block - len(samples)))).reshape(n_blocks, block).mean(axis=1)
+    kernel = np.exp(-np.arange(30) / 10.0)
+    envelope = np.sqrt(np.convolve(power, kernel / kernel.sum())[:n_blocks]) + 0.01 * np.sqrt(power.max()) + 1e-9
+    gain = envelope**-strength
+    curve = np.interp(np.arange(len(samples)), np.arange(n_blocks) * block, gain)
+    return samples * curve.astype(np.float32)

@@ -1,0 +1,160 @@
+"""Batches: which clips, which excerpts, at which rates; all of it follows from seed and step."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.errors import DataError
+from tempocli.training.store import Clip, Store, open_store
+from tempocli.training.views import augment, beatless, draw_excerpt, stretch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tempocli.features import FrontEnd
+    from tempocli.training.recipe import Recipe
+
+_VALIDATION_SHARE = 20  # one group in so many
+
+
+def is_validation(clip: Clip) -> bool:
+    """Tell whether a clip's group is kept out of training."""
+    return zlib.crc32(clip.group.encode()) % _VALIDATION_SHARE == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's windows.
+
+    Attributes
+    ----------
+    labelled : ndarray of float32, shape=(batch_size, n_frames, n_mels)
+    bpm : ndarray of float32, shape=(batch_size,)
+        Tempo of each labelled window; NaN where there is none.
+    views_a, views_b : ndarray of float32, shape=(unlabelled_size, n_frames, n_mels)
+        Two views of the same excerpts.
+    log2_ratio : ndarray of float32, shape=(unlabelled_size,)
+        ``log2(rate_b / rate_a)``.
+    """
+
+    labelled: NDArray[np.float32]
+    bpm: NDArray[np.float32]
+    views_a: NDArray[np.float32]
+    views_b: NDArray[np.float32]
+    log2_ratio: NDArray[np.float32]
+
+
+class Sampler:
+    """Draws batches from the stores of a data folder.
+
+    Parameters
+    ----------
+    data : Path
+        Folder whose subfolders are the stores that the recipe names.
+    recipe : Recipe
+
+    Raises
+    ------
+    DataError
+        If a store is missing, or was made with another front end than the first.
+    """
+
+    def __init__(self, data: Path, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.stores = [(open_store(data / name), weight) for name, weight in recipe.mix.items()]
+        self.unlabelled = open_store(data / recipe.unlabelled) if recipe.unlabelled else None
+        opened = [store for store, _ in self.stores] + ([self.unlabelled] if self.unlabelled else [])
+        self.front_end: FrontEnd = opened[0].front_end
+        if any(store.front_end != self.front_end for store in opened):
+            raise DataError(f"{data}: the stores were made with different front-end settings")
+        self._train = [[clip for clip in store.clips if not is_validation(clip)] for store, _ in self.stores]
+        total = sum(recipe.mix.values())
+        self._weights = [weight / total for weight in recipe.mix.values()]
+        self._groups: list[list[Clip]] = []
+        if self.unlabelled:
+            by_group: dict[str, list[Clip]] = {}
+            for clip in self.unlabelled.clips:
+                by_group.setdefault(clip.group, []).append(clip)
+            self._groups = list(by_group.values())
+            # The root keeps large packages from drowning the others and small ones from being worn out.
+            shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
+            self._group_weights = shares / shares.sum()
+
+    def batch(self, step: int) -> Batch:
+        """Make the batch of a step."""
+        rng = np.random.default_rng([self.recipe.seed, step])
+        labelled = [self._labelled(rng) for _ in range(self.recipe.batch_size)]
+        pairs = [self._pair(rng) for _ in range(self.recipe.unlabelled_size)] if self.unlabelled else []
+        empty = np.zeros((0, self.recipe.network.n_frames, self.front_end.n_mels), np.float32)
+        return Batch(
+            np.stack([window for window, _ in labelled]),
+            np.array([bpm for _, bpm in labelled], np.float32),
+            np.stack([a for a, _, _ in pairs]) if pairs else empty,
+            np.stack([b for _, b, _ in pairs]) if pairs else empty,
+            np.array([ratio for _, _, ratio in pairs], np.float32),
+        )
+
+    def _rate(self, rng: np.random.Generator) -> float:
+        spread = self.recipe.views.max_stretch
+        return float(np.exp(rng.uniform(-spread, spread)))
+
+    def _labelled(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], float]:
+        n_frames = self.recipe.network.n_frames
+        if rng.random() < self.recipe.beatless:
+            return beatless(n_frames, self.front_end, rng), float("nan")
+        which = int(rng.choice(len(self.stores), p=self._weights))
+        clips = self._train[which]
+        clip = clips[int(rng.integers(len(clips)))]
+        rate = self._rate(rng)
+        window = self._view(self.stores[which][0], clip, rate, rng)
+        return window, rate * clip.bpm if clip.bpm is not None else float("nan")
+
+    def _view(
+        self, store: Store, clip: Clip, rate: float, rng: np.random.Generator, near: float | None = None
+    ) -> NDArray[np.float32]:
+        n_frames = self.recipe.network.n_frames
+        frames = store.frames[clip.start : clip.start + clip.length]
+        start = draw_excerpt(len(frames), rate=rate, n_frames=n_frames, rng=rng) if near is None else near
+        window = stretch(frames, start=start, rate=rate, n_frames=n_frames)
+        return augment(window, self.recipe.views, self.front_end, rng)
+
+    def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+        assert self.unlabelled is not None
+        group = self._groups[int(rng.choice(len(self._groups), p=self._group_weights))]
+        clip = group[int(rng.integers(len(group)))]
+        rates = [self._rate(rng), self._rate(rng)]
+        # The longer excerpt is drawn; the shorter lies inside it, so that neither has padding.
+        start = draw_excerpt(clip.length, rate=max(rates), n_frames=self.recipe.network.n_frames, rng=rng)
+        a, b = (self._view(self.unlabelled, clip, rate, rng, near=start) for rate in rates)
+        return a, b, float(np.log2(rates[1] / rates[0]))
+
+    def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Cut one unchanged window from every clip kept out of training.
+
+        Returns
+        -------
+        windows : ndarray of float32, shape=(n, n_frames, n_mels)
+        bpm : ndarray of float32, shape=(n,)
+
+        Raises
+        ------
+        DataError
+            If no clip was kept out.
+        """
+        n_frames = self.recipe.network.n_frames
+        windows, bpm = [], []
+        for store, _ in self.stores:
+            for clip in store.clips:
+                if is_validation(clip) and clip.bpm is not None:
+                    frames = store.frames[clip.start : clip.start + clip.length]
+                    start = max(0.0, (clip.length - n_frames) / 2.0)
+                    windows.append(stretch(frames, start=start, rate=1.0, n_frames=n_frames))
+                    bpm.append(clip.bpm)
+        if not windows:
+            raise DataError("too few labelled clips: none is left for validation")
+        return np.stack(windows), np.array(bpm, np.float32)

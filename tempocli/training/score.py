@@ -1,0 +1,59 @@
+"""Scores: notes at exact times, with the tempo that made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DRUMS = 9  # the General MIDI percussion channel
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note.
+
+    Attributes
+    ----------
+    time, duration : float
+        Seconds from the start of the score, and seconds held.
+    channel : int
+        MIDI channel, 0 to 15; 9 holds drums.
+    pitch, velocity : int
+        MIDI pitch and velocity, 0 to 127.
+    """
+
+    time: float
+    duration: float
+    channel: int
+    pitch: int
+    velocity: int
+
+
+@dataclass(slots=True)
+class Score:
+    """A piece of music to be rendered.
+
+    Attributes
+    ----------
+    bpm : float
+        Tempo in beats per minute, in the octave in which musicians count the style.
+    style : str
+        Name of the style.
+    duration : float
+        Length in seconds.
+    notes : list of Note
+        In any order.
+    programs : dict of int to int
+        General MIDI program of each channel.
+    kit : str
+        ``"acoustic"``, ``"electronic"`` or ``"none"``.
+    pump : float
+        Depth, 0 to 1, by which the kick drum ducks everything else (side-chain compression).
+    """
+
+    bpm: float
+    style: str
+    duration: float
+    notes: list[Note] = field(default_factory=list)
+    programs: dict[int, int] = field(default_factory=dict)
+    kit: str = "acoustic"
+    pump: float = 0.0

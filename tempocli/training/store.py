@@ -1,0 +1,148 @@
+"""Feature stores: log-mel frames of many clips in one memory-mapped file, with an index in JSONL."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.errors import DataError
+from tempocli.features import FrontEnd
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+_FRAMES, _INDEX, _FRONT_END = "frames.f16", "clips.jsonl", "front_end.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip of a store.
+
+    Attributes
+    ----------
+    name : str
+        Unique within the store.
+    start, length : int
+        First frame and number of frames.
+    bpm : float or None
+        Tempo by construction, in BPM; ``None`` for unlabelled audio.
+    style : str
+        Style, or kind of audio.
+    group : str
+        What must not be split between training and validation: a package, a groove, a composer's seed.
+    """
+
+    name: str
+    start: int
+    length: int
+    bpm: float | None
+    style: str
+    group: str
+
+
+class StoreWriter:
+    """Appends clips to a store; a clip whose writing was interrupted is dropped at the next opening.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when absent.
+    front_end : FrontEnd
+        Its settings are kept with the store.
+
+    Raises
+    ------
+    DataError
+        If the store was made with other settings.
+    """
+
+    def __init__(self, folder: Path, front_end: FrontEnd) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = folder / _FRONT_END
+        if settings.is_file() and FrontEnd.from_json(settings.read_text()) != front_end:
+            raise DataError(f"{folder}: was made with other front-end settings")
+        settings.write_text(front_end.to_json())
+        self._index = (folder / _INDEX).open("a", encoding="utf-8")
+        clips = read_index(folder)
+        self.names = {clip.name for clip in clips}
+        self._n_frames = max((clip.start + clip.length for clip in clips), default=0)
+        self._frames = (folder / _FRAMES).open("ab")
+        self._frames.truncate(self._n_frames * front_end.n_mels * 2)
+
+    def add(
+        self, name: str, log_mel: NDArray[np.float32], *, bpm: float | None, style: str, group: str
+    ) -> None:
+        """Append one clip; `log_mel` has shape=(n_frames, n_mels)."""
+        clip = Clip(name, self._n_frames, len(log_mel), bpm, style, group)
+        self._frames.write(log_mel.astype(np.float16).tobytes())
+        self._frames.flush()
+        self._index.write(json.dumps(asdict(clip)) + "\n")
+        self._index.flush()
+        self._n_frames += len(log_mel)
+        self.names.add(name)
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._frames.close()
+        self._index.close()
+
+
+def read_index(folder: Path) -> list[Clip]:
+    """Read the clips of a store; a last line that was cut off is left out.
+
+    Raises
+    ------
+    DataError
+        If there is no store, or a line is not a clip.
+    """
+    try:
+        lines = (folder / _INDEX).read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise DataError(f"{folder}: holds no feature store ({error.strerror})") from error
+    try:
+        return [Clip(**json.loads(line)) for line in lines[:-1] if line]
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{folder / _INDEX}: damaged ({error})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store opened for reading.
+
+    Attributes
+    ----------
+    clips : list of Clip
+    frames : ndarray of float16, shape=(n_frames, n_mels)
+        Memory-mapped.
+    front_end : FrontEnd
+    """
+
+    clips: list[Clip]
+    frames: NDArray[np.float16]
+    front_end: FrontEnd
+
+
+def open_store(folder: Path) -> Store:
+    """Open a store for reading.
+
+    Raises
+    ------
+    DataError
+        If the folder holds none.
+    """
+    clips = read_index(folder)
+    if not clips:
+        raise DataError(f"{folder}: holds an empty feature store")
+    front_end = FrontEnd.from_json((folder / _FRONT_END).read_text())
+    frames = np.memmap(folder / _FRAMES, np.float16, "r").reshape(-1, front_end.n_mels)
+    return Store(clips, frames, front_end)

@@ -1,0 +1,135 @@
+"""Views of clips: excerpts at a known rate, with cheap augmentations, all on log-mel frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tempocli.features import FrontEnd
+
+
+@dataclass(frozen=True, slots=True)
+class ViewConfig:
+    """How a view may differ from its clip.
+
+    Attributes
+    ----------
+    max_stretch : float
+        Rates are ``exp(u)`` with ``u`` even in plus or minus this.
+    gain_db, eq_db : float
+        Largest change of level, and deviation of the random equaliser's knots, in dB.
+    noise : float
+        Chance of a noise floor.
+    band_drop : float
+        Chance that a run of bands is silenced.
+    """
+
+    max_stretch: float = 0.2
+    gain_db: float = 12.0
+    eq_db: float = 6.0
+    noise: float = 0.25
+    band_drop: float = 0.2
+
+
+def stretch(
+    frames: NDArray[np.float16], *, start: float, rate: float, n_frames: int
+) -> NDArray[np.float32]:
+    """Read `n_frames` frames at `rate` by linear interpolation; rate > 1 is faster.
+
+    Frames before the first and after the last are silence.
+
+    Parameters
+    ----------
+    frames : ndarray of float16, shape=(n_source, n_mels)
+    start : float
+        Position of the first frame in `frames`.
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames, n_mels)
+    """
+    positions = start + rate * np.arange(n_frames)
+    first, last = int(np.floor(positions[0])), int(positions[-1]) + 2
+    source = np.zeros((last - first, frames.shape[1]), np.float32)
+    low, high = max(first, 0), min(last, len(frames))
+    if high > low:
+        source[low - first : high - first] = frames[low:high]
+    below = positions.astype(np.int64) - first
+    weight = (positions - first - below).astype(np.float32)[:, None]
+    return np.asarray(source[below] * (1.0 - weight) + source[below + 1] * weight)
+
+
+def draw_excerpt(
+    length: int, *, rate: float, n_frames: int, rng: np.random.Generator
+) -> float:
+    """Draw the first frame of an excerpt such that a view at `rate` has no padding, if the clip allows it.
+
+    Padding would tell the network the rate.
+    """
+    spare = length - rate * n_frames - 2.0
+    return float(rng.uniform(0.0, spare)) if spare > 0.0 else spare / 2.0
+
+
+def augment(
+    log_mel: NDArray[np.float32], config: ViewConfig, front_end: FrontEnd, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Change level, equalisation and noise floor of a view in the linear magnitude domain.
+
+    Parameters
+    ----------
+    log_mel : ndarray of float32, shape=(n_frames, n_mels)
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames, n_mels)
+    """
+    n_mels = log_mel.shape[1]
+    knots = rng.normal(0.0, config.eq_db, 6)
+    curve = np.interp(np.linspace(0.0, 5.0, n_mels), np.arange(6), knots)
+    gain = 10.0 ** ((curve + rng.uniform(-config.gain_db, config.gain_db)) / 20.0)
+    if rng.random() < config.band_drop:
+        width = int(rng.integers(2, n_mels // 3))
+        first = int(rng.integers(0, n_mels - width + 1))
+        gain[first : first + width] = 0.0
+    magnitude = np.expm1(log_mel) * gain.astype(np.float32)
+    if rng.random() < config.noise:
+        magnitude += _noise_floor(log_mel.shape, front_end, rng)
+    return np.asarray(np.log1p(magnitude))
+
+
+def _noise_floor(
+    shape: tuple[int, ...], front_end: FrontEnd, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    level = front_end.log_gain * 10.0 ** rng.uniform(-5.0, -2.7)
+    tilt = np.exp(np.linspace(0.0, rng.normal(0.0, 1.0), shape[1]))
+    return np.abs(1.0 + 0.3 * rng.standard_normal(shape, np.float32)) * (level * tilt).astype(np.float32)
+
+
+def beatless(n_frames: int, front_end: FrontEnd, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Make a window without any tempo: silence, noise, or events at random times.
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames, n_mels)
+    """
+    magnitude = np.zeros((n_frames, front_end.n_mels), np.float32)
+    kind = rng.random()
+    if kind < 0.9:
+        swell = np.exp(np.convolve(rng.normal(0.0, 1.0, n_frames + 200), np.ones(201) / 15.0, "valid"))
+        swell /= swell.max()
+        magnitude += _noise_floor(magnitude.shape, front_end, rng) * swell.astype(np.float32)[:, None] * 8.0
+    if kind < 0.5:
+        for time in np.cumsum(rng.exponential(rng.uniform(8.0, 80.0), 400)).astype(int):
+            if time >= n_frames:
+                break
+            length = min(int(rng.integers(3, 60)), n_frames - time)
+            decay = np.exp(-np.arange(length) / rng.uniform(2.0, 20.0))[:, None]
+            colour = np.exp(rng.normal(0.0, 1.5, front_end.n_mels))
+            level = front_end.log_gain * 10.0 ** rng.uniform(-3.5, -1.5)
+            magnitude[time : time + length] += (level * decay * colour).astype(np.float32)
+    return np.asarray(np.log1p(magnitude))

@@ -1,0 +1,114 @@
+"""The JSON formats: JSON, JSONL, JAMS. ``docs/estimate.schema.json`` describes the first two."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tempocli import __version__
+from tempocli.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tempocli.schema import Candidate, FileResult
+    from tempocli.writers.layout import Layout
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_JAMS_VERSION = "0.3.4"
+
+
+def write_json(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
+    """Write one document for all results, whether one or many."""
+    records = [_record(result, layout) for result in results]
+    yield _dump({"schema_version": SCHEMA_VERSION, "results": records}, indent=2)
+
+
+def write_jsonl(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
+    """Write one object a line and result."""
+    for result in results:
+        yield _dump({"schema_version": SCHEMA_VERSION, **_record(result, layout)})
+
+
+def write_jams(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
+    """Write a JAMS document; its sandbox has what the tempo namespace has no place for."""
+    for result in results:
+        if result.estimate is not None:
+            yield _dump(_jams(result, layout), indent=2)
+
+
+def _record(result: FileResult, layout: Layout) -> dict[str, Any]:
+    estimate = result.estimate
+    if estimate is None:
+        nothing = dict.fromkeys(["bpm", "confidence", "octave_confidence"])
+        end = {"reason": None, "duration": None, "model": None, "error": result.error}
+        return {"path": result.path, **nothing, "candidates": [], **end}
+    record: dict[str, Any] = {
+        "path": result.path,
+        "bpm": None if estimate.bpm is None else round(estimate.bpm, layout.precision),
+        "confidence": round(estimate.confidence, 4),
+        "octave_confidence": round(estimate.octave_confidence, 4),
+        "candidates": _candidates(estimate.candidates, layout),
+        "reason": estimate.reason,
+        "duration": round(estimate.duration, 3),
+        "model": estimate.model,
+        "error": None,
+    }
+    if layout.curve:
+        record["curve"] = [
+            {
+                "time": round(point.time, 3),
+                "bpm": round(point.bpm, layout.precision),
+                "confidence": round(point.confidence, 4),
+            }
+            for point in estimate.curve
+        ]
+    return record
+
+
+def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
+    record = _record(result, layout)
+    observation = {
+        "time": 0.0,
+        "duration": record["duration"],
+        "value": record["bpm"],
+        "confidence": record["confidence"],
+    }
+    annotation = {
+        "namespace": "tempo",
+        "annotation_metadata": {
+            "annotation_tools": f"tempo-estimate {__version__}, model {record['model']}",
+            "data_source": "program",
+        },
+        "time": 0.0,
+        "duration": record["duration"],
+        "data": [] if record["bpm"] is None else [observation],
+        "sandbox": {key: record[key] for key in ("octave_confidence", "candidates", "reason")},
+    }
+    return {
+        "file_metadata": {
+            "duration": record["duration"],
+            "identifiers": {"path": record["path"]},
+            "jams_version": _JAMS_VERSION,
+        },
+        "annotations": [annotation],
+        "sandbox": {},
+    }
+
+
+def _candidates(candidates: tuple[Candidate, ...], layout: Layout) -> list[dict[str, Any]]:
+    return [
+        {
+            "bpm": round(each.bpm, layout.precision),
+            "probability": round(each.probability, 4),
+            "relation": each.relation,
+        }
+        for each in candidates
+    ]
+
+
+def _dump(value: dict[str, Any], *, indent: int | None = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n"
+    # What stands for a byte of a path that is not UTF-8 has no UTF-8 form of its own.
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -1,0 +1,72 @@
+"""Fixtures that several test files share: click tracks of known tempo, audio files, the data of ../shared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[1]
+MODEL = ROOT / "models" / "tempo.onnx"
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+def make_clicks(
+    bpm: float, duration: float = 20.0, sample_rate: int = 22050, *, start: float = 0.25
+) -> NDArray[np.float32]:
+    """Clicks at exactly `bpm`: each one is placed between samples, so its time is not rounded."""
+    samples = np.zeros(round(duration * sample_rate))
+    length = round(0.05 * sample_rate)
+    for time in np.arange(start, duration, 60.0 / bpm):
+        first = int(np.ceil(time * sample_rate))
+        t = (first + np.arange(min(length, len(samples) - first))) / sample_rate - time
+        samples[first : first + len(t)] += np.exp(-t * 80.0) * np.sin(2.0 * np.pi * 1000.0 * t)
+    return (0.8 * samples).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def click_track() -> Callable[..., NDArray[np.float32]]:
+    """`click_track(bpm, duration=20.0, sample_rate=22050, start=0.25)` -> mono float32 samples."""
+    return make_clicks
+
+
+@pytest.fixture
+def write_wav(tmp_path: Path) -> Callable[..., Path]:
+    """`write_wav(samples, sample_rate=22050, name="audio.wav", subtype="PCM_16")` -> its path."""
+
+    def write(
+        samples: NDArray[np.float32],
+        sample_rate: int = 22050,
+        *,
+        name: str = "audio.wav",
+        subtype: str = "PCM_16",
+    ) -> Path:
+        path = tmp_path / name
+        soundfile.write(path, samples, sample_rate, subtype=subtype)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder ../shared/data, which holds dev.csv; tests that need it are skipped where it is absent."""
+    if not (SHARED_DATA / "dev.csv").is_file():
+        pytest.skip("needs ../shared/data/dev.csv, which is not here")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def model_path() -> Path:
+    """The model that ships, models/tempo.onnx."""
+    if not MODEL.is_file():
+        pytest.skip("needs models/tempo.onnx, which is not here")
+    return MODEL

@@ -1,0 +1,341 @@
+"""``tempo evaluate``: the tables it reads, the scores it writes, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tempocli import evaluation
+from tempocli.cli.evaluate import command
+from tempocli.errors import AudioError, DataError
+from tempocli.schema import Candidate, Estimate
+from tempocli.tables import TrackEstimate, match_estimates, read_estimates, read_references
+
+REFERENCE = """path,bpm,bpm2,genre,steady
+a/one.wav,100,,rock,1
+a/two.wav,100,200,rock,0
+b/three.wav,90,,jazz,1
+b/four.wav,150,75,jazz,
+"""
+
+ESTIMATES = """path,bpm,confidence,octave_confidence
+a/one.wav,100.5,0.9,0.8
+a/two.wav,200,0.6,0.5
+b/three.wav,45,0.2,0.3
+b/four.wav,-,,
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, text):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def scores(*arguments):
+    result = invoke(*arguments, "--format", "json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_scores_by_hand(write):
+    report = scores(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES))
+    assert (report["n"], report["n_missing"]) == (4, 1)
+    assert report["accuracy1"]["value"] == pytest.approx(25.0)
+    assert report["accuracy2"]["value"] == pytest.approx(75.0)
+    assert report["accuracy1_2pct"]["value"] == pytest.approx(25.0)
+    assert report["accuracy1_1pct"]["value"] == pytest.approx(25.0)
+    assert report["accuracy2_1pct"]["value"] == pytest.approx(75.0)
+    close = np.log2(1.005)
+    assert report["oe1"]["value"] == pytest.approx((close + 1.0 - 1.0) / 3)
+    assert report["aoe1"]["value"] == pytest.approx((close + 2.0) / 3)
+    assert report["oe2"]["value"] == pytest.approx(close / 3)
+    assert report["aoe2"]["value"] == pytest.approx(close / 3)
+    # Two tempi: 200 finds one of (100, 200); no estimate finds none of (150, 75).
+    assert report["n_two_tempi"] == 2
+    assert report["p_score"]["value"] == pytest.approx(25.0)
+    # Of the two steady tracks, one has the right octave.
+    assert report["n_steady"] == 1
+    assert report["steady_error_bpm"]["value"] == pytest.approx(0.5)
+    shares = {name: share["value"] for name, share in report["relations"].items() if share["value"]}
+    assert shares == {"correct": 25.0, "double": 25.0, "half": 25.0, "missing": 25.0}
+    assert report["calibration"]["n"] == 3
+    assert report["calibration"]["ece"]["value"] == pytest.approx((0.1 + 0.6 + 0.2) / 3)
+    assert [entry["n"] for entry in report["calibration"]["bins"]] == [0, 0, 1, 0, 0, 0, 1, 0, 0, 1]
+    assert report["octave_calibration"]["ece"]["value"] == pytest.approx((0.2 + 0.5 + 0.3) / 3)
+
+
+def test_every_score_lies_in_its_interval(write):
+    rng = np.random.default_rng(0)
+    rows = [(f"{row}.wav", *rng.uniform(60.0, 200.0, 2)) for row in range(60)]
+    reference = "path,bpm,steady\n" + "".join(f"{path},{bpm},1\n" for path, bpm, _ in rows)
+    estimates = "path,bpm\n" + "".join(f"{path},{guess}\n" for path, _, guess in rows)
+    report = scores(write("ref.csv", reference), "--estimates", write("est.csv", estimates))
+    for key in ("accuracy1", "accuracy2", "oe1", "oe2", "aoe1", "aoe2", "steady_error_bpm"):
+        assert report[key]["low"] <= report[key]["value"] <= report[key]["high"], key
+    assert report["accuracy2"]["low"] < report["accuracy2"]["high"]
+    assert sum(share["value"] for share in report["relations"].values()) == pytest.approx(100.0)
+
+
+def test_interval_is_the_binomial_one():
+    references = [evaluation_reference(f"{row}", 100.0) for row in range(200)]
+    estimates = [TrackEstimate(f"{row}", 100.0 if row < 120 else 130.0) for row in range(200)]
+    score = evaluation.evaluate(references, estimates).accuracy1
+    half_width = 1.96 * np.sqrt(0.6 * 0.4 / 200) * 100.0
+    assert score.value == pytest.approx(60.0)
+    assert score.low == pytest.approx(60.0 - half_width, abs=0.8)
+    assert score.high == pytest.approx(60.0 + half_width, abs=0.8)
+
+
+def test_intervals_do_not_depend_on_the_block_size(monkeypatch):
+    references = [evaluation_reference(f"{row}", 100.0) for row in range(50)]
+    estimates = [TrackEstimate(f"{row}", 100.0 + row) for row in range(50)]
+    expected = evaluation.evaluate(references, estimates).aoe1
+    monkeypatch.setattr(evaluation, "_DRAWS_PER_BLOCK", 1000)
+    small_blocks = evaluation.evaluate(references, estimates).aoe1
+    assert small_blocks.low == pytest.approx(expected.low, rel=0.05)
+    assert small_blocks.high == pytest.approx(expected.high, rel=0.05)
+
+
+def evaluation_reference(path, bpm):
+    from tempocli.tables import Reference
+
+    return Reference(path, bpm, None, 0.5, steady=False, columns={})
+
+
+def test_same_tables_give_the_same_bytes(write):
+    arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--format", "json")
+    assert invoke(*arguments).stdout == invoke(*arguments).stdout
+
+
+def test_nothing_to_measure_is_null(write):
+    reference = write("ref.csv", "path,bpm\none.wav,100\n")
+    report = scores(reference, "--estimates", write("est.csv", "path,bpm\none.wav,0\n"))
+    assert report["accuracy1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    for key in ("oe1", "aoe2", "p_score", "steady_error_bpm", "calibration", "octave_calibration"):
+        assert report[key] is None
+
+
+def test_groups(write):
+    report = scores(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
+    assert report["by"]["column"] == "genre"
+    groups = report["by"]["groups"]
+    assert list(groups) == ["jazz", "rock"]
+    assert groups["rock"]["n"] == 2
+    assert groups["rock"]["accuracy1"]["value"] == pytest.approx(50.0)
+    assert groups["jazz"]["accuracy2"]["value"] == pytest.approx(50.0)
+
+
+def test_text_is_aligned_and_plain_in_a_pipe(write):
+    result = invoke(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "steady")
+    tables = [table.splitlines() for table in result.stdout.rstrip("\n").split("\n\n")]
+    assert len(tables) == 3
+    for table in tables:
+        assert len({len(line) for line in table}) == 1
+    assert tables[0][1].split() == ["Accuracy", "1,", "4", "%", "25.0", "%", "0.0", "to", "75.0", "4"]
+    assert tables[2][1].startswith("(empty)")
+    assert result.stdout.isascii()
+
+
+def test_salience_weighs_the_first_tempo(write):
+    reference = write("ref.csv", "path,bpm,bpm2,salience\none.wav,60,120,0.3\n")
+    report = scores(reference, "--estimates", write("est.csv", "path,bpm\none.wav,120\n"))
+    assert report["p_score"]["value"] == pytest.approx(70.0)
+    report = scores(reference, "--estimates", write("both.csv", "path,bpm,bpm2\none.wav,120,60\n"))
+    assert report["p_score"]["value"] == pytest.approx(100.0)
+
+
+def test_matching_by_path_then_by_unique_name(write):
+    references = read_references(
+        write("ref.csv", "path,bpm\nx/one.wav,100\nx/two.wav,100\ny/two.wav,100\nx/three.wav,100\n")
+    )
+    estimates = read_estimates(
+        write(
+            "est.csv", "path,bpm\nC:\\music\\one.wav,101\ny/two.wav,102\nz/three.wav,103\nw/three.wav,104\n"
+        )
+    )
+    matched, n_unmatched = match_estimates(references, estimates)
+    # two.wav is asked for twice and three.wav estimated twice, so their names alone tell nothing.
+    assert [estimate.bpm for estimate in matched] == [101.0, None, 102.0, None]
+    assert n_unmatched == 2
+
+
+def test_unmatched_references_are_counted_on_stderr(write):
+    estimates = write("est.csv", "path,bpm\na/one.wav,100\n")
+    result = invoke(write("ref.csv", REFERENCE), "--estimates", estimates)
+    assert result.exit_code == 0
+    assert result.stderr.count("\n") == 1
+    assert "3 of 4 references" in result.stderr
+
+
+def test_a_byte_order_mark_and_blank_lines_are_harmless(tmp_path):
+    path = tmp_path / "ref.csv"
+    path.write_bytes("\ufeffpath,bpm\r\n\r\none.wav,100\r\n\r\n".encode())
+    assert [row.bpm for row in read_references(path)] == [100.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no column named 'path'"),
+        ("one.wav,100\n", "no column named 'path'"),
+        ("path,tempo\none.wav,100\n", "no column named 'bpm'"),
+        ("path,bpm,bpm\none.wav,100,100\n", "two columns named 'bpm'"),
+        ("path,bpm\n", "no rows"),
+        ("path,bpm\none.wav,fast\n", "line 2: bpm 'fast' is not a number"),
+        ("path,bpm\none.wav,100\ntwo.wav\n", "line 3: bpm '' is not above 0"),
+        ("path,bpm\none.wav,0\n", "line 2: bpm '0' is not above 0"),
+        ("path,bpm\none.wav,nan\n", "line 2: bpm 'nan' is not above 0"),
+        ("path,bpm,bpm2\none.wav,100,-3\n", "line 2: bpm2 '-3' is not above 0"),
+        ("path,bpm,salience\none.wav,100,2\n", "line 2: salience 2 is not between 0 and 1"),
+        ("path,bpm\n,100\n", "line 2: no path"),
+        ("path,bpm\none, two.wav,100\n", "line 2: 3 cells under 2 column names"),
+        ('path,bpm\n"one.wav,100\n', "not a CSV file"),
+    ],
+)
+def test_bad_references_are_named_in_one_line(write, text, reason):
+    path = write("ref.csv", text)
+    with pytest.raises(DataError) as error:
+        read_references(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("path,bpm\none.wav,fast\n", "line 2: bpm 'fast' is not a number"),
+        ("path,bpm,confidence\none.wav,100,3.2\n", "line 2: confidence 3.2 is not between 0 and 1"),
+        ("path,bpm\none.wav,100\none.wav,50\n", "line 3: a second estimate of one.wav"),
+    ],
+)
+def test_bad_estimates_are_named_in_one_line(write, text, reason):
+    with pytest.raises(DataError, match=reason):
+        read_estimates(write("est.csv", text))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"path,bpm\n\x00\n"])
+def test_binary_files_are_no_tables(tmp_path, content):
+    path = tmp_path / "ref.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError):
+        read_references(path)
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    for path in (tmp_path, tmp_path / "nowhere.csv"):
+        with pytest.raises(DataError, match=str(path)):
+            read_references(path)
+
+
+def test_unknown_column_names_the_known_ones(write):
+    result = invoke(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "decade")
+    assert isinstance(result.exception, DataError)
+    assert "'decade'" in str(result.exception)
+    assert "genre" in str(result.exception)
+
+
+def test_options_of_the_estimator_are_refused_with_estimates(write):
+    arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES))
+    for option, value in (("--model", "x"), ("--device", "cpu"), ("--jobs", "2"), ("--save", "x.csv")):
+        result = invoke(*arguments, option, value)
+        assert result.exit_code == 2
+        assert option in result.stderr
+
+
+def test_errors_reach_the_shell_as_one_line(write):
+    done = subprocess.run(
+        [sys.executable, "-m", "tempocli", "evaluate", write("ref.csv", "path,tempo\none.wav,1\n")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "no column named 'bpm'" in done.stderr
+
+
+class FakeEstimator:
+    """Stands in for a model: the tempo of a file is its text."""
+
+    device = "cpu"
+
+    def __init__(self, model="tempo", *, device="auto"):
+        self.model_name = str(model)
+
+    def estimate(self, source):
+        path = Path(source)
+        if not path.exists():
+            raise AudioError(str(source), "no such file")
+        bpm = float(path.read_text(encoding="utf-8"))
+        candidates = (Candidate(bpm, 0.7, "1"), Candidate(bpm / 2, 0.2, "1/2"))
+        return Estimate(bpm, 0.8, 0.9, candidates, None, 60.0, self.model_name)
+
+
+@pytest.fixture
+def tracks(tmp_path, write, monkeypatch):
+    monkeypatch.setattr("tempocli.estimator.Estimator", FakeEstimator)
+    (tmp_path / "a").mkdir()
+    for name, bpm in (("one", 100.1), ("two", 62.5)):
+        (tmp_path / "a" / f"{name}.wav").write_text(str(bpm), encoding="utf-8")
+    return write("ref.csv", "path,bpm,bpm2\na/one.wav,100,\na/two.wav,125,62\n")
+
+
+def test_estimator_runs_on_files_beside_the_table(tracks, tmp_path):
+    report = scores(tracks, "--jobs", "2")
+    assert report["accuracy1"]["value"] == pytest.approx(50.0)
+    assert report["accuracy2"]["value"] == pytest.approx(100.0)
+    assert report["p_score"]["value"] == pytest.approx(50.0)
+
+
+def test_saved_estimates_score_the_same(tracks, tmp_path):
+    saved = tmp_path / "saved.csv"
+    direct = scores(tracks, "--save", saved)
+    with saved.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0] == {
+        "path": "a/one.wav",
+        "bpm": "100.1",
+        "bpm2": "50.05",
+        "confidence": "0.8",
+        "octave_confidence": "0.9",
+    }
+    again = scores(tracks, "--estimates", saved)
+    assert {**again, "estimates": None} == direct
+
+
+def test_a_missing_file_counts_as_missing_and_exits_3(tracks, tmp_path):
+    (tmp_path / "a" / "two.wav").unlink()
+    result = invoke(tracks, "--format", "json")
+    assert result.exit_code == 3
+    report = json.loads(result.stdout)
+    assert (report["n"], report["n_missing"]) == (2, 1)
+    assert report["relations"]["missing"]["value"] == pytest.approx(50.0)
+    assert result.stderr.count("\n") == 1
+    assert "two.wav" in result.stderr
+    assert "no such file" in result.stderr
+
+
+def test_save_fails_before_the_work_when_it_cannot_write(tracks, tmp_path, monkeypatch):
+    monkeypatch.setattr(FakeEstimator, "estimate", lambda *_: pytest.fail("work was done in vain"))
+    result = invoke(tracks, "--save", tmp_path / "nowhere" / "saved.csv")
+    assert result.exit_code != 0
+    assert not isinstance(result.exception, AssertionError)
