@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedWriter, FileIO
 from itertools import chain
@@ -327,7 +327,7 @@ def _is_regular_file(stream: BinaryIO) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join((getattr(error, "strerror", None) or str(error)).split())
+    return " ".join((getattr(error, "strerror", None) or str(error)).split()).removesuffix(".")
 
 
 def _open_decoder(file: FileIO, name: str, resources: ExitStack) -> _Decoder:
@@ -437,11 +437,9 @@ def _soundfile_reason(error: soundfile.LibsndfileError) -> str:
 def _open_av(file: FileIO, resources: ExitStack) -> _Decoder:
     import av
 
-    try:
+    with _av_errors():
         options = {"format_whitelist": _AV_FORMATS}
         container = resources.enter_context(av.open(file, options=options, metadata_errors="replace"))
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise _DecodeError(_reason(error)) from error
     if not container.streams.audio:
         raise _DecodeError("no audio stream")
     frames = _av_frames(container)
@@ -449,51 +447,50 @@ def _open_av(file: FileIO, resources: ExitStack) -> _Decoder:
     if first is None:
         raise _DecodeError("no audio can be decoded")
     # The frame knows better than the header, which may state half the rate of HE-AAC.
-    return _Decoder(first.sample_rate, first.layout.nb_channels, _av_blocks(chain([first], frames)))
+    channels = first.layout.nb_channels
+    return _Decoder(first.sample_rate, channels, _av_blocks(chain([first], frames), channels))
 
 
 def _av_frames(container: Any) -> Iterator[Any]:
     import av
 
-    try:
-        sample_rate = None
+    with _av_errors():
         for packet in container.demux(container.streams.audio[0]):
             try:
-                frames = packet.decode()
+                yield from packet.decode()
             except av.error.InvalidDataError:
                 continue  # players, too, drop a damaged packet and go on
-            for frame in frames:
-                if frame.sample_rate != (sample_rate := sample_rate or frame.sample_rate):
-                    raise _DecodeError(f"the sample rate changes to {frame.sample_rate} Hz")
-                yield frame
-    except (av.error.FFmpegError, OSError, ValueError) as error:  # the last two: it seeks where nothing is
-        raise _DecodeError(_reason(error)) from error
 
 
-def _av_blocks(frames: Iterable[Any]) -> Iterator[NDArray[np.float32]]:
-    """Join frames, some thousand samples each, into blocks."""
-    pending: list[NDArray[np.float32]] = []
+def _av_blocks(frames: Iterable[Any], channels: int) -> Iterator[NDArray[np.float32]]:
+    import av
+
+    # It joins the frames, some thousand samples each, into blocks, and interleaves the channels: the arrays
+    # that PyAV makes of eight planes or more read beyond their end. It refuses a change of format.
+    joiner = av.AudioResampler(format="flt", frame_size=max(1, _BLOCK_SIZE // channels))
     damage = None
     try:
         for frame in frames:
-            pending.append(_av_mono(frame))
-            if sum(map(len, pending)) * frame.layout.nb_channels >= _BLOCK_SIZE:
-                yield np.concatenate(pending)
-                pending.clear()
+            yield from _av_joined(joiner, frame, channels)
     except _DecodeError as error:
         damage = error
-    if pending:
-        yield np.concatenate(pending)
+    yield from _av_joined(joiner, None, channels)
     if damage:
         raise damage
 
 
-def _av_mono(frame: Any) -> NDArray[np.float32]:
+def _av_joined(joiner: Any, frame: Any, channels: int) -> Iterator[NDArray[np.float32]]:
+    with _av_errors():
+        for block in joiner.resample(frame):
+            yield _mean(block.to_ndarray().reshape(-1, channels), 1.0)
+
+
+@contextmanager
+def _av_errors() -> Iterator[None]:
+    import av
+
     try:
-        samples = frame.to_ndarray()
-    except ValueError as error:
-        raise _DecodeError(f"sample format {frame.format.name} is not supported") from error
-    block = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
-    if block.dtype == np.uint8:
-        return _mean(block, 128.0) - np.float32(1.0)
-    return _mean(block, float(np.iinfo(block.dtype).max) + 1.0 if block.dtype.kind == "i" else 1.0)
+        yield
+    # The built-in ones come from seeking, in a damaged file, where nothing is, and from a change of format.
+    except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
+        raise _DecodeError(_reason(error)) from error

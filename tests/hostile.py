@@ -119,18 +119,20 @@ def valid_files() -> dict[str, bytes]:
 
 
 def encode_av(samples: NDArray[np.float32], sample_rate: int, container: str, codec: str) -> bytes:
-    """Encode `samples`, shape=(n_samples, 2), by PyAV."""
+    """Encode `samples`, shape=(n_samples, 2 or 8), by PyAV."""
     import av
 
+    layout = {2: "stereo", 8: "7.1"}[samples.shape[1]]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
         stream = output.add_stream(codec, rate=sample_rate)
-        stream.layout = "stereo"
+        stream.layout = layout
         stream.bit_rate = 128_000
         stream.codec_context.open()
         size = stream.codec_context.frame_size or 1024
-        convert = av.AudioResampler(format=stream.format, layout="stereo", rate=sample_rate, frame_size=size)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="stereo")
+        convert = av.AudioResampler(format=stream.format, layout=layout, rate=sample_rate, frame_size=size)
+        interleaved = np.ascontiguousarray(samples.reshape(1, -1))
+        frame = av.AudioFrame.from_ndarray(interleaved, format="flt", layout=layout)
         frame.sample_rate = sample_rate
         for part in [*convert.resample(frame), *convert.resample(None)]:
             output.mux(stream.encode(part))

@@ -104,6 +104,16 @@ def test_reads_formats_of_ffmpeg(tmp_path: Path, name: str, container: str, code
     assert_is_tone(load_audio(tmp_path / name, sample_rate=RATE), 3.0, slack=0.1)
 
 
+def test_eight_channels_by_ffmpeg(tmp_path: Path) -> None:
+    """A plain loop over PyAV's arrays of this file crashes the interpreter."""
+    pytest.importorskip("av")
+    samples = np.zeros((3 * 48000, 8), np.float32)
+    samples[:, 0] = samples[:, 6] = 2.0 * tone(48000, 3.0)
+    (tmp_path / "a.m4a").write_bytes(encode_av(samples / 2.0, 48000, "mp4", "aac"))
+    mono = load_audio(tmp_path / "a.m4a", sample_rate=RATE)
+    assert_is_tone(4.0 * mono, 3.0, slack=0.1)
+
+
 @pytest.mark.parametrize("sample_rate", [4000, 8000, 11025, 16000, 22050, 44100, 44101, 96000, 192000])
 def test_any_sample_rate(tmp_path: Path, sample_rate: int) -> None:
     soundfile.write(tmp_path / "a.wav", tone(sample_rate, 2.0), sample_rate, subtype="FLOAT")
@@ -138,11 +148,12 @@ def test_blocks_are_the_callers_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate(blocks), samples)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 1024])
-def test_memory_is_bounded(tmp_path: Path, channels: int) -> None:
+@pytest.mark.parametrize(("channels", "duration"), [(1, 3600), (2, 3600), (1024, 1)])
+def test_memory_is_bounded(tmp_path: Path, channels: int, duration: int) -> None:
     """One hour is decoded in the memory of a few seconds, and many channels need no more than one."""
     soundfile.write(tmp_path / "a.wav", np.zeros((0, channels)), 8000, subtype="PCM_16")
-    n_bytes = 3600 * 8000 * 2 * 2
+    n_frames = duration * 8000
+    n_bytes = n_frames * channels * 2
     header = len((tmp_path / "a.wav").read_bytes())
     with (tmp_path / "a.wav").open("r+b") as file:
         file.seek(header - 4)
@@ -154,7 +165,7 @@ def test_memory_is_bounded(tmp_path: Path, channels: int) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert sum(lengths) == pytest.approx(n_bytes / 2 / channels, rel=0.01)
+    assert sum(lengths) == n_frames
     assert max(lengths) * channels <= 1 << 17
     assert peak < 4e6
 

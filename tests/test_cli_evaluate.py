@@ -152,6 +152,19 @@ def test_text_is_aligned_and_plain_in_a_pipe(write):
     assert result.stdout.isascii()
 
 
+def test_a_terminal_gets_the_same_figures(write, monkeypatch):
+    arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
+    plain = invoke(*arguments).stdout
+    monkeypatch.setattr("tempocli.cli.console.stdout_is_terminal", lambda: True)
+    rich = invoke(*arguments).stdout
+    assert rich != plain
+
+    def words(text):
+        return [word for word in text.split() if word[0].isalnum()]
+
+    assert words(rich) == words(plain)
+
+
 def test_salience_weighs_the_first_tempo(write):
     reference = write("ref.csv", "path,bpm,bpm2,salience\none.wav,60,120,0.3\n")
     report = scores(reference, "--estimates", write("est.csv", "path,bpm\none.wav,120\n"))
@@ -339,3 +352,20 @@ def test_save_fails_before_the_work_when_it_cannot_write(tracks, tmp_path, monke
     result = invoke(tracks, "--save", tmp_path / "nowhere" / "saved.csv")
     assert result.exit_code != 0
     assert not isinstance(result.exception, AssertionError)
+
+
+def test_a_real_model_on_clicks(click_track, write_wav, write):
+    for bpm in (90, 128):
+        write_wav(click_track(bpm, 15.0), name=f"{bpm}.wav")
+    report = scores(write("ref.csv", "path,bpm\n90.wav,90\n128.wav,128\n"), "--device", "cpu")
+    assert report["n_missing"] == 0
+    assert report["accuracy2_1pct"]["value"] == pytest.approx(100.0)
+
+
+def test_references_as_their_own_estimates_are_perfect(shared_data):
+    table = shared_data / "dev.csv"
+    report = scores(table, "--estimates", table, "--by", "source")
+    assert report["n"] == len(read_references(table))
+    for group in (report, *report["by"]["groups"].values()):
+        assert group["accuracy1_1pct"] == {"value": 100.0, "low": 100.0, "high": 100.0}
+        assert group["p_score"] is None or group["p_score"]["low"] == 100.0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console
+
+Item = TypeVar("Item")
 
 INTERRUPTED = 130
 VERBOSE = "tempocli.verbose"
@@ -28,11 +29,21 @@ def configure(*, verbose: bool, quiet: bool) -> None:
     if verbose and quiet:
         raise click.UsageError("-v/--verbose and -q/--quiet exclude each other.")
     click.get_current_context().meta[VERBOSE] = verbose
-    handler = _StderrHandler()
+    handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(logging.Formatter("tempo: %(message)s"))
     logger = logging.getLogger("tempocli")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING)
+
+
+class _Stderr:
+    """stderr as it is at the moment of writing: a progress bar puts itself in its place for a while."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def error(message: str) -> None:
@@ -106,24 +117,20 @@ def results_console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
 
 
-@contextmanager
-def progress(total: int | None) -> Iterator[Progress]:
-    """Show a bar on stderr until the block ends; none when `total` is None."""
-    if total is None:
-        yield Progress()
-        return
-    from rich import progress as rich_progress
+def track(results: Iterable[Item], total: int) -> Iterator[Item]:
+    """Pass items on, and show on stderr how many of `total` there have been."""
+    from rich import progress
     from rich.console import Console
 
-    bar = rich_progress.Progress(
-        rich_progress.TextColumn("Estimating"),
-        rich_progress.BarColumn(),
-        rich_progress.MofNCompleteColumn(),
-        rich_progress.TimeRemainingColumn(elapsed_when_finished=True),
+    bar = progress.Progress(
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("files"),
+        progress.TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(stderr=True),
+        # Results go where they belong; lines on stderr are moved above the bar.
         redirect_stdout=False,
         transient=True,
     )
     with bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
+        yield from bar.track(results, total=total)

@@ -72,7 +72,7 @@ def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
 
 @data.command()
 @_shared
-@_generated(2262)
+@_generated(1214)
 def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the grooves of MMA (Musical MIDI Accompaniment)."""
     from tempocli.training.midi import mma_grooves
@@ -126,13 +126,15 @@ def _bar(*columns: str) -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     extra = [TextColumn(column) for column in columns]
+    stderr = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         *extra,
-        console=Console(stderr=True),
+        console=stderr,
+        disable=not stderr.is_terminal,
     )
 
 

@@ -1,0 +1,86 @@
+"""What a user asks to have estimated: PATHS, standard input, lists of files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from tempocli.batch import find_files
+from tempocli.cli import console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHUNK = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The inputs of a command.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        Files, folders, and ``-`` for standard input.
+    files_from : str or None
+        A file that lists more, or ``-``.
+    null_separated : bool
+        Whether the list has a null character after each path, and not a line break.
+    """
+
+    paths: tuple[str, ...]
+    files_from: str | None
+    null_separated: bool
+
+    def check(self) -> None:
+        """Raise click.UsageError when nothing is asked for, or the impossible."""
+        if not self.paths and self.files_from is None:
+            raise click.UsageError("Nothing to estimate: give PATHS, '-' for standard input, or --files-from.")
+        if self.null_separated and self.files_from is None:
+            raise click.UsageError("-0/--null needs --files-from.")
+        if self.paths.count("-") + (self.files_from == "-") > 1:
+            raise click.UsageError("Standard input can be read only once.")
+
+    @property
+    def single(self) -> bool:
+        """Whether there is exactly one input and it is no folder."""
+        return self.files_from is None and len(self.paths) == 1 and not _is_folder(self.paths[0])
+
+    def files(self) -> Iterator[str]:
+        """Yield the files, folders expanded, as they are found."""
+        for path in self.paths:
+            if _is_folder(path):
+                yield from find_files([path])
+            else:
+                yield path
+        if self.files_from is not None:
+            yield from find_files(self._listed())
+
+    def _listed(self) -> Iterator[str]:
+        if self.files_from == "-":
+            yield from self._names(console.stdin())
+        elif self.files_from is not None:
+            with open(self.files_from, "rb") as file:
+                yield from self._names(file)
+
+    def _names(self, file: BinaryIO) -> Iterator[str]:
+        lines = _null_separated(file) if self.null_separated else (line.rstrip(b"\r\n") for line in file)
+        for name in lines:
+            if name:
+                # In a list a dash is a file's name: standard input must be asked for explicitly.
+                yield "./-" if name == b"-" else os.fsdecode(name)
+
+
+def _is_folder(path: str) -> bool:
+    return path != "-" and os.path.isdir(path)
+
+
+def _null_separated(file: BinaryIO) -> Iterator[bytes]:
+    rest = b""
+    while chunk := file.read(_CHUNK):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+    yield rest

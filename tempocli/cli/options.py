@@ -1,0 +1,82 @@
+"""The options that commands share, each defined once."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+MIN_BPM, MAX_BPM = 30.0, 300.0
+# Beyond four threads the serial parts of Python cost more than a further thread brings.
+_MAX_DEFAULT_JOBS = 4
+
+
+def default_jobs() -> int:
+    """Count the cores that this process may use, up to the number from which more do not help."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MAX_DEFAULT_JOBS)
+
+
+def model(function: Function) -> Function:
+    """Add --model."""
+    return click.option(
+        "--model",
+        default="tempo",
+        metavar="NAME|PATH",
+        show_default=True,
+        help="Model: a name that 'tempo models' lists, or the path of an ONNX file.",
+    )(function)
+
+
+def device(function: Function) -> Function:
+    """Add --device."""
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where the model runs; auto takes the GPU if there is one.",
+    )(function)
+
+
+def jobs(function: Function) -> Function:
+    """Add --jobs."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        default=default_jobs,
+        show_default=f"the cores, at most {_MAX_DEFAULT_JOBS}",
+        help="Files to work on at a time.",
+    )(function)
+
+
+def tempo_range(function: Function) -> Function:
+    """Add --min-bpm and --max-bpm; the command calls `check_tempo_range`."""
+    bpm = click.FloatRange(MIN_BPM, MAX_BPM)
+    for name, default, what in (("--max-bpm", MAX_BPM, "Highest"), ("--min-bpm", MIN_BPM, "Lowest")):
+        function = click.option(
+            name, type=bpm, metavar="BPM", default=default, show_default=True, help=f"{what} tempo to search for."
+        )(function)
+    return function
+
+
+def check_tempo_range(min_bpm: float, max_bpm: float) -> None:
+    """Refuse a range that is empty."""
+    # Put so that NaN, which passes FloatRange, is refused too.
+    if not MIN_BPM <= min_bpm < max_bpm <= MAX_BPM:
+        raise click.UsageError("--min-bpm must be less than --max-bpm.")
+
+
+def verbosity(function: Function) -> Function:
+    """Add -v and -q; the command passes them to `console.configure`."""
+    function = click.option("-q", "--quiet", is_flag=True, help="No notes and no progress bar, errors only.")(function)
+    return click.option(
+        "-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device; tracebacks."
+    )(function)

@@ -1,0 +1,126 @@
+"""Calibrating the confidence: from shares of the tempo distribution to probabilities, on clips kept out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from tempocli.decoder import find_peaks, folded_peak, log_odds, octave_share, pool, softmax
+from tempocli.encoder import Calibration
+from tempocli.training.sampling import Sampler, is_validation
+from tempocli.training.views import augment, beatless, stretch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tempocli.training.network import TempoNetwork
+
+_FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
+_TOLERANCE = 0.04
+_VIEWS = 3  # differently equalised and stretched copies of every clip
+_BEATLESS = 200
+
+
+def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
+    """Fit the calibration on the labelled clips kept out of training, and on noise.
+
+    Parameters
+    ----------
+    network : TempoNetwork
+        In evaluation mode.
+    sampler : Sampler
+        Of the data that the network was trained on.
+
+    Returns
+    -------
+    Calibration
+    """
+    rng = np.random.default_rng(0)
+    config = network.config
+    bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
+    shares, right, octaves, octave_right, pulses = [], [], [], [], []
+    for windows, bpm in _validation_clips(sampler, rng):
+        pooled = _pooled(network, windows, bpms)
+        peaks = find_peaks(pooled, bpms, top=5)
+        ratio = peaks[0].bpm / bpm
+        hits = [abs(ratio - factor) <= _TOLERANCE * factor for factor in _FACTORS]
+        shares.append(log_odds(peaks[0].share))
+        right.append(hits[0])
+        if any(hits):
+            octaves.append(log_odds(octave_share(peaks)))
+            octave_right.append(hits[0])
+        pulses.append(folded_peak(pooled, config.bins_per_octave))
+    noise = [
+        folded_peak(_pooled(network, windows, bpms), config.bins_per_octave)
+        for windows in _beatless_clips(sampler, rng)
+    ]
+    # Halfway between nearly all noise and nearly all music.
+    pulse = 0.5 * (float(np.quantile(noise, 0.99)) + float(np.quantile(pulses, 0.01)))
+    return Calibration(
+        confidence=fit_logistic(np.array(shares), np.array(right)),
+        octave=fit_logistic(np.array(octaves), np.array(octave_right)),
+        pulse=pulse,
+    )
+
+
+def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit bias and slope of a logistic regression, with a weak pull towards the identity.
+
+    Parameters
+    ----------
+    score : ndarray of float64, shape=(n,)
+        Log-odds.
+    right : ndarray of bool, shape=(n,)
+
+    Returns
+    -------
+    bias, slope : float
+    """
+    design = np.stack([np.ones_like(score), score], axis=1)
+    start = np.array([0.0, 1.0])
+    weights = start.copy()
+    for _ in range(50):
+        expected = 1.0 / (1.0 + np.exp(-design @ weights))
+        gradient = design.T @ (expected - right) + (weights - start)
+        hessian = (design * (expected * (1.0 - expected))[:, None]).T @ design + np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        weights = weights - step
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(weights[0]), float(weights[1])
+
+
+def _validation_clips(
+    sampler: Sampler, rng: np.random.Generator
+) -> list[tuple[NDArray[np.float32], float]]:
+    recipe, clips = sampler.recipe, []
+    n_frames = recipe.network.n_frames
+    for store, _ in sampler.stores:
+        for clip in store.clips:
+            if clip.bpm is None or not is_validation(clip):
+                continue
+            frames = store.frames[clip.start : clip.start + clip.length]
+            for _ in range(_VIEWS):
+                rate = float(np.exp(rng.uniform(-0.1, 0.1)))
+                whole = stretch(frames, start=0.0, rate=rate, n_frames=max(n_frames, int(clip.length / rate)))
+                whole = augment(whole, recipe.views, sampler.front_end, rng)
+                starts = range(0, len(whole) - n_frames + 1, n_frames // 2)
+                clips.append((np.stack([whole[start : start + n_frames] for start in starts]), clip.bpm * rate))
+    return clips
+
+
+def _beatless_clips(sampler: Sampler, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    n_frames = sampler.recipe.network.n_frames
+    return [
+        np.stack([beatless(n_frames, sampler.front_end, rng) for _ in range(3)]) for _ in range(_BEATLESS)
+    ]
+
+
+@torch.inference_mode()
+def _pooled(
+    network: TempoNetwork, windows: NDArray[np.float32], bpms: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    logits, _ = network(torch.from_numpy(windows))
+    return pool(softmax(logits.numpy()), bpms, min_bpm=float(bpms[0]), max_bpm=float(bpms[-1]))

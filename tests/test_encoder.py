@@ -1,0 +1,87 @@
+"""The ONNX session: metadata, shapes, devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from tempocli.encoder import Calibration, Encoder
+from tempocli.errors import DeviceError, ModelError
+
+
+@pytest.fixture(scope="module")
+def encoder(model_path: Path) -> Encoder:
+    return Encoder(model_path, device="cpu")
+
+
+def test_the_model_says_what_it_is(encoder: Encoder) -> None:
+    assert encoder.name == "tempo"
+    assert encoder.device == "cpu"
+    assert encoder.bins_per_octave >= 48
+    assert encoder.bpms[0] == 30.0
+    assert 295.0 < encoder.bpms[-1] < 305.0
+
+
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_shapes(encoder: Encoder, batch: int) -> None:
+    windows = np.random.default_rng(0).random((batch, encoder.n_frames, encoder.front_end.n_mels), np.float32)
+    logits, embedding = encoder.encode(windows)
+    assert logits.shape == (batch, len(encoder.bpms))
+    assert embedding.shape == (batch, encoder.embedding_dim)
+    assert np.isfinite(logits).all()
+    assert np.isfinite(embedding).all()
+
+
+def test_a_window_does_not_depend_on_its_batch(encoder: Encoder) -> None:
+    windows = np.random.default_rng(1).random((9, encoder.n_frames, encoder.front_end.n_mels), np.float32)
+    together, _ = encoder.encode(windows)
+    alone = np.concatenate([encoder.encode(window[None])[0] for window in windows])
+    np.testing.assert_allclose(together, alone, atol=1e-3)
+
+
+def test_level_hardly_matters(encoder: Encoder) -> None:
+    rng = np.random.default_rng(2)
+    window = np.tile(rng.random((32, encoder.front_end.n_mels), np.float32) * 0.05, (encoder.n_frames // 32, 1))[None]
+    loud, _ = encoder.encode(np.log1p(1000.0 * window))
+    soft, _ = encoder.encode(np.log1p(250.0 * window))
+    assert loud.argmax() == soft.argmax()
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers() and Path("/proc/driver/nvidia").exists(),
+    reason="there is a GPU here",
+)
+def test_cuda_that_is_not_there_is_an_error_and_auto_goes_on(model_path: Path) -> None:
+    with pytest.raises(DeviceError, match="cuda"):
+        Encoder(model_path, device="cuda")
+    assert Encoder(model_path, device="auto").device == "cpu"
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"this is no model")
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        Encoder(path)
+
+
+def test_a_model_of_somebody_else(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs onnx to make a foreign model")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["y"])],
+        "g",
+        [value],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
+    )
+    path = tmp_path / "foreign.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9), path)
+    with pytest.raises(ModelError, match="not a model of tempo"):
+        Encoder(path)
+
+
+def test_calibration_survives_json() -> None:
+    calibration = Calibration((0.1, 0.9), (-0.2, 1.1), 0.25)
+    assert Calibration.from_json(calibration.to_json()) == calibration

@@ -1,0 +1,143 @@
+"""The whole path, from samples to an Estimate, with the model that ships."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tempocli
+from tempocli.audio import load_audio
+from tempocli.errors import AudioError, ModelError
+from tempocli.estimator import Estimator
+
+SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
+SAMPLE_BPM = 112.0
+
+
+@pytest.fixture(scope="module")
+def estimator(model_path: Path) -> Estimator:
+    return Estimator(model_path, device="cpu")
+
+
+@pytest.mark.parametrize("bpm", [41.7, 77.3, 128.0, 174.0, 231.3])
+def test_clicks_within_two_hundredths(
+    estimator: Estimator, click_track: Callable[..., np.ndarray], bpm: float
+) -> None:
+    assert estimator.estimate_array(click_track(bpm, 60.0), 22050).bpm == pytest.approx(bpm, abs=0.02)
+
+
+def test_the_sample_song(estimator: Estimator) -> None:
+    estimate = estimator.estimate(SAMPLE)
+    assert estimate.bpm == pytest.approx(SAMPLE_BPM, abs=0.05)
+    assert estimate.confidence > 0.5
+    assert estimate.reason is None
+    assert estimate.candidates[0].bpm == estimate.bpm
+    assert len(estimate.curve) >= 2
+    assert all(point.bpm == pytest.approx(SAMPLE_BPM, rel=0.02) for point in estimate.curve)
+
+
+def test_one_line_of_python(model_path: Path) -> None:
+    assert tempocli.estimate(SAMPLE).bpm == pytest.approx(SAMPLE_BPM, abs=0.05)
+
+
+@pytest.mark.parametrize("rate", [0.8, 0.9, 1.1, 1.25])
+def test_stretching_moves_the_tempo_by_the_rate(estimator: Estimator, rate: float) -> None:
+    samples = load_audio(SAMPLE, sample_rate=round(22050 / rate))  # played at 22,050 Hz it runs at `rate`
+    ratio = estimator.estimate_array(samples, 22050).bpm / SAMPLE_BPM / rate
+    assert abs(math.log2(ratio) - round(math.log2(ratio))) < math.log2(1.01)
+
+
+def test_the_sample_rate_does_not_matter(estimator: Estimator, click_track: Callable[..., np.ndarray]) -> None:
+    for sample_rate in (8000, 44100, 96000):
+        bpm = estimator.estimate_array(click_track(100.0, 30.0, sample_rate), sample_rate).bpm
+        assert bpm == pytest.approx(100.0, abs=0.03)
+
+
+def test_channels_and_integers(estimator: Estimator, click_track: Callable[..., np.ndarray]) -> None:
+    mono = click_track(100.0, 20.0)
+    stereo = np.stack([mono, mono], axis=1)
+    expected = estimator.estimate_array(mono, 22050)
+    assert estimator.estimate_array(stereo, 22050) == expected
+    assert estimator.estimate_array((mono * 32767).astype(np.int16), 22050).bpm == pytest.approx(expected.bpm, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(22050 * 20), "silence"),
+        (np.zeros(100), "too short"),
+        (np.random.default_rng(0).normal(0, 0.1, 22050 * 2), "too short"),
+        (np.random.default_rng(0).normal(0, 0.1, 22050 * 30), "no steady pulse"),
+        (np.sin(np.arange(22050 * 30) * 0.06) * 0.5, "no steady pulse"),
+    ],
+    ids=["silence", "nothing", "two seconds", "noise", "hum"],
+)
+def test_without_a_tempo_there_is_a_reason(estimator: Estimator, samples: np.ndarray, reason: str) -> None:
+    estimate = estimator.estimate_array(samples.astype(np.float32), 22050)
+    assert (estimate.bpm, estimate.reason) == (None, reason)
+    assert estimate.candidates == ()
+
+
+def test_the_range_is_searched_not_folded(model_path: Path, click_track: Callable[..., np.ndarray]) -> None:
+    clicks = click_track(140.0, 30.0)
+    bpm = Estimator(model_path, min_bpm=50, max_bpm=100).estimate_array(clicks, 22050).bpm
+    assert bpm is not None
+    assert 50 <= bpm <= 100
+    assert bpm == pytest.approx(70.0, abs=0.1)
+
+
+@pytest.mark.parametrize("options", [{"min_bpm": 10}, {"max_bpm": 500}, {"min_bpm": 120, "max_bpm": 90}, {"top": 0}])
+def test_options_that_make_no_sense(model_path: Path, options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="min_bpm|top"):
+        Estimator(model_path, **options)
+
+
+def test_top_limits_the_candidates(model_path: Path) -> None:
+    assert len(Estimator(model_path, top=1).estimate(SAMPLE).candidates) == 1
+
+
+def test_bad_arrays(estimator: Estimator) -> None:
+    with pytest.raises(AudioError, match="shape"):
+        estimator.estimate_array(np.zeros((2, 2, 2)), 22050)
+    with pytest.raises(AudioError, match="NaN"):
+        estimator.estimate_array(np.full(50_000, np.nan, np.float32), 22050)
+
+
+def test_an_unknown_model() -> None:
+    with pytest.raises(ModelError):
+        Estimator("no-such-model")
+
+
+def test_threads_share_one_estimator(estimator: Estimator, click_track: Callable[..., np.ndarray]) -> None:
+    tracks = [click_track(bpm, 20.0) for bpm in (70.0, 90.0, 110.0, 130.0)] * 2
+    alone = [estimator.estimate_array(track, 22050) for track in tracks]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda track: estimator.estimate_array(track, 22050), tracks)) == alone
+
+
+def test_a_change_of_tempo_shows_in_the_curve(
+    estimator: Estimator, click_track: Callable[..., np.ndarray]
+) -> None:
+    joined = np.concatenate([click_track(100.0, 40.0), click_track(125.0, 40.0)])
+    curve = estimator.estimate_array(joined, 22050).curve
+    assert [point.time for point in curve] == sorted(point.time for point in curve)
+    assert curve[0].bpm == pytest.approx(100.0, rel=0.015)
+    assert curve[-1].bpm == pytest.approx(125.0, rel=0.015)
+
+
+def test_steady_tracks_of_the_charts(estimator: Estimator, shared_data: Path) -> None:
+    with (shared_data / "dev.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["steady"] == "1"][::6]
+    errors = []
+    for row in rows:
+        bpm, truth = estimator.estimate(shared_data / row["path"]).bpm, float(row["bpm"])
+        if bpm is not None and abs(bpm / truth - 1.0) < 0.04:
+            errors.append(abs(bpm - truth))
+    assert len(errors) >= len(rows) / 2
+    assert np.median(errors) <= 0.05
