@@ -47,7 +47,13 @@ _MAX_PEAK = 1e10
 # resource fork, which is what it makes of any file named "._" in the current folder. Its other errors mean
 # a format that it knows and a file that is broken.
 _NOT_RECOGNISED = (1, 4, 18, *range(149, 155))
-_SFE_BAD_FILE = 7
+
+# Where its own text would mislead: that the file does not exist, or that the error is one of ours.
+_PLAIN_WORDS = {
+    7: "no frame of it can be decoded",
+    24: "its header holds impossible values",
+    29: "the decoder gives up",
+}
 
 # The MIDI sample dump: libsndfile prints about a damaged one on stdout, where only results may go.
 _SDS_MAGIC = b"\xf0\x7e"
@@ -428,9 +434,7 @@ def _mean(block: NDArray[Any], full_scale: float) -> NDArray[np.float32]:
 
 
 def _soundfile_reason(error: soundfile.LibsndfileError) -> str:
-    if error.code == _SFE_BAD_FILE:
-        return "no frame of it can be decoded"  # libsndfile's text says that the file does not exist
-    text: str = error.error_string
+    text: str = _PLAIN_WORDS.get(error.code) or error.error_string
     return " ".join(text.removeprefix("Error :").split()).removesuffix(".")
 
 

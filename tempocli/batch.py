@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from tempocli.schema import Estimate
 
-AUDIO_EXTENSIONS = frozenset(
-    ".aac .aif .aifc .aiff .alac .au .caf .flac .m4a .m4b .mka .mov .mp2 .mp3 .mp4 .oga .ogg .opus .rf64 .w64 "
-    ".wav .wave .webm .wma".split()
-)
+_PLAIN = {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".rf64", ".w64", ".wav", ".wave"}
+_CODED = {".aac", ".alac", ".m4a", ".m4b", ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".wma"}
+_FILMS = {".mov", ".mp4", ".webm"}
+AUDIO_EXTENSIONS = frozenset(_PLAIN | _CODED | _FILMS)
 
 
 class SupportsEstimate(Protocol):
@@ -48,7 +48,8 @@ def find_files(paths: Iterable[str | Path]) -> Iterator[str]:
     str
         Paths that begin with the one they were found under.
     """
-    for path in map(os.fspath, paths):
+    for each in paths:
+        path = os.fspath(each)
         if not os.path.isdir(path):
             yield path
             continue
@@ -101,9 +102,7 @@ def estimate_files(
         yield from _in_threads(work, (path for part in (head, remaining) for path in part), jobs)
 
 
-def _in_threads(
-    work: Callable[[str], FileResult], files: Iterable[str], jobs: int
-) -> Iterator[FileResult]:
+def _in_threads(work: Callable[[str], FileResult], files: Iterable[str], jobs: int) -> Iterator[FileResult]:
     from concurrent.futures import ThreadPoolExecutor
 
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="tempo")

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.features import FrontEnd
+
 _MIN_SECONDS = 3.0
 _SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_BPM, MAX_BPM = 30.0, 300.0
@@ -163,27 +165,40 @@ class Estimator:
         return [mono] if sample_rate == wanted else resample_blocks([mono], sample_rate, wanted)
 
     def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> Analysis:
+        return self.analyse_log_mel(self._encoder.front_end.stream(blocks))
+
+    def analyse_log_mel(self, chunks: Iterable[NDArray[np.float32]]) -> Analysis:
+        """Estimate the tempo of log-mel frames that the model's own front end has made.
+
+        Parameters
+        ----------
+        chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
+            Consecutive frames.
+        """
         encoder = self._encoder
-        heard = _Counter(blocks)
         cutter = WindowCutter(encoder.n_frames, encoder.front_end.n_mels)
         onsets, logits, embeddings, times = [], [], [], []
-        previous: NDArray[np.float32] | None = None
-        for log_mel in encoder.front_end.stream(heard):
-            joined = log_mel if previous is None else np.concatenate([previous, log_mel])
-            onsets.append(onset_strength(joined)[len(joined) - len(log_mel) :])
-            previous = log_mel[-1:]
+        previous = np.zeros((0, encoder.front_end.n_mels), np.float32)
+        for log_mel in chunks:
+            joined = np.concatenate([previous, log_mel])
+            onsets.append(onset_strength(joined)[len(previous) :])
+            previous = joined[-1:]
             cutter.push(log_mel)
             self._encode(cutter.ready(), logits, embeddings, times)
         self._encode(cutter.rest(), logits, embeddings, times)
-        duration = heard.n_samples / encoder.front_end.sample_rate
+        duration = sum(map(len, onsets)) / encoder.front_end.frame_rate
         if not logits:
-            reason = "silence" if duration >= _MIN_SECONDS else "too short"
-            return self._nothing(reason, duration)
+            return self._nothing("silence" if duration >= _MIN_SECONDS else "too short", duration)
         tempogram = softmax(np.concatenate(logits))
         seconds = np.array(times) / encoder.front_end.frame_rate
         embedding = np.concatenate(embeddings).mean(axis=0)
         estimate = self._decide(tempogram, seconds, np.concatenate(onsets), duration)
         return Analysis(estimate, tempogram, seconds, encoder.bpms, embedding)
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """The front end that the model was trained with."""
+        return self._encoder.front_end
 
     def _encode(
         self,
@@ -242,19 +257,6 @@ class Estimator:
         return Analysis(
             self._no_tempo(reason, duration), empty, np.zeros(0), bpms, np.zeros(self._encoder.embedding_dim, np.float32)
         )
-
-
-class _Counter:
-    """Passes blocks on and counts their samples."""
-
-    def __init__(self, blocks: Iterable[NDArray[np.float32]]) -> None:
-        self._blocks = blocks
-        self.n_samples = 0
-
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        for block in self._blocks:
-            self.n_samples += len(block)
-            yield block
 
 
 def _candidates(peaks: list[Peak], bpm: float) -> Iterator[Candidate]:

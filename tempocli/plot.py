@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.estimator import Analysis
-    from tempocli.schema import CurvePoint
 
 IMAGE_FORMATS = ("png", "svg", "pdf")
 _TICKS = (30, 40, 60, 80, 100, 120, 160, 200, 240, 300)
@@ -45,23 +44,34 @@ def draw_tempogram(analysis: Analysis, file: BinaryIO, *, title: str, image_form
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _draw_distribution(axes, analysis)
-    _draw_curve(axes, analysis.estimate.curve)
+    _draw_curve(axes, analysis)
     _label(axes, title, analysis)
     figure.savefig(file, format=image_format, dpi=120)
 
 
 def _draw_distribution(axes: Axes, analysis: Analysis) -> None:
-    if not len(analysis.times):
-        return
     # The square root keeps the weaker tempi visible beside a sharp peak.
-    strength = np.sqrt(analysis.tempogram.T)
-    log_bpm_edges = _edges(np.log2(analysis.bpms))
-    axes.pcolormesh(_edges(analysis.times), 2.0**log_bpm_edges, strength, cmap="magma", rasterized=True)
+    strength = np.sqrt(analysis.tempogram)
+    step = _step(analysis)
+    for run in _runs(analysis.times, step):
+        axes.pcolormesh(
+            _edges(analysis.times[run], step),
+            2.0 ** _edges(np.log2(analysis.bpms), 0.0),
+            strength[run].T,
+            cmap="magma",
+            vmin=0.0,
+            vmax=float(strength.max()),
+            rasterized=True,
+        )
 
 
-def _draw_curve(axes: Axes, curve: tuple[CurvePoint, ...]) -> None:
-    times = [point.time for point in curve]
-    axes.plot(times, [point.bpm for point in curve], color="cyan", linewidth=1, marker=".", label="local tempo")
+def _draw_curve(axes: Axes, analysis: Analysis) -> None:
+    curve = analysis.estimate.curve
+    times = np.array([point.time for point in curve])
+    bpms = np.array([point.bpm for point in curve])
+    for number, run in enumerate(_runs(times, _step(analysis))):
+        label = None if number else "local tempo"
+        axes.plot(times[run], bpms[run], color="cyan", linewidth=1, marker=".", label=label)
 
 
 def _label(axes: Axes, title: str, analysis: Analysis) -> None:
@@ -74,16 +84,31 @@ def _label(axes: Axes, title: str, analysis: Analysis) -> None:
     axes.set_title(f"{title} ({tempo})", parse_math=False)
     axes.set_xlabel("time (s)")
     axes.set_ylabel("tempo (BPM)")
+    axes.set_xlim(0.0, estimate.duration)
     axes.set_yscale("log", base=2)
     axes.set_ylim(float(analysis.bpms[0]), float(analysis.bpms[-1]))
     axes.yaxis.set_major_locator(FixedLocator(_TICKS))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.set_facecolor("black")
     axes.legend(loc="upper right", framealpha=0.6)
 
 
-def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _step(analysis: Analysis) -> float:
+    """Return the usual time between windows, in seconds."""
+    steps = np.diff(analysis.times)
+    return float(np.median(steps)) if len(steps) else analysis.estimate.duration
+
+
+def _runs(times: NDArray[np.float64], step: float) -> list[NDArray[np.intp]]:
+    """Split the windows where silent ones were left out between them."""
+    runs = np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) > 1.5 * step) + 1)
+    return [run for run in runs if len(run)]
+
+
+def _edges(centres: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Return the borders of cells; a lone one is `step` wide."""
     if len(centres) == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+        return np.array([centres[0] - step / 2, centres[0] + step / 2])
     middles = (centres[1:] + centres[:-1]) / 2
     return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])

@@ -1,4 +1,4 @@
-"""Broken audio files, made from small valid ones: the same 200 for the same seed, whatever the machine."""
+"""Broken audio files, made from small valid ones; the same seed makes the same damage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
-from conftest import make_clicks
+from clicks import make_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ _FORMATS = {
     "mp3": ("MP3", None),
     "ogg": ("OGG", "VORBIS"),
     "opus": ("OGG", "OPUS"),
-    "aiff": ("AIFF", "FLOAT"),
+    "aiff": ("AIFF", "PCM_16"),
     "caf": ("CAF", "ALAC_16"),
 }
 

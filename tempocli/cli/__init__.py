@@ -57,6 +57,7 @@ class LazyGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except (KeyboardInterrupt, click.Abort):
+            console.error("interrupted")
             ctx.exit(console.INTERRUPTED)
         except BrokenPipeError:
             # Whoever read the results has seen enough of them, as in `| head`.
@@ -74,7 +75,9 @@ class LazyGroup(click.Group):
             ctx.exit(1)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, "-V", "--version", message="tempo %(version)s")
 def cli() -> None:
     """Tell the tempo (BPM) of music."""
@@ -82,11 +85,23 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script ``tempo``."""
+    code: int | str | None = 0
     try:
-        cli.main(prog_name="tempo")
-    except SystemExit as end:
-        if end.code == console.INTERRUPTED:
-            # A thread may be in the middle of a three-hour file, and the normal exit would wait for it.
-            sys.stderr.flush()
-            os._exit(console.INTERRUPTED)
-        raise
+        try:
+            cli.main(prog_name="tempo")
+        except SystemExit as end:
+            code = end.code
+        console.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        # Such as `tempo --version` on a full disk, which no command sees.
+        console.os_error(error)
+        code = code or 1
+    console.abandon_stdout()
+    if "multiprocessing" in sys.modules:
+        # Training's worker processes are ended by the interpreter's own exit.
+        sys.exit(code)
+    # That exit would wait for a thread in the middle of a three-hour file after an interrupt, and takes the
+    # libraries apart piece by piece, which is a tenth of the time of one short file.
+    os._exit(code if isinstance(code, int) else 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
@@ -29,7 +31,7 @@ def configure(*, verbose: bool, quiet: bool) -> None:
     if verbose and quiet:
         raise click.UsageError("-v/--verbose and -q/--quiet exclude each other.")
     click.get_current_context().meta[VERBOSE] = verbose
-    handler = logging.StreamHandler(_Stderr())
+    handler = logging.StreamHandler(_stderr)
     handler.setFormatter(logging.Formatter("tempo: %(message)s"))
     logger = logging.getLogger("tempocli")
     logger.handlers[:] = [handler]
@@ -40,16 +42,24 @@ class _Stderr:
     """stderr as it is at the moment of writing: a progress bar puts itself in its place for a while."""
 
     def write(self, text: str) -> None:
-        sys.stderr.write(text)
+        # Nobody may be there to read it; the exit status still tells.
+        with suppress(OSError):
+            if sys.stderr is not None:
+                sys.stderr.write(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            if sys.stderr is not None:
+                sys.stderr.flush()
+
+
+_stderr = _Stderr()
 
 
 def error(message: str) -> None:
     """Write one line to stderr."""
-    sys.stderr.write(f"tempo: {printable(message)}\n")
-    sys.stderr.flush()
+    _stderr.write(f"tempo: {printable(message)}\n")
+    _stderr.flush()
 
 
 def os_error(cause: OSError) -> None:
@@ -63,7 +73,7 @@ def bug(cause: Exception, *, verbose: bool) -> None:
     if verbose:
         import traceback
 
-        sys.stderr.write("".join(traceback.format_exception(cause)))
+        _stderr.write("".join(traceback.format_exception(cause)))
     where = "".join(f" {note}" for note in getattr(cause, "__notes__", ()))
     hint = "please report this" if verbose else "run again with -v for the traceback, and please report it"
     error(f"internal error{where}: {type(cause).__name__}: {cause} ({hint})")
@@ -74,6 +84,21 @@ def stdout() -> BinaryIO:
     if sys.stdout is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
     return sys.stdout.buffer
+
+
+def write(data: bytes) -> None:
+    """Write results to stdout so that they arrive at once.
+
+    Raises
+    ------
+    OSError
+        Named "standard output", when they do not.
+    """
+    try:
+        stdout().write(data)
+    except OSError as cause:
+        raise _of_stdout(cause) from cause
+    flush()
 
 
 def stdin() -> BinaryIO:
@@ -88,13 +113,22 @@ def stdout_is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def stderr_is_terminal() -> bool:
+    """Tell whether a person sees progress."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def flush() -> None:
     """Write out what is left, where a full disk or a closed pipe can still be reported."""
     if sys.stdout is not None:
         try:
             sys.stdout.flush()
         except OSError as cause:
-            raise type(cause)(cause.errno, cause.strerror, "standard output") from cause
+            raise _of_stdout(cause) from cause
+
+
+def _of_stdout(cause: OSError) -> OSError:
+    return OSError(cause.errno, cause.strerror, "standard output")
 
 
 def abandon_stdout() -> None:
@@ -113,7 +147,8 @@ def results_console() -> Console:
     from rich.console import Console
 
     # A terminal that cannot show a character of a name is no reason to fail.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     return Console(highlight=False, markup=False, emoji=False)
 
 

@@ -79,7 +79,9 @@ def _candidates(estimate: Estimate, layout: Layout) -> Table:
     table.add_column("Probability", justify="right")
     table.add_column("Relation", justify="right")
     for candidate in estimate.candidates:
-        table.add_row(layout.bpm(candidate.bpm), f"{candidate.probability:.0%}", _relation(candidate.relation))
+        table.add_row(
+            layout.bpm(candidate.bpm), f"{candidate.probability:.0%}", _relation(candidate.relation)
+        )
     return table
 
 

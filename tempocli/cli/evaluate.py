@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tempocli.cli import console
+from tempocli.cli import console, options
 from tempocli.writers.layout import encode, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from tempocli.estimator import Estimator
     from tempocli.evaluation import Report, Score
+    from tempocli.schema import FileResult
     from tempocli.tables import Reference, TrackEstimate
 
     Rows = list[tuple[str, ...]]
@@ -33,9 +33,9 @@ EXIT_SOME_FAILED = 3
     metavar="FILE",
     help="Score the estimates of this CSV (columns path, bpm) instead of making them.",
 )
-@click.option("--model", default="tempo", metavar="NAME|PATH", help="Model to use.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to run it.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Files to work on at a time.")
+@options.model
+@options.device
+@options.jobs
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
@@ -44,8 +44,14 @@ EXIT_SOME_FAILED = 3
 )
 @click.option("--by", metavar="COLUMN", help="Score each value of this column of the reference table, too.")
 @click.option(
-    "--format", "format_", type=click.Choice(["text", "json"]), default="text", help="Output format."
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the scores are written.",
 )
+@options.verbosity
 @click.pass_context
 def command(
     context: click.Context,
@@ -56,13 +62,16 @@ def command(
     jobs: int,
     save: Path | None,
     by: str | None,
-    format_: str,
+    format_name: str,
+    verbose: bool,
+    quiet: bool,
 ) -> None:
     """Score tempo estimates against the tempi of REFERENCE, a CSV file.
 
     REFERENCE has a header with the columns path and bpm, and may have bpm2, salience, steady and any others.
     Paths are relative to its folder.
     """
+    console.configure(verbose=verbose, quiet=quiet)
     from tempocli.evaluation import evaluate, group_by
     from tempocli.tables import read_references
 
@@ -73,16 +82,21 @@ def command(
     if estimates is not None:
         tracks, n_failed = _match(references, estimates), 0
     else:
+        from tempocli.batch import estimate_files
         from tempocli.estimator import Estimator
 
         estimator = Estimator(model, device=device)
-        tracks, n_failed = _estimate(references, reference.parent, estimator, jobs, save)
+        files = [str(reference.parent / row.path) for row in references]
+        results: Iterable[FileResult] = estimate_files(estimator, files, jobs=jobs)
+        if console.stderr_is_terminal() and not quiet:
+            results = console.track(results, len(files))
+        tracks, n_failed = _collect(references, results, save)
     report = evaluate(references, tracks)
     group_reports = {
         name: evaluate([references[row] for row in rows], [tracks[row] for row in rows])
         for name, rows in groups.items()
     }
-    if format_ == "json":
+    if format_name == "json":
         source = {"reference": str(reference), "estimates": estimates and str(estimates)}
         click.echo(json.dumps(source | _document(report, by, group_reports), indent=2))
     else:
@@ -107,19 +121,16 @@ def _match(references: Sequence[Reference], path: Path) -> list[TrackEstimate]:
     return tracks
 
 
-def _estimate(
-    references: Sequence[Reference], folder: Path, estimator: Estimator, jobs: int, save: Path | None
+def _collect(
+    references: Sequence[Reference], results: Iterable[FileResult], save: Path | None
 ) -> tuple[list[TrackEstimate], int]:
-    from tempocli.batch import estimate_files
     from tempocli.tables import TrackEstimate, format_estimates
     from tempocli.writers.files import atomic_file
 
-    files = [str(folder / reference.path) for reference in references]
     tracks = []
     n_failed = 0
     # Opened before the work, which may be long and would be lost.
     with atomic_file(str(save)) if save is not None else nullcontext() as file:
-        results = estimate_files(estimator, files, jobs=jobs)
         for reference, result in zip(references, results, strict=True):
             if result.error is not None:
                 n_failed += 1
@@ -204,12 +215,13 @@ def _print_rich(tables: list[Rows]) -> None:
 
     output = console.results_console()
     for header, *rows in tables:
-        table = Table()
+        table = Table(box=None, pad_edge=False, header_style="bold")
         for number, title in enumerate(header):
             table.add_column(title, justify="right" if number else "left")
         for row in rows:
             table.add_row(*row)
         output.print(table)
+        output.print()
 
 
 def _align(rows: Rows) -> str:

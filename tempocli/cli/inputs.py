@@ -38,7 +38,9 @@ class Inputs:
     def check(self) -> None:
         """Raise click.UsageError when nothing is asked for, or the impossible."""
         if not self.paths and self.files_from is None:
-            raise click.UsageError("Nothing to estimate: give PATHS, '-' for standard input, or --files-from.")
+            raise click.UsageError(
+                "Nothing to estimate: give PATHS, '-' for standard input, or --files-from."
+            )
         if self.null_separated and self.files_from is None:
             raise click.UsageError("-0/--null needs --files-from.")
         if self.paths.count("-") + (self.files_from == "-") > 1:

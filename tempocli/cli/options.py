@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
-MIN_BPM, MAX_BPM = 30.0, 300.0
+MIN_BPM, MAX_BPM = 30, 300
 # Beyond four threads the serial parts of Python cost more than a further thread brings.
 _MAX_DEFAULT_JOBS = 4
 
@@ -62,7 +62,12 @@ def tempo_range(function: Function) -> Function:
     bpm = click.FloatRange(MIN_BPM, MAX_BPM)
     for name, default, what in (("--max-bpm", MAX_BPM, "Highest"), ("--min-bpm", MIN_BPM, "Lowest")):
         function = click.option(
-            name, type=bpm, metavar="BPM", default=default, show_default=True, help=f"{what} tempo to search for."
+            name,
+            type=bpm,
+            metavar="BPM",
+            default=default,
+            show_default=True,
+            help=f"{what} tempo to search for.",
         )(function)
     return function
 
@@ -76,7 +81,9 @@ def check_tempo_range(min_bpm: float, max_bpm: float) -> None:
 
 def verbosity(function: Function) -> Function:
     """Add -v and -q; the command passes them to `console.configure`."""
-    function = click.option("-q", "--quiet", is_flag=True, help="No notes and no progress bar, errors only.")(function)
+    function = click.option("-q", "--quiet", is_flag=True, help="No notes and no progress bar, errors only.")(
+        function
+    )
     return click.option(
         "-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device; tracebacks."
     )(function)

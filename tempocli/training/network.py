@@ -44,8 +44,8 @@ class NetworkConfig:
         Width and depth of the time branch.
     embedding_dim : int
         Length of the embedding.
-    dropout : float
-        In the trunk.
+    dropout, context_dropout : float
+        In the trunk, and in the context path, which would else learn the synthesiser by heart.
     """
 
     n_frames: int = 1024
@@ -62,6 +62,7 @@ class NetworkConfig:
     time_blocks: int = 7
     embedding_dim: int = 128
     dropout: float = 0.1
+    context_dropout: float = 0.1
 
 
 class ModulationSpectrum(nn.Module):
@@ -208,7 +209,11 @@ class TempoNetwork(nn.Module):
         )
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Conv1d(width, 1, 1))
         self.context = nn.Sequential(
-            nn.LayerNorm(n_context), nn.Linear(n_context, config.embedding_dim), nn.ReLU(), nn.Dropout(config.dropout)
+            nn.LayerNorm(n_context),
+            nn.Dropout(config.context_dropout),
+            nn.Linear(n_context, config.embedding_dim),
+            nn.ReLU(),
+            nn.Dropout(config.context_dropout),
         )
         self.octave = nn.Linear(config.embedding_dim, config.n_bins)
 

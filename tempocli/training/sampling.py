@@ -11,7 +11,7 @@ import numpy as np
 
 from tempocli.errors import DataError
 from tempocli.training.store import Clip, Store, open_store
-from tempocli.training.views import augment, beatless, draw_excerpt, stretch
+from tempocli.training.views import augment, beatless, draw_excerpt, overlay, stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,6 +112,9 @@ class Sampler:
         clip = clips[int(rng.integers(len(clips)))]
         rate = self._rate(rng)
         window = self._view(self.stores[which][0], clip, rate, rng)
+        if self.unlabelled is not None and rng.random() < self.recipe.views.overlay:
+            under = self._view(self.unlabelled, self._draw_unlabelled(rng), self._rate(rng), rng)
+            window = overlay(window, under, rng)
         return window, rate * clip.bpm if clip.bpm is not None else float("nan")
 
     def _view(
@@ -123,10 +126,13 @@ class Sampler:
         window = stretch(frames, start=start, rate=rate, n_frames=n_frames)
         return augment(window, self.recipe.views, self.front_end, rng)
 
+    def _draw_unlabelled(self, rng: np.random.Generator) -> Clip:
+        group = self._groups[int(rng.choice(len(self._groups), p=self._group_weights))]
+        return group[int(rng.integers(len(group)))]
+
     def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
         assert self.unlabelled is not None
-        group = self._groups[int(rng.choice(len(self._groups), p=self._group_weights))]
-        clip = group[int(rng.integers(len(group)))]
+        clip = self._draw_unlabelled(rng)
         rates = [self._rate(rng), self._rate(rng)]
         # The longer excerpt is drawn; the shorter lies inside it, so that neither has padding.
         start = draw_excerpt(clip.length, rate=max(rates), n_frames=self.recipe.network.n_frames, rng=rng)

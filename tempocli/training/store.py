@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,8 +69,11 @@ class StoreWriter:
         if settings.is_file() and FrontEnd.from_json(settings.read_text()) != front_end:
             raise DataError(f"{folder}: was made with other front-end settings")
         settings.write_text(front_end.to_json())
-        self._index = (folder / _INDEX).open("a", encoding="utf-8")
+        index = folder / _INDEX
+        index.touch()
         clips = read_index(folder)
+        os.truncate(index, index.read_bytes().rfind(b"\n") + 1)
+        self._index = index.open("a", encoding="utf-8")
         self.names = {clip.name for clip in clips}
         self._n_frames = max((clip.start + clip.length for clip in clips), default=0)
         self._frames = (folder / _FRAMES).open("ab")

@@ -27,6 +27,8 @@ class ViewConfig:
         Chance of a noise floor.
     band_drop : float
         Chance that a run of bands is silenced.
+    overlay : float
+        Chance that labelled music has unlabelled music under it, 3 to 20 dB softer.
     """
 
     max_stretch: float = 0.2
@@ -34,6 +36,7 @@ class ViewConfig:
     eq_db: float = 6.0
     noise: float = 0.25
     band_drop: float = 0.2
+    overlay: float = 0.0
 
 
 def stretch(
@@ -100,6 +103,24 @@ def augment(
     if rng.random() < config.noise:
         magnitude += _noise_floor(log_mel.shape, front_end, rng)
     return np.asarray(np.log1p(magnitude))
+
+
+def overlay(
+    log_mel: NDArray[np.float32], other: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Put other music under a view, 3 to 20 dB softer: timbres and textures that no synthesiser has.
+
+    Parameters
+    ----------
+    log_mel, other : ndarray of float32, shape=(n_frames, n_mels)
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames, n_mels)
+    """
+    main, under = np.expm1(log_mel), np.expm1(other)
+    level = np.sqrt(np.mean(np.square(main)) / max(float(np.mean(np.square(under))), 1e-12))
+    return np.asarray(np.log1p(main + under * np.float32(level * 10.0 ** (rng.uniform(-20.0, -3.0) / 20.0))))
 
 
 def _noise_floor(

@@ -32,14 +32,13 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
     OSError
         With `path` as its file name, when it cannot be written.
     """
-    target = os.path.realpath(path)
-    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-        with open(target, "wb") as special:
+    if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+        with open(path, "wb") as special:
             yield special
         return
-    folder, name = os.path.split(target)
-    # Short, since a name may already be as long as the file system allows.
-    partial = os.path.join(folder, f".tempo-{os.getpid()}-{abs(hash(name)):x}.tmp")
+    target = os.path.realpath(path)
+    # Not made from the target's name, which may be as long as the file system allows.
+    partial = os.path.join(os.path.dirname(target), f".tempo-{os.urandom(6).hex()}.tmp")
     try:
         file = open(partial, "xb")  # noqa: SIM115 - closed below, before the rename
     except OSError as error:
@@ -49,6 +48,8 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
             yield file
             written = file.tell()
         if written:
+            if os.path.exists(target):
+                os.chmod(partial, stat.S_IMODE(os.stat(target).st_mode))
             os.replace(partial, target)
     finally:
         if os.path.lexists(partial):

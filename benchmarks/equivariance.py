@@ -1,0 +1,84 @@
+"""Check the law tempo(stretch(x, rate)) = rate * tempo(x) on real music, for three ways to stretch.
+
+    python benchmarks/equivariance.py ../shared/data/dev/*.ogg
+
+`speed` plays the samples faster (pitch moves too), `audio` keeps the pitch (python-stretch, extra `train`), and
+`frames` interpolates log-mel frames as training does. When the cheap `frames` scores like the others, training
+on it is good enough. Octaves are folded; an excerpt is right when it is within 1 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.audio import load_audio
+from tempocli.errors import MissingExtraError
+from tempocli.estimator import Estimator
+from tempocli.schema import Estimate
+from tempocli.training.views import stretch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RATES = (0.8, 0.9, 1.1, 1.25)
+
+
+def stretch_audio(samples: NDArray[np.float32], rate: float, sample_rate: int) -> NDArray[np.float32]:
+    """Change the speed and keep the pitch."""
+    try:
+        from python_stretch import Signalsmith
+    except ImportError as error:
+        raise MissingExtraError("stretching audio", "train") from error
+    stretcher = Signalsmith.Stretch()
+    stretcher.preset(1, sample_rate)
+    stretcher.timeFactor = rate
+    return np.asarray(stretcher.process(samples[None]), np.float32)[0]
+
+
+def stretched(estimator: Estimator, path: str, rate: float, method: str) -> Estimate:
+    """Estimate the tempo of a file played at a rate."""
+    sample_rate = estimator.front_end.sample_rate
+    if method == "speed":
+        return estimator.estimate_array(load_audio(path, sample_rate=round(sample_rate / rate)), sample_rate)
+    samples = load_audio(path, sample_rate=sample_rate)
+    if method == "audio":
+        return estimator.estimate_array(stretch_audio(samples, rate, sample_rate), sample_rate)
+    frames = estimator.front_end.log_mel(samples).astype(np.float16)
+    view = stretch(frames, start=0.0, rate=rate, n_frames=int(len(frames) / rate) - 2)
+    return estimator.analyse_log_mel([view]).estimate
+
+
+def is_right(bpm: float | None, expected: float) -> bool:
+    """Tell whether a tempo is within 1 % of another, octaves folded."""
+    if bpm is None:
+        return False
+    octaves = math.log2(bpm / expected)
+    return abs(octaves - round(octaves)) <= math.log2(1.01)
+
+
+def main() -> None:
+    """Print the share of excerpts that keep the law, by way and rate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+")
+    parser.add_argument("--model", default="tempo")
+    parser.add_argument("--method", choices=["speed", "audio", "frames"], action="append")
+    arguments = parser.parse_args()
+    estimator = Estimator(arguments.model)
+    whole = {path: estimator.estimate(path).bpm for path in arguments.files}
+    known = {path: bpm for path, bpm in whole.items() if bpm is not None}
+    print(f"{len(known)} of {len(whole)} files have a tempo", file=sys.stderr)
+    for method in arguments.method or ["speed", "audio", "frames"]:
+        for rate in RATES:
+            right = [
+                is_right(stretched(estimator, path, rate, method).bpm, rate * bpm) for path, bpm in known.items()
+            ]
+            print(f"{method:7s} rate {rate:4.2f}: {100.0 * np.mean(right):5.1f} % within 1 %", flush=True)
+
+
+if __name__ == "__main__":
+    main()
