@@ -2,9 +2,9 @@
 
     python benchmarks/equivariance.py ../shared/data/dev/*.ogg
 
-`speed` plays the samples faster (pitch moves too), `audio` keeps the pitch (python-stretch, extra `train`), and
-`frames` interpolates log-mel frames as training does. When the cheap `frames` scores like the others, training
-on it is good enough. Octaves are folded; an excerpt is right when it is within 1 %.
+`speed` plays the samples faster (pitch moves too), `audio` keeps the pitch (python-stretch, extra `train`),
+and `frames` interpolates log-mel frames as training does. When the cheap `frames` scores like the others,
+training on it is good enough. Octaves are folded; an excerpt is right when it is within 1 %.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import numpy as np
 from tempocli.audio import load_audio
 from tempocli.errors import MissingExtraError
 from tempocli.estimator import Estimator
-from tempocli.schema import Estimate
 from tempocli.training.views import stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from tempocli.schema import Estimate
 
 RATES = (0.8, 0.9, 1.1, 1.25)
 
@@ -37,7 +38,8 @@ def stretch_audio(samples: NDArray[np.float32], rate: float, sample_rate: int) -
     stretcher = Signalsmith.Stretch()
     stretcher.preset(1, sample_rate)
     stretcher.timeFactor = rate
-    return np.asarray(stretcher.process(samples[None]), np.float32)[0]
+    out: NDArray[np.float32] = np.asarray(stretcher.process(samples[None]), np.float32)[0]
+    return out
 
 
 def stretched(estimator: Estimator, path: str, rate: float, method: str) -> Estimate:
@@ -63,7 +65,9 @@ def is_right(bpm: float | None, expected: float) -> bool:
 
 def main() -> None:
     """Print the share of excerpts that keep the law, by way and rate."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("files", nargs="+")
     parser.add_argument("--model", default="tempo")
     parser.add_argument("--method", choices=["speed", "audio", "frames"], action="append")
@@ -75,7 +79,8 @@ def main() -> None:
     for method in arguments.method or ["speed", "audio", "frames"]:
         for rate in RATES:
             right = [
-                is_right(stretched(estimator, path, rate, method).bpm, rate * bpm) for path, bpm in known.items()
+                is_right(stretched(estimator, path, rate, method).bpm, rate * bpm)
+                for path, bpm in known.items()
             ]
             print(f"{method:7s} rate {rate:4.2f}: {100.0 * np.mean(right):5.1f} % within 1 %", flush=True)
 

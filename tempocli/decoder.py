@@ -136,7 +136,9 @@ def folded_peak(distribution: NDArray[np.float64], bins_per_octave: int) -> floa
     padded = np.pad(distribution, (0, n_octaves * bins_per_octave - len(distribution)))
     folded = padded.reshape(n_octaves, bins_per_octave).sum(axis=0)
     width = round(math.log2(1.0 + _TOLERANCE) * bins_per_octave)
-    around = np.convolve(np.concatenate([folded[-width:], folded, folded[:width]]), np.ones(2 * width + 1), "valid")
+    around = np.convolve(
+        np.concatenate([folded[-width:], folded, folded[:width]]), np.ones(2 * width + 1), "valid"
+    )
     return float(around.max())
 
 

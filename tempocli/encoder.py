@@ -108,9 +108,7 @@ class Encoder:
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: not a model of tempo (metadata: {error})") from error
 
-    def encode(
-        self, windows: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Encode windows.
 
         Parameters

@@ -154,7 +154,9 @@ class Estimator:
 
     def _blocks(self, samples: NDArray[Any], sample_rate: int) -> Iterable[NDArray[np.float32]]:
         if samples.ndim not in {1, 2} or (samples.ndim == 2 and not samples.shape[1]):
-            raise AudioError("array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)")
+            raise AudioError(
+                "array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)"
+            )
         mono = samples if samples.ndim == 1 else samples.mean(axis=1)
         if np.issubdtype(samples.dtype, np.signedinteger):
             mono = mono / -float(np.iinfo(samples.dtype).min)
@@ -177,7 +179,10 @@ class Estimator:
         """
         encoder = self._encoder
         cutter = WindowCutter(encoder.n_frames, encoder.front_end.n_mels)
-        onsets, logits, embeddings, times = [], [], [], []
+        onsets: list[NDArray[np.float32]] = []
+        logits: list[NDArray[np.float32]] = []
+        embeddings: list[NDArray[np.float32]] = []
+        times: list[float] = []
         previous = np.zeros((0, encoder.front_end.n_mels), np.float32)
         for log_mel in chunks:
             joined = np.concatenate([previous, log_mel])
@@ -230,9 +235,7 @@ class Estimator:
             return self._no_tempo("no steady pulse", duration)
         pooled = pool(tempogram, encoder.bpms, **self._range)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
-        bpm = refine_tempo(
-            onset, frame_rate=encoder.front_end.frame_rate, bpm=peaks[0].bpm, **self._range
-        )
+        bpm = refine_tempo(onset, frame_rate=encoder.front_end.frame_rate, bpm=peaks[0].bpm, **self._range)
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
         return Estimate(
             bpm=bpm,
@@ -255,7 +258,11 @@ class Estimator:
         bpms = self._encoder.bpms
         empty = np.zeros((0, len(bpms)), np.float32)
         return Analysis(
-            self._no_tempo(reason, duration), empty, np.zeros(0), bpms, np.zeros(self._encoder.embedding_dim, np.float32)
+            self._no_tempo(reason, duration),
+            empty,
+            np.zeros(0),
+            bpms,
+            np.zeros(self._encoder.embedding_dim, np.float32),
         )
 
 

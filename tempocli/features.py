@@ -6,7 +6,6 @@ Training and inference call the same code, and a model carries the settings it w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
 # 256 windows of 1,024 samples are 1 MB: they stay in the cache between window, FFT and mel product,

@@ -69,7 +69,9 @@ def list_models() -> list[ModelEntry]:
         entries = json.loads((folder / "registry.json").read_text(encoding="utf-8"))["models"]
         return [ModelEntry(path=folder / entry.pop("file"), **entry) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / 'registry.json'}: the registry of models is damaged ({error})") from error
+        raise ModelError(
+            f"{folder / 'registry.json'}: the registry of models is damaged ({error})"
+        ) from error
 
 
 def resolve(model: str | Path) -> Path:
@@ -98,7 +100,9 @@ def resolve(model: str | Path) -> Path:
     if path.is_file():
         return path
     names = ", ".join(entry.name for entry in entries)
-    raise ModelError(f"{model}: no such model; the names are {names}, anything else is a path to an ONNX file")
+    raise ModelError(
+        f"{model}: no such model; the names are {names}, anything else is a path to an ONNX file"
+    )
 
 
 def verify(entry: ModelEntry) -> None:

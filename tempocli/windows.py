@@ -74,4 +74,5 @@ class WindowCutter:
         spare = max(0, self._next - self._n_frames - self._first)
         self._kept = self._kept[spare:]
         self._first += spare
-        return windows, starts + self._n_frames / 2.0
+        centres: NDArray[np.float64] = starts.astype(np.float64) + self._n_frames / 2.0
+        return windows, centres

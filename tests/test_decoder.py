@@ -63,7 +63,9 @@ def test_the_range_constrains_the_search_and_does_not_fold() -> None:
 
 
 def test_octave_share_counts_octaves_only() -> None:
-    assert octave_share(find_peaks(bump((120.0, 0.5), (60.0, 0.5001)), BPMS, top=5)) == pytest.approx(0.5, abs=0.01)
+    assert octave_share(find_peaks(bump((120.0, 0.5), (60.0, 0.5001)), BPMS, top=5)) == pytest.approx(
+        0.5, abs=0.01
+    )
     assert octave_share(find_peaks(bump((120.0, 0.6), (97.0, 0.4)), BPMS, top=5)) == 1.0
 
 
@@ -82,7 +84,7 @@ def test_calibration_is_monotone_and_identity_at_slope_one() -> None:
     assert calibrated(0.7, (0.0, 1.0)) == pytest.approx(0.7)
     values = [calibrated(share, (-1.0, 0.8)) for share in (0.0, 0.2, 0.5, 0.9, 1.0)]
     assert values == sorted(values)
-    assert 0.0 < values[0]
+    assert values[0] > 0.0
     assert values[-1] < 1.0
 
 

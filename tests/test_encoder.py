@@ -44,7 +44,9 @@ def test_a_window_does_not_depend_on_its_batch(encoder: Encoder) -> None:
 
 def test_level_hardly_matters(encoder: Encoder) -> None:
     rng = np.random.default_rng(2)
-    window = np.tile(rng.random((32, encoder.front_end.n_mels), np.float32) * 0.05, (encoder.n_frames // 32, 1))[None]
+    window = np.tile(
+        rng.random((32, encoder.front_end.n_mels), np.float32) * 0.05, (encoder.n_frames // 32, 1)
+    )[None]
     loud, _ = encoder.encode(np.log1p(1000.0 * window))
     soft, _ = encoder.encode(np.log1p(250.0 * window))
     assert loud.argmax() == soft.argmax()
@@ -77,7 +79,9 @@ def test_a_model_of_somebody_else(tmp_path: Path) -> None:
         [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
     )
     path = tmp_path / "foreign.onnx"
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9), path)
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9), path
+    )
     with pytest.raises(ModelError, match="not a model of tempo"):
         Encoder(path)
 

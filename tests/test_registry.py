@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tempocli import registry
 from tempocli.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_every_model_that_ships_is_whole_and_has_a_card() -> None:

@@ -139,10 +139,14 @@ def _bar(*columns: str) -> Any:
 
 
 @command.command()
-@click.option("--recipe", required=True, help="A recipe that ships (see 'tempo train recipes'), or a TOML file.")
+@click.option(
+    "--recipe", required=True, help="A recipe that ships (see 'tempo train recipes'), or a TOML file."
+)
 @click.option("--data", "data_folder", type=_THERE, required=True, help="Data folder.")
 @click.option("--out", type=_FOLDER, required=True, help="Folder of the run: checkpoint and history.jsonl.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train."
+)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the CPU.")
 def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
     """Train a tempo encoder; an interrupted run goes on where its checkpoint stands."""
@@ -174,9 +178,13 @@ def recipes() -> None:
 
 @command.command()
 @click.option("--recipe", required=True, help="The recipe of the run.")
-@click.option("--data", "data_folder", type=_THERE, required=True, help="Data folder, to calibrate the confidence.")
+@click.option(
+    "--data", "data_folder", type=_THERE, required=True, help="Data folder, to calibrate the confidence."
+)
 @click.option("--run", "run_folder", type=_THERE, required=True, help="Folder of the run.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="ONNX file.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="ONNX file."
+)
 def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
     """Write a trained model as ONNX, checked against torch."""
     _need_torch()

@@ -92,9 +92,7 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
     return float(weights[0]), float(weights[1])
 
 
-def _validation_clips(
-    sampler: Sampler, rng: np.random.Generator
-) -> list[tuple[NDArray[np.float32], float]]:
+def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[NDArray[np.float32], float]]:
     recipe, clips = sampler.recipe, []
     n_frames = recipe.network.n_frames
     for store, _ in sampler.stores:
@@ -107,7 +105,9 @@ def _validation_clips(
                 whole = stretch(frames, start=0.0, rate=rate, n_frames=max(n_frames, int(clip.length / rate)))
                 whole = augment(whole, recipe.views, sampler.front_end, rng)
                 starts = range(0, len(whole) - n_frames + 1, n_frames // 2)
-                clips.append((np.stack([whole[start : start + n_frames] for start in starts]), clip.bpm * rate))
+                clips.append(
+                    (np.stack([whole[start : start + n_frames] for start in starts]), clip.bpm * rate)
+                )
     return clips
 
 

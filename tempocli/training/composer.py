@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tempocli.training.score import DRUMS, Note, Score
 
@@ -81,7 +81,7 @@ def load_styles() -> tuple[Style, ...]:
     tuple of Style
     """
     text = files("tempocli.training").joinpath("styles.toml").read_text(encoding="utf-8")
-    fields = [
+    fields: list[dict[str, Any]] = [
         {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
         for table in tomllib.loads(text)["style"]
     ]
@@ -272,7 +272,13 @@ class _Composer:
             root = self._chord(bar)
             for time, step, hit in self._steps(pattern, bar):
                 move = int(rng.choice([0, 2, 4, 6, 7])) if walking or rng.random() < 0.15 else 0
-                self._add(time, step * rng.uniform(0.7, 1.6), _BASS, self._pitch(root + move, octave), _VELOCITY[hit])
+                self._add(
+                    time,
+                    step * rng.uniform(0.7, 1.6),
+                    _BASS,
+                    self._pitch(root + move, octave),
+                    _VELOCITY[hit],
+                )
 
     def _chords(self) -> None:
         rng = self.rng
@@ -286,7 +292,9 @@ class _Composer:
                 continue
             voicing = [self._pitch(self._chord(bar) + third, 4) for third in (0, 2, 4)]
             for index, (time, step, hit) in enumerate(self._steps(pattern, bar)):
-                accent = 12 if math.isclose(math.fmod(time - bar * self.bar, self.beat), 0.0, abs_tol=1e-6) else 0
+                accent = (
+                    12 if math.isclose(math.fmod(time - bar * self.bar, self.beat), 0.0, abs_tol=1e-6) else 0
+                )
                 for pitch in [voicing[index % 3]] if arpeggio else voicing:
                     self._add(time, step * hold, _CHORDS, pitch, _VELOCITY[hit] * loud + accent)
 
@@ -295,7 +303,10 @@ class _Composer:
         per_beat = 3 if len(self.style.chords[0]) % (self.style.beats * 4) else 4
         per_phrase = self.style.beats * per_beat * int(rng.choice([1, 2, 4]))
         busy = self.style.density / per_beat
-        strong = [1.0 if i % per_beat == 0 else 0.75 if i % (per_beat // 2 or 1) == 0 else 0.5 for i in range(per_phrase)]
+        strong = [
+            1.0 if i % per_beat == 0 else 0.75 if i % (per_beat // 2 or 1) == 0 else 0.5
+            for i in range(per_phrase)
+        ]
         rhythm = [i for i in range(per_phrase) if rng.random() < min(0.95, 1.35 * busy * strong[i])]
         degrees = [int(d) for d in rng.integers(-3, 9, size=max(1, len(rhythm)))]
         silent = self._silent_bars(0.3)

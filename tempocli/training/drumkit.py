@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -13,14 +12,16 @@ from tempocli.audio import load_audio
 from tempocli.errors import AudioError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 # The roles of General MIDI's drum notes; a kit holds a sound for each role.
 ROLES = {
-    35: "kick", 36: "kick", 37: "stick", 38: "snare", 39: "clap", 40: "snare", 41: "tom", 42: "hat", 43: "tom",
-    44: "hat", 45: "tom", 46: "open hat", 47: "tom", 48: "tom", 49: "crash", 50: "tom", 51: "ride", 52: "crash",
-    53: "ride", 54: "shaker", 55: "crash", 56: "stick", 57: "crash", 59: "ride", 69: "shaker", 70: "shaker",
-    75: "stick", 76: "stick", 77: "stick", 82: "shaker",
+    35: "kick", 36: "kick", 37: "stick", 38: "snare", 39: "clap", 40: "snare", 41: "tom", 42: "hat",
+    43: "tom", 44: "hat", 45: "tom", 46: "open hat", 47: "tom", 48: "tom", 49: "crash", 50: "tom",
+    51: "ride", 52: "crash", 53: "ride", 54: "shaker", 55: "crash", 56: "stick", 57: "crash",
+    59: "ride", 69: "shaker", 70: "shaker", 75: "stick", 76: "stick", 77: "stick", 82: "shaker",
 }  # fmt: skip
 _DEFAULT_ROLE = "conga"
 _NAMES = {
@@ -84,22 +85,30 @@ def synthesise_kit(rng: np.random.Generator, *, sample_rate: int) -> Kit:
     u = rng.uniform
     clap = noise(u(0.05, 0.15), 700, 7000)
     spread = int(u(0.008, 0.014) * sample_rate)
-    claps = sum(np.pad(clap * level, (i * spread, (2 - i) * spread)) for i, level in enumerate((0.5, 0.6, 1.0)))
+    claps = sum(
+        np.pad(clap * level, (i * spread, (2 - i) * spread)) for i, level in enumerate((0.5, 0.6, 1.0))
+    )
     return {
-        "kick": mix((1.0, tone(u(40, 65), u(1, 8), u(0.01, 0.05), u(0.08, 0.4))), (u(0, 0.4), noise(0.005, 500, 9000))),
+        "kick": mix(
+            (1.0, tone(u(40, 65), u(1, 8), u(0.01, 0.05), u(0.08, 0.4))), (u(0, 0.4), noise(0.005, 500, 9000))
+        ),
         "snare": mix(
             (u(0.2, 0.8), tone(u(150, 240), u(0, 1), 0.02, u(0.04, 0.12))),
             (u(0.5, 1), noise(u(0.05, 0.2), u(300, 1500), u(5000, 10000))),
         ),
         "hat": mix((1.0, noise(u(0.01, 0.05), u(5000, 8000), 11000))),
         "open hat": mix((1.0, noise(u(0.1, 0.35), u(4500, 8000), 11000))),
-        "ride": mix((1.0, noise(u(0.15, 0.5), u(4000, 7000), 11000)), (u(0, 0.5), tone(u(2500, 4000), 0, 1, 0.15))),
+        "ride": mix(
+            (1.0, noise(u(0.15, 0.5), u(4000, 7000), 11000)), (u(0, 0.5), tone(u(2500, 4000), 0, 1, 0.15))
+        ),
         "crash": mix((1.0, noise(u(0.4, 0.9), u(2500, 5000), 11000))),
         "clap": mix((1.0, np.asarray(claps))),
         "tom": mix((1.0, tone(u(80, 180), u(0.2, 1), 0.05, u(0.1, 0.3))), (0.1, noise(0.02, 300, 5000))),
         "stick": mix((1.0, tone(u(900, 2500), 0, 1, u(0.01, 0.04)))),
         "shaker": mix((1.0, noise(u(0.02, 0.07), u(3000, 6000), 10000))),
-        "conga": mix((1.0, tone(u(180, 400), u(0, 0.3), 0.02, u(0.05, 0.15))), (0.15, noise(0.01, 800, 6000))),
+        "conga": mix(
+            (1.0, tone(u(180, 400), u(0, 0.3), 0.02, u(0.05, 0.15))), (0.15, noise(0.01, 800, 6000))
+        ),
     }
 
 
@@ -121,7 +130,9 @@ def load_hydrogen_kit(folder: Path, *, sample_rate: int) -> Kit:
     """
     kit: Kit = {}
     instruments = [
-        element for element in ElementTree.parse(folder / "drumkit.xml").iter() if element.tag.endswith("instrument")
+        element
+        for element in ElementTree.parse(folder / "drumkit.xml").iter()
+        if element.tag.endswith("instrument")
     ]
     for role, words in _NAMES.items():
         for element in instruments:
@@ -130,7 +141,9 @@ def load_hydrogen_kit(folder: Path, *, sample_rate: int) -> Kit:
             if not files or not any(word in name for word in words) or (role == "hat" and "open" in name):
                 continue
             try:
-                sound = load_audio(folder / files[0], sample_rate=sample_rate)[: int(_MAX_SECONDS * sample_rate)]
+                sound = load_audio(folder / files[0], sample_rate=sample_rate)[
+                    : int(_MAX_SECONDS * sample_rate)
+                ]
             except AudioError:
                 continue
             if len(sound) and np.abs(sound).max() > 0:

@@ -7,17 +7,21 @@ import logging
 import os
 import warnings
 from dataclasses import asdict
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from tempocli.encoder import METADATA_VERSION, Calibration, Encoder
 from tempocli.errors import MissingExtraError, TempoError
-from tempocli.features import FrontEnd
 from tempocli.training.loop import load_checkpoint
 from tempocli.training.network import NetworkConfig, TempoNetwork
-from tempocli.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tempocli.features import FrontEnd
+    from tempocli.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 

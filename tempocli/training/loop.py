@@ -8,10 +8,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,8 +18,13 @@ from torch import Tensor
 from tempocli.errors import DataError
 from tempocli.training.network import TempoNetwork
 from tempocli.training.objectives import cross_entropy, equivariance, soft_targets
-from tempocli.training.recipe import Recipe
 from tempocli.training.sampling import Batch, Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tempocli.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +75,9 @@ def train(
     sampler = Sampler(data, recipe)
     network = TempoNetwork(recipe.network).to(device)
     average = copy.deepcopy(network).eval()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
     first = _resume(out / CHECKPOINT, recipe, network, average, optimiser, device)
     windows, tempi = sampler.validation()
     with ThreadPoolExecutor(1) as pool, (out / HISTORY).open("a", encoding="utf-8") as history:
@@ -151,16 +156,20 @@ def _one_cycle(progress: float) -> float:
 def _update_average(average: TempoNetwork, network: TempoNetwork, decay: float) -> None:
     for old, new in zip(average.parameters(), network.parameters(), strict=True):
         old.lerp_(new, 1.0 - decay)
-    for old, new in zip(average.buffers(), network.buffers(), strict=True):
-        if old.dtype.is_floating_point:
-            old.lerp_(new, 1.0 - decay)
+    for kept, fresh in zip(average.buffers(), network.buffers(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(fresh, 1.0 - decay)
         else:
-            old.copy_(new)
+            kept.copy_(fresh)
 
 
 @torch.inference_mode()
 def validate(
-    network: TempoNetwork, windows: np.ndarray[Any, Any], tempi: np.ndarray[Any, Any], recipe: Recipe, device: str
+    network: TempoNetwork,
+    windows: np.ndarray[Any, Any],
+    tempi: np.ndarray[Any, Any],
+    recipe: Recipe,
+    device: str,
 ) -> dict[str, float]:
     """Score single windows of known tempo: Accuracy 1 and 2 at 4 %, in percent."""
     config = recipe.network
@@ -170,7 +179,8 @@ def validate(
         estimates.append(logits.argmax(dim=1).cpu().numpy())
     bpm = config.min_bpm * 2.0 ** (np.concatenate(estimates) / config.bins_per_octave)
     right = {
-        factor: np.abs(bpm - factor * tempi) <= 0.04 * factor * tempi for factor in (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
+        factor: np.abs(bpm - factor * tempi) <= 0.04 * factor * tempi
+        for factor in (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
     }
     return {
         "validation_accuracy1": 100.0 * float(right[1.0].mean()),

@@ -85,11 +85,14 @@ class ModulationSpectrum(nn.Module):
         phase = 2.0 * math.pi * time[:, None] * hertz[None, kept] / frame_rate
         scale = window[:, None] * 2.0 / math.sqrt(n_frames)
         self.n_kept = int(kept.sum())
+        self.basis: Tensor
         self.n_missing = len(bins) - self.n_kept
         # Small and exact in float32; kept out of checkpoints because it follows from the settings.
         basis = torch.cat([torch.cos(phase) * scale, torch.sin(phase) * scale], dim=1)
         self.register_buffer("basis", basis.float(), persistent=False)
-        self.offsets = [round(math.log2(multiple) * config.bins_per_octave) + below for multiple in _MULTIPLES]
+        self.offsets = [
+            round(math.log2(multiple) * config.bins_per_octave) + below for multiple in _MULTIPLES
+        ]
         self.n_bins = config.n_bins
 
     def forward(self, curves: Tensor) -> Tensor:
@@ -130,7 +133,8 @@ class TimeBlock(nn.Module):
         padded = nn.functional.pad(y, (0, 0, 2 * self.dilation, 2 * self.dilation))
         shifts = [padded[:, tap * self.dilation : tap * self.dilation + n_frames] for tap in range(5)]
         y = sum((shift * self.taps[tap] for tap, shift in enumerate(shifts)), torch.zeros_like(y))
-        return x + self.narrow(torch.relu(self.widen(y)))
+        found: Tensor = self.narrow(torch.relu(self.widen(y)))
+        return x + found
 
 
 class TimeBranch(nn.Module):
@@ -181,6 +185,7 @@ class TempoNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.groups: Tensor
         n_curves = config.n_groups + 1
         groups = torch.zeros(config.n_mels, n_curves)
         per_group = config.n_mels // config.n_groups

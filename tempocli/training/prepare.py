@@ -6,9 +6,9 @@ import csv
 import logging
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from tempocli.training.midi import groove_performances, mma_grooves, play_groove
 from tempocli.training.render import Renderer
 from tempocli.training.score import DRUMS, Note, Score
 from tempocli.training.store import StoreWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,9 @@ def find_soundfonts(folder: Path = _SOUNDFONTS) -> list[Path]:
     """
     found = {path.resolve() for pattern in ("*.sf2", "*.sf3") for path in folder.rglob(pattern)}
     # Two soundfonts of one set differ in size only; the small one renders faster.
-    fonts = sorted((path for path in found if path.stem != "MuseScore_General"), key=lambda p: (p.stat().st_size, p))
+    fonts = sorted(
+        (path for path in found if path.stem != "MuseScore_General"), key=lambda p: (p.stat().st_size, p)
+    )
     if not fonts:
         raise DataError(f"{folder}: holds no soundfonts; install fluid-soundfont-gm or another")
     return fonts
@@ -190,7 +195,8 @@ def music_files(folder: Path, manifest: Path | None) -> list[str]:
     DataError
         If the manifest cannot be read or no file is left.
     """
-    found = sorted(str(Path(path).relative_to(folder)) for path in find_files([folder]))
+    paths = (Path(path) for path in find_files([folder]))
+    found = sorted(str(path.relative_to(folder)) for path in paths if path.is_file())
     if manifest is not None:
         try:
             with manifest.open(newline="", encoding="utf-8") as file:

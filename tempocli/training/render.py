@@ -202,9 +202,13 @@ def master(
 def _compress(samples: NDArray[np.float32], strength: float, sample_rate: int) -> NDArray[np.float32]:
     block = sample_rate // 100
     n_blocks = len(samples) // block + 1
-    power = np.square(np.pad(samples, (0, n_blocks * block - len(samples)))).reshape(n_blocks, block).mean(axis=1)
+    power = (
+        np.square(np.pad(samples, (0, n_blocks * block - len(samples)))).reshape(n_blocks, block).mean(axis=1)
+    )
     kernel = np.exp(-np.arange(30) / 10.0)
-    envelope = np.sqrt(np.convolve(power, kernel / kernel.sum())[:n_blocks]) + 0.01 * np.sqrt(power.max()) + 1e-9
+    envelope = (
+        np.sqrt(np.convolve(power, kernel / kernel.sum())[:n_blocks]) + 0.01 * np.sqrt(power.max()) + 1e-9
+    )
     gain = envelope**-strength
     curve = np.interp(np.arange(len(samples)), np.arange(n_blocks) * block, gain)
-    return samples * curve.astype(np.float32)
+    return np.asarray(samples * curve, np.float32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,8 @@ from tempocli.training.store import Clip, Store, open_store
 from tempocli.training.views import augment, beatless, draw_excerpt, overlay, stretch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from tempocli.features import FrontEnd

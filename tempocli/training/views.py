@@ -39,9 +39,7 @@ class ViewConfig:
     overlay: float = 0.0
 
 
-def stretch(
-    frames: NDArray[np.float16], *, start: float, rate: float, n_frames: int
-) -> NDArray[np.float32]:
+def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames: int) -> NDArray[np.float32]:
     """Read `n_frames` frames at `rate` by linear interpolation; rate > 1 is faster.
 
     Frames before the first and after the last are silence.
@@ -67,9 +65,7 @@ def stretch(
     return np.asarray(source[below] * (1.0 - weight) + source[below + 1] * weight)
 
 
-def draw_excerpt(
-    length: int, *, rate: float, n_frames: int, rng: np.random.Generator
-) -> float:
+def draw_excerpt(length: int, *, rate: float, n_frames: int, rng: np.random.Generator) -> float:
     """Draw the first frame of an excerpt such that a view at `rate` has no padding, if the clip allows it.
 
     Padding would tell the network the rate.
@@ -128,7 +124,8 @@ def _noise_floor(
 ) -> NDArray[np.float32]:
     level = front_end.log_gain * 10.0 ** rng.uniform(-5.0, -2.7)
     tilt = np.exp(np.linspace(0.0, rng.normal(0.0, 1.0), shape[1]))
-    return np.abs(1.0 + 0.3 * rng.standard_normal(shape, np.float32)) * (level * tilt).astype(np.float32)
+    floor = np.abs(1.0 + 0.3 * rng.standard_normal(shape, np.float32)) * (level * tilt)
+    return np.asarray(floor, np.float32)
 
 
 def beatless(n_frames: int, front_end: FrontEnd, rng: np.random.Generator) -> NDArray[np.float32]:

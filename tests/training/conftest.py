@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from tempocli.features import FrontEnd
 from tempocli.training.store import StoreWriter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SMALL = """
 name = "small"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
@@ -17,12 +20,12 @@ from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import DataError, TempoError  # noqa: E402
 from tempocli.training import export as export_module  # noqa: E402
 from tempocli.training.calibrate import fit_logistic  # noqa: E402
-from tempocli.training.loop import CHECKPOINT, HISTORY, train  # noqa: E402
+from tempocli.training.loop import HISTORY, train  # noqa: E402
 from tempocli.training.recipe import load_recipe, shipped_recipes  # noqa: E402
 from tempocli.training.sampling import Sampler, is_validation  # noqa: E402
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -35,9 +38,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(recipe, data_folder: Path, tmp
 
     def kill(step: int, values: dict[str, float]) -> None:
         if step == 5:  # the checkpoint stands at step 4
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(recipe, data_folder, tmp_path / "killed", report=kill)
     resumed = train(recipe, data_folder, tmp_path / "killed")
     for name, value in weights(whole).items():
@@ -89,14 +92,18 @@ def test_logistic_calibration_recovers_its_coefficients() -> None:
     assert slope == pytest.approx(0.7, abs=0.05)
 
 
-def test_from_recipe_to_model_by_the_command_line(data_folder: Path, recipe_file: Path, tmp_path: Path) -> None:
+def test_from_recipe_to_model_by_the_command_line(
+    data_folder: Path, recipe_file: Path, tmp_path: Path
+) -> None:
     run = [
         "--recipe", str(recipe_file), "--data", str(data_folder),
     ]  # fmt: skip
     trained = CliRunner().invoke(cli, ["train", "tempo", *run, "--out", str(tmp_path / "run")])
     assert trained.exit_code == 0, trained.output
     model = tmp_path / "small.onnx"
-    exported = CliRunner().invoke(cli, ["train", "export", *run, "--run", str(tmp_path / "run"), "-o", str(model)])
+    exported = CliRunner().invoke(
+        cli, ["train", "export", *run, "--run", str(tmp_path / "run"), "-o", str(model)]
+    )
     assert exported.exit_code == 0, exported.output
     encoder = Encoder(model, device="cpu")
     assert encoder.name == "small"
@@ -149,7 +156,16 @@ def test_bad_input_of_the_command_is_one_line(tmp_path: Path, recipe_file: Path)
     runner = CliRunner()
     for arguments in (
         ["train", "tempo", "--recipe", "nothing", "--data", str(tmp_path), "--out", str(tmp_path / "o")],
-        ["train", "tempo", "--recipe", str(recipe_file), "--data", str(tmp_path), "--out", str(tmp_path / "o")],
+        [
+            "train",
+            "tempo",
+            "--recipe",
+            str(recipe_file),
+            "--data",
+            str(tmp_path),
+            "--out",
+            str(tmp_path / "o"),
+        ],
         ["train", "data", "audio", str(tmp_path), "--out", str(tmp_path / "o")],
         ["train", "data", "groove", str(tmp_path), "--out", str(tmp_path / "o")],
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,11 +11,16 @@ from tempocli.errors import DataError
 from tempocli.features import FrontEnd
 from tempocli.training.store import StoreWriter, open_store, read_index
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def fill(folder: Path, names: str) -> None:
     with StoreWriter(folder, FrontEnd()) as writer:
         for name in names:
-            writer.add(name, np.full((ord(name), 40), ord(name) / 100.0, np.float32), bpm=100.0, style="s", group="g")
+            writer.add(
+                name, np.full((ord(name), 40), ord(name) / 100.0, np.float32), bpm=100.0, style="s", group="g"
+            )
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

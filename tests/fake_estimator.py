@@ -1,0 +1,72 @@
+"""An estimator that finds the tempo in a file's name, to test what lies around the real one.
+
+As a program it is `tempo` with this estimator, for tests that need a process of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tempocli.errors import AudioError
+from tempocli.schema import Candidate, CurvePoint, Estimate
+
+
+def make_estimate(bpm: float | None, *, reason: str = "silence", model: str = "fake") -> Estimate:
+    if bpm is None:
+        return Estimate(None, 0.0, 0.0, (), reason, 12.5, model)
+    candidates = (Candidate(bpm, 0.75, "1"), Candidate(bpm / 2, 0.25, "1/2"))
+    curve = (CurvePoint(6.0, bpm, 0.9), CurvePoint(12.0, bpm + 1.0, 0.8))
+    return Estimate(bpm, 0.8765432, 0.654321, candidates, None, 180.06789, model, curve)
+
+
+class FakeEstimator:
+    """Takes "128.5.wav" for 128.5 BPM; "silent", "broken", "bug" and "slow" in a name have their effect."""
+
+    created: dict[str, Any]
+
+    def __init__(self, model: str = "tempo", **settings: Any) -> None:
+        type(self).created = {"model": model, **settings}
+        self.model_name = model
+        self.device = "cpu"
+        self.top = settings.get("top", 5)
+
+    def estimate(self, source: str | Path | BinaryIO) -> Estimate:
+        if not isinstance(source, str | Path):
+            return make_estimate(float(source.read()))
+        name = Path(source).name
+        if not Path(source).exists():
+            raise AudioError(str(source), "No such file or directory")
+        if "broken" in name:
+            raise AudioError(str(source), "not audio")
+        if "bug" in name:
+            raise ZeroDivisionError("a bug")
+        if "slow" in name:
+            time.sleep(60)
+        if "silent" in name:
+            return make_estimate(None)
+        found = re.search(r"\d+(\.\d+)?", name)
+        return make_estimate(float(found[0]) if found else 120.0)
+
+    def analyse(self, source: str | Path | BinaryIO) -> Any:
+        from tempocli.estimator import Analysis
+
+        estimate = self.estimate(source)
+        times = np.array([6.0, 12.0])
+        bpms = 30.0 * 2.0 ** (np.arange(160) / 48)
+        tempogram = np.full((2, 160), 1 / 160, np.float32)
+        return Analysis(estimate, tempogram, times, bpms, np.zeros(8, np.float32))
+
+
+if __name__ == "__main__":
+    import tempocli.estimator
+    from tempocli.cli import main
+
+    tempocli.estimator.Estimator = FakeEstimator  # type: ignore[assignment,misc]
+    sys.argv[0] = "tempo"
+    main()
