@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -46,7 +47,10 @@ def draw_tempogram(analysis: Analysis, file: BinaryIO, *, title: str, image_form
     _draw_distribution(axes, analysis)
     _draw_curve(axes, analysis)
     _label(axes, title, analysis)
-    figure.savefig(file, format=image_format, dpi=120)
+    with warnings.catch_warnings():
+        # A title in a script that the font lacks is drawn as boxes, which is no news to anybody.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(file, format=image_format, dpi=120)
 
 
 def _draw_distribution(axes: Axes, analysis: Analysis) -> None:
@@ -91,7 +95,8 @@ def _label(axes: Axes, title: str, analysis: Analysis) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     axes.set_facecolor("black")
-    axes.legend(loc="upper right", framealpha=0.6)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper right", framealpha=0.6)
 
 
 def _step(analysis: Analysis) -> float:

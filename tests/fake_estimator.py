@@ -42,6 +42,8 @@ class FakeEstimator:
         name = Path(source).name
         if not Path(source).exists():
             raise AudioError(str(source), "No such file or directory")
+        if Path(source).is_dir():
+            raise AudioError(str(source), "is a directory")
         if "broken" in name:
             raise AudioError(str(source), "not audio")
         if "bug" in name:

@@ -212,6 +212,7 @@ class TestJson:
 
 
 class TestJams:
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonschema", "ignore::DeprecationWarning:jams")
     def test_the_jams_package_reads_it(self, tmp_path: Path) -> None:
         pytest.importorskip("pandas")
         jams = pytest.importorskip("jams")

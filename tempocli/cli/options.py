@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 MIN_BPM, MAX_BPM = 30, 300
-# Beyond four threads the serial parts of Python cost more than a further thread brings.
+# Every file under way holds a decoder and its buffers; more threads than this are for the user to ask for.
 _MAX_DEFAULT_JOBS = 4
 
 

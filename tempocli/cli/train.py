@@ -98,6 +98,18 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @data.command()
 @click.argument("folder", type=_THERE)
 @_shared
+@_generated(1000)
+def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Render the MIDI songs in FOLDER at the tempo that each file gives."""
+    from tempocli.training.prepare import make_midi, midi_songs
+
+    midi_songs(folder)
+    _prepare(out, "midi", clips, partial(make_midi, seed=seed, folder=folder), jobs)
+
+
+@data.command()
+@click.argument("folder", type=_THERE)
+@_shared
 @click.option("--manifest", type=_FILE, help="CSV (package, path, kind): take only what it calls music.")
 def audio(folder: Path, out: Path, jobs: int, manifest: Path | None) -> None:
     """Read the unlabelled music in FOLDER; its subfolders are never split."""

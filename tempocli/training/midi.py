@@ -10,7 +10,7 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tempocli.errors import DataError, MissingExtraError
 from tempocli.training.composer import draw_tempo
@@ -20,20 +20,25 @@ if TYPE_CHECKING:
     import numpy as np
 
 _MMA_LIBRARY = Path("/usr/share/mma/lib")
+_STEADY = 0.95  # share of a file's length that its main tempo must hold for
 _CHORDS = ("C", "Dm", "Em", "F", "G", "G7", "Am", "Bb", "Fm", "D7", "E7", "Cm", "Eb", "Ab")
 
 
-def read_midi(path: Path, *, bpm: float, style: str, duration: float) -> Score:
-    """Read a MIDI file of known tempo.
+def read_midi(
+    path: Path, *, bpm: float | None = None, style: str, duration: float, start: float = 0.0
+) -> Score:
+    """Read a MIDI file of constant tempo, or a part of it.
 
     Parameters
     ----------
     path : Path
-    bpm : float
-        Its tempo, in BPM.
+    bpm : float, optional
+        Its tempo, in BPM; by default the one that the file itself gives.
     style : str
     duration : float
         Longest part to keep, in seconds.
+    start : float
+        Where the part begins, in seconds.
 
     Returns
     -------
@@ -42,22 +47,15 @@ def read_midi(path: Path, *, bpm: float, style: str, duration: float) -> Score:
     Raises
     ------
     DataError
-        If the file is not MIDI.
+        If the file is not MIDI, or is to give its tempo and changes it.
     MissingExtraError
         If the extra ``train`` is not installed.
     """
-    try:
-        import mido
-    except ImportError as error:
-        raise MissingExtraError("reading MIDI files", "train") from error
-    try:
-        midi = mido.MidiFile(str(path))
-        messages = list(midi)
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise DataError(f"{path}: not a MIDI file that can be read ({error})") from error
-    score = Score(bpm=bpm, style=style, duration=min(duration, midi.length))
+    midi, messages = _open_midi(path)
+    score = Score(bpm=bpm or _own_tempo(path, messages), style=style, duration=0.0)
+    score.duration = min(duration, midi.length - start)
     sounding: dict[tuple[int, int], tuple[float, int]] = {}
-    now = 0.0
+    now = -start
     for message in messages:
         now += message.time
         if message.type == "program_change":
@@ -65,14 +63,45 @@ def read_midi(path: Path, *, bpm: float, style: str, duration: float) -> Score:
         elif message.type in {"note_on", "note_off"}:
             key = (message.channel, message.note)
             if key in sounding:
-                start, velocity = sounding.pop(key)
-                score.notes.append(Note(start, max(0.03, now - start), *key, velocity))
-            if message.type == "note_on" and message.velocity and now < score.duration:
+                began, velocity = sounding.pop(key)
+                score.notes.append(Note(began, max(0.03, now - began), *key, velocity))
+            if message.type == "note_on" and message.velocity and 0.0 <= now < score.duration:
                 sounding[key] = (now, message.velocity)
-    for (channel, pitch), (start, velocity) in sounding.items():
-        score.notes.append(Note(start, 0.5, channel, pitch, velocity))
+    for (channel, pitch), (began, velocity) in sounding.items():
+        score.notes.append(Note(began, 0.5, channel, pitch, velocity))
     score.programs.pop(DRUMS, None)
     return score
+
+
+def midi_length(path: Path) -> float:
+    """Tell the length of a MIDI file in seconds."""
+    return float(_open_midi(path)[0].length)
+
+
+def _open_midi(path: Path) -> tuple[Any, list[Any]]:
+    try:
+        import mido
+    except ImportError as error:
+        raise MissingExtraError("reading MIDI files", "train") from error
+    try:
+        midi = mido.MidiFile(str(path))
+        return midi, list(midi)
+    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise DataError(f"{path}: not a MIDI file that can be read ({error})") from error
+
+
+def _own_tempo(path: Path, messages: list[Any]) -> float:
+    """Find the tempo that holds for nearly all of a file."""
+    seconds: dict[float, float] = {}
+    tempo = 120.0
+    for message in messages:
+        seconds[tempo] = seconds.get(tempo, 0.0) + message.time
+        if message.type == "set_tempo":
+            tempo = round(60e6 / message.tempo, 3)
+    main = max(seconds, key=seconds.__getitem__)
+    if seconds[main] < _STEADY * sum(seconds.values()):
+        raise DataError(f"{path}: changes its tempo")
+    return main
 
 
 def groove_performances(folder: Path, *, min_duration: float) -> list[tuple[Path, float, str]]:

@@ -6,7 +6,8 @@ import csv
 import logging
 import multiprocessing
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,13 @@ from tempocli.batch import find_files
 from tempocli.errors import AudioError, DataError
 from tempocli.features import FrontEnd
 from tempocli.training.composer import accompany, compose, draw_style, draw_tempo, load_styles
-from tempocli.training.midi import groove_performances, mma_grooves, play_groove, read_midi
+from tempocli.training.midi import (
+    groove_performances,
+    midi_length,
+    mma_grooves,
+    play_groove,
+    read_midi,
+)
 from tempocli.training.render import Renderer
 from tempocli.training.score import DRUMS, Note, Score
 from tempocli.training.store import StoreWriter
@@ -208,6 +215,44 @@ def music_files(folder: Path, manifest: Path | None) -> list[str]:
     if not found:
         raise DataError(f"{folder}: holds no music")
     return found
+
+
+def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
+    """Render a part of one of a folder's MIDI songs, transposed, at the tempo that the file itself gives."""
+    index = int(name.split("-")[-1])
+    rng = _rng(5, seed, index)
+    songs = midi_songs(folder)
+    path = songs[index % len(songs)]
+    try:
+        start = float(rng.uniform(0.0, max(1.0, midi_length(path) - CLIP_SECONDS)))
+        score = read_midi(path, style="midi", duration=CLIP_SECONDS, start=start)
+    except DataError as error:
+        log.info("%s", error)
+        return None
+    if score.duration < 15.0 or len(score.notes) < 20:
+        return None
+    shift = int(rng.integers(-3, 4))
+    score.notes = [
+        note if note.channel == DRUMS else replace(note, pitch=min(127, max(0, note.pitch + shift)))
+        for note in score.notes
+    ]
+    score.kit = "acoustic" if rng.random() < 0.7 else "electronic"
+    return _render(score, rng, name, str(path.relative_to(folder)))
+
+
+@cache
+def midi_songs(folder: Path) -> list[Path]:
+    """List the MIDI files of a folder and its subfolders.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    songs = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".mid", ".midi"})
+    if not songs:
+        raise DataError(f"{folder}: holds no MIDI files")
+    return songs
 
 
 def make_audio(name: str, *, folder: Path) -> Prepared | None:

@@ -1,0 +1,159 @@
+"""Data flows one way, heavy libraries stay in their module, and starting costs no more than it must."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "tempocli"
+
+# A module may import modules of lower ranks, and of its own folder. Every module has a rank, so that a new
+# one is given a place on purpose.
+RANKS = {
+    "errors": 0,
+    "schema": 0,
+    "metrics": 1,
+    "registry": 1,
+    "audio": 1,
+    "features": 2,
+    "windows": 3,
+    "encoder": 3,
+    "decoder": 4,
+    "refine": 4,
+    "estimator": 5,
+    "batch": 6,
+    "tables": 6,
+    "evaluation": 7,
+    "plot": 7,
+    "writers": 7,
+    "cli": 8,
+}
+# What training shares with inference; nothing but the command line imports training.
+TRAINING_MAY_IMPORT = {"errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch"}
+HOMES = {
+    "click": "cli",
+    "rich": "cli",
+    "onnxruntime": "encoder",
+    "soundfile": "audio",
+    "soxr": "audio",
+    "av": "audio",
+    "torch": "training",
+    "matplotlib": "plot",
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of all imports, lazy ones too, but those for type checkers only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def our_layers(path: Path) -> set[str]:
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("tempocli.")}
+    return ours - {"__version__", "__getattr__"}
+
+
+def complaints(path: Path) -> list[str]:
+    layer = layer_of(path)
+    if layer in {"__init__", "__main__"}:
+        return []
+    found = []
+    for other in our_layers(path) - {layer}:
+        if layer == "training":
+            allowed = other in TRAINING_MAY_IMPORT
+        elif other == "training":
+            allowed = layer == "cli"
+        else:
+            allowed = RANKS[other] < RANKS[layer]
+        if not allowed:
+            found.append(f"{layer} imports {other}")
+    for name in {name.split(".")[0] for name in imports(path)}:
+        if HOMES.get(name, layer) != layer:
+            found.append(f"{layer} imports {name}, which belongs in {HOMES[name]}")
+    return found
+
+
+def loaded_by(code: str) -> set[str]:
+    code = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def run_command(*args: str) -> set[str]:
+    code = (
+        "from tempocli.cli import cli\ntry:\n    cli({})\nexcept SystemExit as end:\n    assert end.code == 0"
+    )
+    return loaded_by(code.format(list(args)))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    assert complaints(path) == []
+
+
+def test_every_module_has_a_rank() -> None:
+    assert {layer_of(path) for path in MODULES} - {"__init__", "__main__", "training"} == set(RANKS)
+
+
+def test_a_breach_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    (tmp_path / "features.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from tempocli.errors import AudioError\n"
+        "if TYPE_CHECKING:\n    from tempocli.cli import cli\n"
+        "def f():\n    from tempocli import batch\n    import torch.nn\n"
+    )
+    assert sorted(complaints(tmp_path / "features.py")) == [
+        "features imports batch",
+        "features imports torch, which belongs in training",
+    ]
+
+
+@pytest.mark.parametrize("module", ["estimator", "batch", "writers", "metrics"])
+def test_the_core_brings_no_torch_and_no_command_line(module: str) -> None:
+    loaded = loaded_by(f"import tempocli.{module}")
+    assert "tempocli" in loaded
+    assert not loaded & {"torch", "click", "rich", "matplotlib", "pandas"}
+
+
+@pytest.mark.parametrize("args", [["--help"], ["estimate", "--help"], ["models", "--help"], ["--version"]])
+def test_help_is_light(args: list[str]) -> None:
+    loaded = run_command(*args)
+    assert "click" in loaded
+    assert not loaded & {"numpy", "onnxruntime", "soundfile", "soxr", "rich", "torch"}
+
+
+def test_one_file_in_a_pipe_loads_no_more_than_it_needs(model_path: Path) -> None:
+    sample = model_path.parents[1] / "docs" / "sample.ogg"
+    if not sample.is_file():
+        pytest.skip("needs docs/sample.ogg, which is not here")
+    loaded = run_command("estimate", str(sample))
+    assert {"numpy", "onnxruntime", "soundfile", "soxr"} <= loaded
+    assert not loaded & {"rich", "torch", "matplotlib", "concurrent", "csv", "av", "scipy"}
