@@ -86,6 +86,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; the console script ``tempo``."""
     code: int | str | None = 0
+    console.silence_libraries()
     try:
         try:
             cli.main(prog_name="tempo")

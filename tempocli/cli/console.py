@@ -24,6 +24,27 @@ INTERRUPTED = 130
 VERBOSE = "tempocli.verbose"
 
 
+def silence_libraries() -> None:
+    """Keep what C libraries print by themselves away from our streams; call it before any thread starts.
+
+    mpg123 inside libsndfile warns on descriptor 2 about every slightly cut MP3, and libsndfile remarks on
+    broken ALAC on descriptor 1, among the results; neither can be switched off. So our own streams move to
+    other descriptors, and the old numbers lead nowhere.
+    """
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None or stream.fileno() != descriptor:
+            continue
+        stream.flush()
+        ours = os.dup(descriptor)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+        buffering = 1 if name == "stderr" else -1
+        stream = open(ours, "w", buffering, encoding=stream.encoding, errors=stream.errors)  # noqa: SIM115
+        setattr(sys, name, stream)
+
+
 def configure(*, verbose: bool, quiet: bool) -> None:
     """Send the library's log to stderr: warnings, with -v also information, with -q errors only."""
     import logging
