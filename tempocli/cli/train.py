@@ -180,33 +180,6 @@ def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) 
 
 
 @command.command()
-@click.argument("teachers", nargs=-1, required=True, metavar="RECIPE RUN [RECIPE RUN]...")
-@click.option("--data", "data_folder", type=_THERE, required=True, help="Data folder.")
-@click.option("--store", default="audio", show_default=True, help="The unlabelled store to write about.")
-def teach(teachers: tuple[str, ...], data_folder: Path, store: str) -> None:
-    """Let trained runs, each given as RECIPE and RUN folder, teach the next one about unlabelled music."""
-    _need_torch()
-    if len(teachers) % 2:
-        raise click.UsageError("Give a recipe and a run folder for every teacher.")
-    from tempocli.training.export import load_network
-    from tempocli.training.loop import CHECKPOINT
-    from tempocli.training.recipe import find_recipe, load_recipe
-    from tempocli.training.teach import teach as write
-
-    networks = [
-        load_network(Path(run) / CHECKPOINT, load_recipe(find_recipe(recipe)))
-        for recipe, run in zip(teachers[::2], teachers[1::2], strict=True)
-    ]
-    with _bar() as bar:
-        task = bar.add_task("teaching", total=None)
-        write(
-            networks,
-            data_folder / store,
-            report=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-
-
-@command.command()
 def recipes() -> None:
     """List the recipes that ship."""
     from tempocli.training.recipe import shipped_recipes

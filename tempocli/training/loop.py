@@ -127,11 +127,6 @@ def _step(
         values["equivariance"] = agreement.item()
         if step >= recipe.equivariance_start:
             loss = loss + recipe.equivariance * agreement
-    if len(batch.targets_a):
-        targets = torch.from_numpy(np.concatenate([batch.targets_a, batch.targets_b])).to(device)
-        taught = cross_entropy(logits[n_labelled:], targets)
-        values["teacher"] = taught.item()
-        loss = loss + recipe.teacher * taught
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)

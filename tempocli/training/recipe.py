@@ -42,8 +42,6 @@ class Recipe:
         Steps before S1's loss counts.
     sharpness : float
         Power that sharpens the targets of S1's loss.
-    teacher : float
-        Weight of the cross-entropy with the teachers' distributions on unlabelled music; 0 for no teachers.
     validate_every, checkpoint_every : int
         In steps.
     network : NetworkConfig
@@ -65,7 +63,6 @@ class Recipe:
     equivariance: float = 0.5
     equivariance_start: int = 1000
     sharpness: float = 2.0
-    teacher: float = 0.0
     validate_every: int = 500
     checkpoint_every: int = 250
     network: NetworkConfig = field(default_factory=NetworkConfig)

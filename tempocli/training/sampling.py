@@ -10,8 +10,7 @@ import numpy as np
 
 from tempocli.errors import DataError
 from tempocli.training.store import Clip, Store, open_store
-from tempocli.training.teach import open_teacher
-from tempocli.training.views import augment, beatless, draw_excerpt, overlay, stretch
+from tempocli.training.views import augment, beatless, draw_excerpt, overlay, produce, stretch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +41,6 @@ class Batch:
         Two views of the same excerpts.
     log2_ratio : ndarray of float32, shape=(unlabelled_size,)
         ``log2(rate_b / rate_a)``.
-    targets_a, targets_b : ndarray of float32, shape=(unlabelled_size, n_bins)
-        The teachers' distributions of the views; empty without teachers.
     """
 
     labelled: NDArray[np.float32]
@@ -51,21 +48,6 @@ class Batch:
     views_a: NDArray[np.float32]
     views_b: NDArray[np.float32]
     log2_ratio: NDArray[np.float32]
-    targets_a: NDArray[np.float32]
-    targets_b: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """Two views of one excerpt."""
-
-    views: list[NDArray[np.float32]]
-    rates: list[float]
-    targets: list[NDArray[np.float32]]
-
-
-def _stack(arrays: list[NDArray[np.float32]], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.stack(arrays) if arrays else np.zeros((0, *shape), np.float32)
 
 
 class Sampler:
@@ -94,7 +76,6 @@ class Sampler:
         self._train = [[clip for clip in store.clips if not is_validation(clip)] for store, _ in self.stores]
         total = sum(recipe.mix.values())
         self._weights = [weight / total for weight in recipe.mix.values()]
-        self._teacher = open_teacher(data / recipe.unlabelled) if recipe.teacher else None
         self._groups: list[list[Clip]] = []
         if self.unlabelled:
             by_group: dict[str, list[Clip]] = {}
@@ -110,16 +91,13 @@ class Sampler:
         rng = np.random.default_rng([self.recipe.seed, step])
         labelled = [self._labelled(rng) for _ in range(self.recipe.batch_size)]
         pairs = [self._pair(rng) for _ in range(self.recipe.unlabelled_size)] if self.unlabelled else []
-        window = (self.recipe.network.n_frames, self.front_end.n_mels)
-        bins = (self.recipe.network.n_bins,)
+        empty = np.zeros((0, self.recipe.network.n_frames, self.front_end.n_mels), np.float32)
         return Batch(
             np.stack([window for window, _ in labelled]),
             np.array([bpm for _, bpm in labelled], np.float32),
-            _stack([pair.views[0] for pair in pairs], window),
-            _stack([pair.views[1] for pair in pairs], window),
-            np.array([np.log2(pair.rates[1] / pair.rates[0]) for pair in pairs], np.float32),
-            _stack([pair.targets[0] for pair in pairs if pair.targets], bins),
-            _stack([pair.targets[1] for pair in pairs if pair.targets], bins),
+            np.stack([a for a, _, _ in pairs]) if pairs else empty,
+            np.stack([b for _, b, _ in pairs]) if pairs else empty,
+            np.array([ratio for _, _, ratio in pairs], np.float32),
         )
 
     def _rate(self, rng: np.random.Generator) -> float:
@@ -135,6 +113,9 @@ class Sampler:
         clip = clips[int(rng.integers(len(clips)))]
         rate = self._rate(rng)
         window = self._view(self.stores[which][0], clip, rate, rng)
+        if clip.bpm is not None:
+            beat = 60.0 * self.front_end.frame_rate / (rate * clip.bpm)
+            window = produce(window, beat, self.recipe.views, rng)
         if self.unlabelled is not None and rng.random() < self.recipe.views.overlay:
             under = self._view(self.unlabelled, self._draw_unlabelled(rng), self._rate(rng), rng)
             window = overlay(window, under, rng)
@@ -153,21 +134,14 @@ class Sampler:
         group = self._groups[int(rng.choice(len(self._groups), p=self._group_weights))]
         return group[int(rng.integers(len(group)))]
 
-    def _pair(self, rng: np.random.Generator) -> _Pair:
+    def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
         assert self.unlabelled is not None
         clip = self._draw_unlabelled(rng)
         rates = [self._rate(rng), self._rate(rng)]
         # The longer excerpt is drawn; the shorter lies inside it, so that neither has padding.
         start = draw_excerpt(clip.length, rate=max(rates), n_frames=self.recipe.network.n_frames, rng=rng)
-        views = [self._view(self.unlabelled, clip, rate, rng, near=start) for rate in rates]
-        targets = []
-        if self._teacher is not None:
-            axis = {
-                "n_frames": self.recipe.network.n_frames,
-                "bins_per_octave": self.recipe.network.bins_per_octave,
-            }
-            targets = [self._teacher.target(clip, start, rate, **axis) for rate in rates]
-        return _Pair(views, rates, targets)
+        a, b = (self._view(self.unlabelled, clip, rate, rng, near=start) for rate in rates)
+        return a, b, float(np.log2(rates[1] / rates[0]))
 
     def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Cut one unchanged window from every clip kept out of training.

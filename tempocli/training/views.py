@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from tempocli.features import FrontEnd
 
 
+# Delays of echoes, in beats: mostly what a delay unit in time with the music offers.
+_ECHO_BEATS = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 3 / 4, 3 / 4, 1.0, 1 / 3, 2 / 3, 0.31)
+
+
 @dataclass(frozen=True, slots=True)
 class ViewConfig:
     """How a view may differ from its clip.
@@ -29,6 +33,8 @@ class ViewConfig:
         Chance that a run of bands is silenced.
     overlay : float
         Chance that labelled music has unlabelled music under it, 3 to 20 dB softer.
+    echo, compression : float
+        Chance that labelled music gets echoes, and that its dynamics are compressed.
     """
 
     max_stretch: float = 0.2
@@ -37,6 +43,8 @@ class ViewConfig:
     noise: float = 0.25
     band_drop: float = 0.2
     overlay: float = 0.0
+    echo: float = 0.0
+    compression: float = 0.0
 
 
 def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames: int) -> NDArray[np.float32]:
@@ -99,6 +107,54 @@ def augment(
     if rng.random() < config.noise:
         magnitude += _noise_floor(log_mel.shape, front_end, rng)
     return np.asarray(np.log1p(magnitude))
+
+
+def produce(
+    log_mel: NDArray[np.float32], beat: float, config: ViewConfig, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Do to a view what producers do to music: echoes in time with the beat, and compression.
+
+    Both make music denser than a sequencer plays it, the dotted-eighth echo in cross-rhythm, and neither
+    changes the tempo.
+
+    Parameters
+    ----------
+    log_mel : ndarray of float32, shape=(n_frames, n_mels)
+    beat : float
+        Length of a beat, in frames.
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames, n_mels)
+    """
+    if rng.random() < config.echo:
+        log_mel = _echo(log_mel, beat, rng)
+    if rng.random() < config.compression:
+        log_mel = _compress(log_mel, float(rng.uniform(0.2, 0.8)))
+    return log_mel
+
+
+def _echo(log_mel: NDArray[np.float32], beat: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    delay = max(2, round(beat * float(rng.choice(_ECHO_BEATS))))
+    # Echoes are kept out of the bass, where they would blur the mix.
+    gain = np.zeros(log_mel.shape[1], np.float32)
+    gain[int(rng.integers(0, log_mel.shape[1] // 3)) :] = rng.uniform(0.15, 0.7)
+    magnitude = np.expm1(log_mel)
+    wet = magnitude.copy()
+    for repeat in range(1, int(rng.integers(2, 5))):
+        if repeat * delay < len(magnitude):
+            wet[repeat * delay :] += magnitude[: -repeat * delay] * gain**repeat
+    return np.asarray(np.log1p(wet), np.float32)
+
+
+def _compress(log_mel: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
+    magnitude = np.expm1(log_mel)
+    level = magnitude.mean(axis=1)
+    # A compressor reacts within some frames, not at once: the attack of a hit passes.
+    level = np.convolve(np.pad(level, (8, 0), mode="edge"), np.full(9, 1.0 / 9.0), "valid")
+    level += 0.03 * level.max() + 1e-6
+    gain = (level / level.max()) ** -strength
+    return np.asarray(np.log1p(magnitude * gain[:, None]), np.float32)
 
 
 def overlay(

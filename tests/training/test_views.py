@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from tempocli.features import FrontEnd, onset_strength
 from tempocli.refine import refine_tempo
-from tempocli.training.views import ViewConfig, augment, beatless, draw_excerpt, stretch
+from tempocli.training.views import (
+    ViewConfig,
+    augment,
+    beatless,
+    draw_excerpt,
+    overlay,
+    produce,
+    stretch,
+)
 
 FRONT_END = FrontEnd()
 
@@ -54,3 +62,27 @@ def test_beatless_windows_are_finite_and_vary() -> None:
     assert all(np.isfinite(window).all() and window.min() >= 0.0 for window in windows)
     assert any(not window.any() for window in windows)
     assert sum(window.any() for window in windows) > 20
+
+
+@pytest.mark.parametrize(
+    "config", [ViewConfig(echo=1.0), ViewConfig(compression=1.0)], ids=["echo", "compression"]
+)
+def test_production_makes_music_denser_and_keeps_the_tempo(click_track, config: ViewConfig) -> None:
+    frames = FRONT_END.log_mel(click_track(110.0, 12.0))
+    beat = 60.0 / 110.0 * FRONT_END.frame_rate
+    for seed in range(12):
+        view = produce(frames, beat, config, np.random.default_rng(seed))
+        assert view.shape == frames.shape
+        assert np.isfinite(view).all()
+        assert view.mean() >= frames.mean()
+        refined = refine_tempo(onset_strength(view), frame_rate=FRONT_END.frame_rate, bpm=111.0)
+        assert refined == pytest.approx(110.0, rel=5e-3)
+
+
+def test_other_music_lies_under_and_not_over() -> None:
+    rng = np.random.default_rng(0)
+    main, under = rng.random((2, 500, 40), np.float32)
+    mixed = overlay(main, under, rng)
+    added = np.expm1(mixed) - np.expm1(main)
+    assert (added >= -1e-6).all()
+    assert np.sqrt(np.mean(added**2)) < 0.8 * np.sqrt(np.mean(np.expm1(main) ** 2))
