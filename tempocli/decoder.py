@@ -42,12 +42,20 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def pool(
-    tempogram: NDArray[np.float32], bpms: NDArray[np.float64], *, min_bpm: float, max_bpm: float
+    tempogram: NDArray[np.float32],
+    bpms: NDArray[np.float64],
+    *,
+    tilt: float = 0.0,
+    min_bpm: float = 0.0,
+    max_bpm: float = math.inf,
 ) -> NDArray[np.float64]:
     """Pool the windows' distributions into the track's, within a range of tempi.
 
     The mean over windows is taken of what each window says *within* the range, weighted by how much it
     says there: the range constrains the search, it does not fold the answer.
+
+    Recordings are denser than the synthetic music that a model learned the tempo octave from, and what is
+    dense sounds slow to it; the tilt makes up for that, since it weighs a tempo against its half.
 
     Parameters
     ----------
@@ -55,6 +63,8 @@ def pool(
         Rows are distributions.
     bpms : ndarray of float64, shape=(n_bins,)
         The tempo axis.
+    tilt : float
+        The distribution is weighted by the tempo to this power.
     min_bpm, max_bpm : float
         Tempi outside have no probability.
 
@@ -66,7 +76,7 @@ def pool(
     # A bin is in the range when any tempo nearer to it than to its neighbours is.
     half_bin = math.sqrt(bpms[1] / bpms[0])
     inside = (bpms * half_bin >= min_bpm) & (bpms / half_bin <= max_bpm)
-    pooled = np.where(inside, tempogram.mean(axis=0, dtype=np.float64), 0.0)
+    pooled = np.where(inside, tempogram.mean(axis=0, dtype=np.float64) * bpms**tilt, 0.0)
     return np.asarray(pooled / pooled.sum())
 
 

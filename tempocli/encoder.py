@@ -6,7 +6,7 @@ import ctypes
 import json
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,29 +27,33 @@ METADATA_VERSION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Logistic maps from scores of the tempo distribution to probabilities; see `tempocli.decoder`.
+    """How the decoder reads a model's distributions; see `tempocli.decoder`.
 
     Attributes
     ----------
+    tilt : float
+        Power of the tempo by which the track's distribution is weighted, to settle tempo octaves.
     confidence, octave : tuple of (float, float)
-        Bias and slope on the log-odds of the score.
+        Bias and slope, on the log-odds of a share of the distribution, of a logistic map to probabilities.
     pulse : float
         Folded peak of the distribution under which audio has no steady pulse.
     """
 
+    tilt: float
     confidence: tuple[float, float]
     octave: tuple[float, float]
     pulse: float
 
     def to_json(self) -> str:
         """Write as JSON, for the metadata of a model."""
-        return json.dumps({"confidence": self.confidence, "octave": self.octave, "pulse": self.pulse})
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
         """Read what `to_json` wrote."""
         values = json.loads(text)
-        return cls(tuple(values["confidence"]), tuple(values["octave"]), float(values["pulse"]))
+        confidence, octave = tuple(values["confidence"]), tuple(values["octave"])
+        return cls(float(values["tilt"]), confidence, octave, float(values["pulse"]))
 
 
 class Encoder:

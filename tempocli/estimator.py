@@ -228,12 +228,12 @@ class Estimator:
         duration: float,
     ) -> Estimate:
         encoder, calibration = self._encoder, self._encoder.calibration
-        everything = pool(tempogram, encoder.bpms, min_bpm=MIN_BPM, max_bpm=MAX_BPM)
+        everything = pool(tempogram, encoder.bpms)
         if duration < _MIN_SECONDS:
             return self._no_tempo("too short", duration)
         if folded_peak(everything, encoder.bins_per_octave) < calibration.pulse:
             return self._no_tempo("no steady pulse", duration)
-        pooled = pool(tempogram, encoder.bpms, **self._range)
+        pooled = pool(tempogram, encoder.bpms, tilt=calibration.tilt, **self._range)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
         bpm = refine_tempo(onset, frame_rate=encoder.front_end.frame_rate, bpm=peaks[0].bpm, **self._range)
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)

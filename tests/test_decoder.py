@@ -62,6 +62,12 @@ def test_the_range_constrains_the_search_and_does_not_fold() -> None:
     assert find_peaks(pooled, BPMS, top=1)[0].bpm == pytest.approx(116.0, rel=0.01)
 
 
+def test_the_tilt_weighs_a_tempo_against_its_half() -> None:
+    tempogram = np.stack([bump((80.0, 0.55), (160.0, 0.45))]).astype(np.float32)
+    assert find_peaks(pool(tempogram, BPMS), BPMS, top=1)[0].bpm == pytest.approx(80.0, rel=0.01)
+    assert find_peaks(pool(tempogram, BPMS, tilt=0.75), BPMS, top=1)[0].bpm == pytest.approx(160.0, rel=0.01)
+
+
 def test_octave_share_counts_octaves_only() -> None:
     assert octave_share(find_peaks(bump((120.0, 0.5), (60.0, 0.5001)), BPMS, top=5)) == pytest.approx(
         0.5, abs=0.01

@@ -87,5 +87,5 @@ def test_a_model_of_somebody_else(tmp_path: Path) -> None:
 
 
 def test_calibration_survives_json() -> None:
-    calibration = Calibration((0.1, 0.9), (-0.2, 1.1), 0.25)
+    calibration = Calibration(0.5, (0.1, 0.9), (-0.2, 1.1), 0.25)
     assert Calibration.from_json(calibration.to_json()) == calibration

@@ -10,7 +10,7 @@ import torch
 from tempocli.decoder import find_peaks, folded_peak, log_odds, octave_share, pool, softmax
 from tempocli.encoder import Calibration
 from tempocli.training.sampling import Sampler, is_validation
-from tempocli.training.views import augment, beatless, stretch
+from tempocli.training.views import beatless, stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +21,7 @@ _FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 _TOLERANCE = 0.04
 _VIEWS = 3  # differently equalised and stretched copies of every clip
 _BEATLESS = 200
+_NEAR_NOISE = 0.15
 
 
 def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
@@ -38,12 +39,13 @@ def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
     Calibration
     """
     rng = np.random.default_rng(0)
+    tilt = sampler.recipe.octave_tilt
     config = network.config
     bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
     shares, right, octaves, octave_right, pulses = [], [], [], [], []
     for windows, bpm in _validation_clips(sampler, rng):
-        pooled = _pooled(network, windows, bpms)
-        peaks = find_peaks(pooled, bpms, top=5)
+        tempogram = _tempogram(network, windows)
+        peaks = find_peaks(pool(tempogram, bpms, tilt=tilt), bpms, top=5)
         ratio = peaks[0].bpm / bpm
         hits = [abs(ratio - factor) <= _TOLERANCE * factor for factor in _FACTORS]
         shares.append(log_odds(peaks[0].share))
@@ -51,14 +53,17 @@ def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
         if any(hits):
             octaves.append(log_odds(octave_share(peaks)))
             octave_right.append(hits[0])
-        pulses.append(folded_peak(pooled, config.bins_per_octave))
+        pulses.append(folded_peak(pool(tempogram, bpms), config.bins_per_octave))
     noise = [
-        folded_peak(_pooled(network, windows, bpms), config.bins_per_octave)
+        folded_peak(pool(_tempogram(network, windows), bpms), config.bins_per_octave)
         for windows in _beatless_clips(sampler, rng)
     ]
-    # Halfway between nearly all noise and nearly all music.
-    pulse = 0.5 * (float(np.quantile(noise, 0.99)) + float(np.quantile(pulses, 0.01)))
+    # A number for music that has little pulse is a smaller fault than none for music that has one, and
+    # recordings are less clear than synthetic music: so the threshold is near the noise.
+    low, high = float(np.quantile(noise, 0.99)), float(np.quantile(pulses, 0.01))
+    pulse = low + _NEAR_NOISE * max(0.0, high - low)
     return Calibration(
+        tilt=tilt,
         confidence=fit_logistic(np.array(shares), np.array(right)),
         octave=fit_logistic(np.array(octaves), np.array(octave_right)),
         pulse=pulse,
@@ -103,7 +108,7 @@ def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[
             for _ in range(_VIEWS):
                 rate = float(np.exp(rng.uniform(-0.1, 0.1)))
                 whole = stretch(frames, start=0.0, rate=rate, n_frames=max(n_frames, int(clip.length / rate)))
-                whole = augment(whole, recipe.views, sampler.front_end, rng)
+                whole = sampler.disguise(whole, clip.bpm * rate, rng)
                 starts = range(0, len(whole) - n_frames + 1, n_frames // 2)
                 clips.append(
                     (np.stack([whole[start : start + n_frames] for start in starts]), clip.bpm * rate)
@@ -119,8 +124,6 @@ def _beatless_clips(sampler: Sampler, rng: np.random.Generator) -> list[NDArray[
 
 
 @torch.inference_mode()
-def _pooled(
-    network: TempoNetwork, windows: NDArray[np.float32], bpms: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _tempogram(network: TempoNetwork, windows: NDArray[np.float32]) -> NDArray[np.float32]:
     logits, _ = network(torch.from_numpy(windows))
-    return pool(softmax(logits.numpy()), bpms, min_bpm=float(bpms[0]), max_bpm=float(bpms[-1]))
+    return softmax(logits.numpy())

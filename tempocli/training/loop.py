@@ -197,7 +197,7 @@ def _save(
     optimiser: torch.optim.Optimizer,
 ) -> None:
     state = {
-        "recipe": repr(recipe),
+        "recipe": recipe.identity(),
         "step": step,
         "network": network.state_dict(),
         "average": average.state_dict(),
@@ -220,7 +220,7 @@ def load_checkpoint(path: Path, recipe: Recipe, device: str = "cpu") -> dict[str
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise DataError(f"{path}: not a checkpoint that can be read ({error})") from error
-    if state.get("recipe") != repr(recipe):
+    if state.get("recipe") != recipe.identity():
         raise DataError(f"{path}: was made by another recipe; choose another --out, or that recipe")
     return state
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ class Recipe:
         Steps before S1's loss counts.
     sharpness : float
         Power that sharpens the targets of S1's loss.
+    octave_tilt : float
+        Power of the tempo by which the decoder weighs octaves; see `tempocli.decoder.pool`. It has no part in
+        the training itself.
     validate_every, checkpoint_every : int
         In steps.
     network : NetworkConfig
@@ -63,10 +66,15 @@ class Recipe:
     equivariance: float = 0.5
     equivariance_start: int = 1000
     sharpness: float = 2.0
+    octave_tilt: float = 0.0
     validate_every: int = 500
     checkpoint_every: int = 250
     network: NetworkConfig = field(default_factory=NetworkConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
+
+    def identity(self) -> str:
+        """Describe all that decides the weights, so that a run goes on with its own recipe only."""
+        return repr(replace(self, octave_tilt=0.0))
 
 
 def load_recipe(path: Path) -> Recipe:

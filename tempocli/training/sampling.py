@@ -112,23 +112,63 @@ class Sampler:
         clips = self._train[which]
         clip = clips[int(rng.integers(len(clips)))]
         rate = self._rate(rng)
-        window = self._view(self.stores[which][0], clip, rate, rng)
-        if clip.bpm is not None:
-            beat = 60.0 * self.front_end.frame_rate / (rate * clip.bpm)
-            window = produce(window, beat, self.recipe.views, rng)
-        if self.unlabelled is not None and rng.random() < self.recipe.views.overlay:
-            under = self._view(self.unlabelled, self._draw_unlabelled(rng), self._rate(rng), rng)
+        assert clip.bpm is not None
+        window = self._cut(self.stores[which][0], clip, rate, rng)
+        return self.disguise(window, rate * clip.bpm, rng), rate * clip.bpm
+
+    def disguise(
+        self, window: NDArray[np.float32], bpm: float, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Do to labelled music what the recipe's views ask for.
+
+        Parameters
+        ----------
+        window : ndarray of float32, shape=(n_frames, n_mels)
+            Log-mel frames.
+        bpm : float
+            Their tempo, in BPM.
+
+        Returns
+        -------
+        ndarray of float32, shape=(n_frames, n_mels)
+        """
+        views = self.recipe.views
+        window = augment(window, views, self.front_end, rng)
+        window = produce(window, 60.0 * self.front_end.frame_rate / bpm, views, rng)
+        if self.unlabelled is not None and rng.random() < views.overlay:
+            clip, rate = self._draw_unlabelled(rng), self._rate(rng)
+            under = self._view(self.unlabelled, clip, rate, rng, n_frames=len(window))
             window = overlay(window, under, rng)
-        return window, rate * clip.bpm if clip.bpm is not None else float("nan")
+        return window
 
     def _view(
-        self, store: Store, clip: Clip, rate: float, rng: np.random.Generator, near: float | None = None
+        self,
+        store: Store,
+        clip: Clip,
+        rate: float,
+        rng: np.random.Generator,
+        *,
+        start: float | None = None,
+        n_frames: int | None = None,
     ) -> NDArray[np.float32]:
-        n_frames = self.recipe.network.n_frames
-        frames = store.frames[clip.start : clip.start + clip.length]
-        start = draw_excerpt(len(frames), rate=rate, n_frames=n_frames, rng=rng) if near is None else near
-        window = stretch(frames, start=start, rate=rate, n_frames=n_frames)
+        window = self._cut(store, clip, rate, rng, start=start, n_frames=n_frames)
         return augment(window, self.recipe.views, self.front_end, rng)
+
+    def _cut(
+        self,
+        store: Store,
+        clip: Clip,
+        rate: float,
+        rng: np.random.Generator,
+        *,
+        start: float | None = None,
+        n_frames: int | None = None,
+    ) -> NDArray[np.float32]:
+        n_frames = n_frames or self.recipe.network.n_frames
+        frames = store.frames[clip.start : clip.start + clip.length]
+        if start is None:
+            start = draw_excerpt(len(frames), rate=rate, n_frames=n_frames, rng=rng)
+        return stretch(frames, start=start, rate=rate, n_frames=n_frames)
 
     def _draw_unlabelled(self, rng: np.random.Generator) -> Clip:
         group = self._groups[int(rng.choice(len(self._groups), p=self._group_weights))]
@@ -140,7 +180,7 @@ class Sampler:
         rates = [self._rate(rng), self._rate(rng)]
         # The longer excerpt is drawn; the shorter lies inside it, so that neither has padding.
         start = draw_excerpt(clip.length, rate=max(rates), n_frames=self.recipe.network.n_frames, rng=rng)
-        a, b = (self._view(self.unlabelled, clip, rate, rng, near=start) for rate in rates)
+        a, b = (self._view(self.unlabelled, clip, rate, rng, start=start) for rate in rates)
         return a, b, float(np.log2(rates[1] / rates[0]))
 
     def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

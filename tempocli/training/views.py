@@ -68,7 +68,7 @@ def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames:
     low, high = max(first, 0), min(last, len(frames))
     if high > low:
         source[low - first : high - first] = frames[low:high]
-    below = positions.astype(np.int64) - first
+    below = np.floor(positions).astype(np.int64) - first
     weight = (positions - first - below).astype(np.float32)[:, None]
     return np.asarray(source[below] * (1.0 - weight) + source[below + 1] * weight)
 

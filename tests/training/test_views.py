@@ -86,3 +86,11 @@ def test_other_music_lies_under_and_not_over() -> None:
     added = np.expm1(mixed) - np.expm1(main)
     assert (added >= -1e-6).all()
     assert np.sqrt(np.mean(added**2)) < 0.8 * np.sqrt(np.mean(np.expm1(main) ** 2))
+
+
+def test_a_stretch_never_extrapolates() -> None:
+    frames = np.random.default_rng(0).random((50, 40)).astype(np.float16)
+    for start in (-7.3, -0.4, 20.6):
+        view = stretch(frames, start=start, rate=0.93, n_frames=60)
+        assert view.min() >= 0.0
+        assert view.max() <= frames.max()
