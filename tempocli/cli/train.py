@@ -98,10 +98,11 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @data.command()
 @click.argument("folder", type=_THERE)
 @_shared
-@_generated(1000)
+@_generated(776)
 def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
-    """Render the MIDI songs in FOLDER at the tempo that each file gives."""
-    from tempocli.training.prepare import make_midi, midi_songs
+    """Render the MIDI songs in FOLDER, also those in WAD files, at the tempo each one gives."""
+    from tempocli.training.midi import midi_songs
+    from tempocli.training.prepare import make_midi
 
     midi_songs(folder)
     _prepare(out, "midi", clips, partial(make_midi, seed=seed, folder=folder), jobs)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+import struct
 import subprocess
 import tomllib
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +27,65 @@ _STEADY = 0.95  # share of a file's length that its main tempo must hold for
 _CHORDS = ("C", "Dm", "Em", "F", "G", "G7", "Am", "Bb", "Fm", "D7", "E7", "Cm", "Eb", "Ab")
 
 
+@dataclass(frozen=True, slots=True)
+class Song:
+    """A MIDI song.
+
+    Attributes
+    ----------
+    name : str
+        Where it came from.
+    data : bytes
+        The content of a MIDI file.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@cache
+def midi_songs(folder: Path) -> list[Song]:
+    """List the songs of a folder and its subfolders: MIDI files, and those inside the WAD files of Doom.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    songs = []
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.suffix.lower() in {".mid", ".midi"}:
+            songs.append(Song(name, path.read_bytes()))
+        elif path.suffix.lower() == ".wad":
+            songs += _wad_songs(name, path.read_bytes())
+    # Freedoom's two WAD files share songs.
+    distinct = {song.data: song for song in reversed(songs)}
+    if not distinct:
+        raise DataError(f"{folder}: holds no MIDI songs")
+    return sorted(distinct.values(), key=lambda song: song.name)
+
+
+def _wad_songs(name: str, data: bytes) -> list[Song]:
+    if len(data) < 12 or data[:4] not in {b"IWAD", b"PWAD"}:
+        raise DataError(f"{name}: not a WAD file")
+    n_lumps, directory = struct.unpack_from("<ii", data, 4)
+    lumps = [struct.unpack_from("<ii8s", data, directory + 16 * index) for index in range(n_lumps)]
+    return [
+        Song(f"{name}/{label.rstrip(bytes(1)).decode('ascii', 'replace')}", data[start : start + size])
+        for start, size, label in lumps
+        if data[start : start + 4] == b"MThd"
+    ]
+
+
 def read_midi(
-    path: Path, *, bpm: float | None = None, style: str, duration: float, start: float = 0.0
+    song: Song, *, bpm: float | None = None, style: str, duration: float, start: float = 0.0
 ) -> Score:
     """Read a MIDI file of constant tempo, or a part of it.
 
     Parameters
     ----------
-    path : Path
+    song : Song
     bpm : float, optional
         Its tempo, in BPM; by default the one that the file itself gives.
     style : str
@@ -51,8 +105,8 @@ def read_midi(
     MissingExtraError
         If the extra ``train`` is not installed.
     """
-    midi, messages = _open_midi(path)
-    score = Score(bpm=bpm or _own_tempo(path, messages), style=style, duration=0.0)
+    midi, messages = _open_midi(song)
+    score = Score(bpm=bpm or _own_tempo(song, messages), style=style, duration=0.0)
     score.duration = min(duration, midi.length - start)
     sounding: dict[tuple[int, int], tuple[float, int]] = {}
     now = -start
@@ -73,24 +127,24 @@ def read_midi(
     return score
 
 
-def midi_length(path: Path) -> float:
-    """Tell the length of a MIDI file in seconds."""
-    return float(_open_midi(path)[0].length)
+def midi_length(song: Song) -> float:
+    """Tell the length of a song in seconds."""
+    return float(_open_midi(song)[0].length)
 
 
-def _open_midi(path: Path) -> tuple[Any, list[Any]]:
+def _open_midi(song: Song) -> tuple[Any, list[Any]]:
     try:
         import mido
     except ImportError as error:
         raise MissingExtraError("reading MIDI files", "train") from error
     try:
-        midi = mido.MidiFile(str(path))
+        midi = mido.MidiFile(file=BytesIO(song.data))
         return midi, list(midi)
     except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise DataError(f"{path}: not a MIDI file that can be read ({error})") from error
+        raise DataError(f"{song.name}: not a MIDI file that can be read ({error})") from error
 
 
-def _own_tempo(path: Path, messages: list[Any]) -> float:
+def _own_tempo(song: Song, messages: list[Any]) -> float:
     """Find the tempo that holds for nearly all of a file."""
     seconds: dict[float, float] = {}
     tempo = 120.0
@@ -100,7 +154,7 @@ def _own_tempo(path: Path, messages: list[Any]) -> float:
             tempo = round(60e6 / message.tempo, 3)
     main = max(seconds, key=seconds.__getitem__)
     if seconds[main] < _STEADY * sum(seconds.values()):
-        raise DataError(f"{path}: changes its tempo")
+        raise DataError(f"{song.name}: changes its tempo")
     return main
 
 
@@ -205,7 +259,7 @@ def play_groove(
     )
     if not target.is_file():
         raise DataError(f"MMA did not play the groove {groove}")
-    score = read_midi(target, bpm=bpm, style=f"mma:{groove}", duration=duration)
+    score = read_midi(Song(groove, target.read_bytes()), bpm=bpm, style=f"mma:{groove}", duration=duration)
     _start_anywhere(score, rng)
     return score
 

@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 import tempfile
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,10 @@ from tempocli.errors import AudioError, DataError
 from tempocli.features import FrontEnd
 from tempocli.training.composer import accompany, compose, draw_style, draw_tempo, load_styles
 from tempocli.training.midi import (
+    Song,
     groove_performances,
     midi_length,
+    midi_songs,
     mma_grooves,
     play_groove,
     read_midi,
@@ -160,7 +161,9 @@ def make_groove(name: str, *, seed: int, folder: Path) -> Prepared:
     rng = _rng(3, seed, index)
     performances = groove_performances(folder, min_duration=15.0)
     path, bpm, style = performances[index % len(performances)]
-    score = read_midi(path, bpm=bpm, style=f"groove:{style}", duration=CLIP_SECONDS)
+    score = read_midi(
+        Song(path.name, path.read_bytes()), bpm=bpm, style=f"groove:{style}", duration=CLIP_SECONDS
+    )
     score.kit = "acoustic" if rng.random() < 0.8 else "electronic"
     parts = tuple(part for part in ("bass", "chords", "melody", "pad") if rng.random() < 0.6)
     if parts and rng.random() < 0.75:
@@ -222,10 +225,10 @@ def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
     index = int(name.split("-")[-1])
     rng = _rng(5, seed, index)
     songs = midi_songs(folder)
-    path = songs[index % len(songs)]
+    song = songs[index % len(songs)]
     try:
-        start = float(rng.uniform(0.0, max(1.0, midi_length(path) - CLIP_SECONDS)))
-        score = read_midi(path, style="midi", duration=CLIP_SECONDS, start=start)
+        start = float(rng.uniform(0.0, max(1.0, midi_length(song) - CLIP_SECONDS)))
+        score = read_midi(song, style="midi", duration=CLIP_SECONDS, start=start)
     except DataError as error:
         log.info("%s", error)
         return None
@@ -237,22 +240,7 @@ def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
         for note in score.notes
     ]
     score.kit = "acoustic" if rng.random() < 0.7 else "electronic"
-    return _render(score, rng, name, str(path.relative_to(folder)))
-
-
-@cache
-def midi_songs(folder: Path) -> list[Path]:
-    """List the MIDI files of a folder and its subfolders.
-
-    Raises
-    ------
-    DataError
-        If there are none.
-    """
-    songs = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".mid", ".midi"})
-    if not songs:
-        raise DataError(f"{folder}: holds no MIDI files")
-    return songs
+    return _render(score, rng, name, song.name)
 
 
 def make_audio(name: str, *, folder: Path) -> Prepared | None:
