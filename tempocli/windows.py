@@ -15,7 +15,9 @@ _BATCH = 16  # windows an encoder call; more gain nothing on a CPU and cost memo
 
 
 class WindowCutter:
-    """Cuts windows that overlap by half.
+    """Cuts windows that start every quarter of a window.
+
+    Half the windows score a point or two of Accuracy 1 less; the network is cheap enough for these.
 
     Parameters
     ----------
@@ -26,7 +28,7 @@ class WindowCutter:
     """
 
     def __init__(self, n_frames: int, n_mels: int) -> None:
-        self._n_frames, self._hop = n_frames, n_frames // 2
+        self._n_frames, self._hop = n_frames, n_frames // 4
         self._kept = np.zeros((0, n_mels), np.float32)
         self._first = 0  # number of the first kept frame
         self._next = 0  # number of the first frame of the next window

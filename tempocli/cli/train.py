@@ -72,6 +72,16 @@ def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
 
 @data.command()
 @_shared
+@_generated(200)
+def speech(out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Have espeak-ng read sentences: clips without a tempo."""
+    from tempocli.training.prepare import make_speech
+
+    _prepare(out, "speech", clips, partial(make_speech, seed=seed), jobs)
+
+
+@data.command()
+@_shared
 @_generated(1214)
 def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the grooves of MMA (Musical MIDI Accompaniment)."""
@@ -217,6 +227,7 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
         name=chosen.name,
         front_end=sampler.front_end,
         calibration=calibrate(network, sampler),
+        windows=sampler.validation()[0],
     )
     click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
 

@@ -21,7 +21,7 @@ _FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 _TOLERANCE = 0.04
 _VIEWS = 3  # differently equalised and stretched copies of every clip
 _BEATLESS = 200
-_NEAR_NOISE = 0.15
+_NEAR_NOISE = 0.05
 
 
 def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
@@ -119,7 +119,7 @@ def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[
 def _beatless_clips(sampler: Sampler, rng: np.random.Generator) -> list[NDArray[np.float32]]:
     n_frames = sampler.recipe.network.n_frames
     return [
-        np.stack([beatless(n_frames, sampler.front_end, rng) for _ in range(3)]) for _ in range(_BEATLESS)
+        np.stack([beatless(n_frames, sampler.front_end, rng) for _ in range(8)]) for _ in range(_BEATLESS)
     ]
 
 

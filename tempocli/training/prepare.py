@@ -26,8 +26,9 @@ from tempocli.training.midi import (
     play_groove,
     read_midi,
 )
-from tempocli.training.render import Renderer
+from tempocli.training.render import Renderer, master
 from tempocli.training.score import DRUMS, Note, Score
+from tempocli.training.speech import speak
 from tempocli.training.store import StoreWriter
 
 if TYPE_CHECKING:
@@ -241,6 +242,16 @@ def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
     ]
     score.kit = "acoustic" if rng.random() < 0.7 else "electronic"
     return _render(score, rng, name, song.name)
+
+
+def make_speech(name: str, *, seed: int) -> Prepared:
+    """Read out sentences at random: a clip without a tempo."""
+    rng = _rng(6, seed, int(name.split("-")[-1]))
+    front_end = FrontEnd()
+    with tempfile.TemporaryDirectory() as folder:
+        samples = speak(rng, duration=CLIP_SECONDS, sample_rate=front_end.sample_rate, folder=Path(folder))
+    samples = master(samples, rng, sample_rate=front_end.sample_rate)
+    return Prepared(name, front_end.log_mel(samples), None, "speech", name)
 
 
 def make_audio(name: str, *, folder: Path) -> Prepared | None:

@@ -112,7 +112,8 @@ class Sampler:
         clips = self._train[which]
         clip = clips[int(rng.integers(len(clips)))]
         rate = self._rate(rng)
-        assert clip.bpm is not None
+        if clip.bpm is None:
+            return self._view(self.stores[which][0], clip, rate, rng), float("nan")
         window = self._cut(self.stores[which][0], clip, rate, rng)
         return self.disguise(window, rate * clip.bpm, rng), rate * clip.bpm
 
