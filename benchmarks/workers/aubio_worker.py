@@ -3,7 +3,7 @@
 import itertools
 import statistics
 
-import aubio  # type: ignore[import-not-found]
+import aubio
 from protocol import serve
 
 WINDOW = 1024

@@ -1,6 +1,6 @@
 """Worker: librosa's beat tracker with its default settings."""
 
-import librosa  # type: ignore[import-not-found]
+import librosa
 import numpy as np
 from protocol import serve
 
