@@ -112,9 +112,9 @@ class Sampler:
         clips = self._train[which]
         clip = clips[int(rng.integers(len(clips)))]
         rate = self._rate(rng)
-        if clip.bpm is None:
-            return self._view(self.stores[which][0], clip, rate, rng), float("nan")
         window = self._cut(self.stores[which][0], clip, rate, rng)
+        if clip.bpm is None:
+            return self._augment(window, rng), float("nan")
         return self.disguise(window, rate * clip.bpm, rng), rate * clip.bpm
 
     def disguise(
@@ -134,25 +134,15 @@ class Sampler:
         ndarray of float32, shape=(n_frames, n_mels)
         """
         views = self.recipe.views
-        window = augment(window, views, self.front_end, rng)
+        window = self._augment(window, rng)
         window = produce(window, 60.0 * self.front_end.frame_rate / bpm, views, rng)
         if self.unlabelled is not None and rng.random() < views.overlay:
             clip, rate = self._draw_unlabelled(rng), self._rate(rng)
-            under = self._view(self.unlabelled, clip, rate, rng, n_frames=len(window))
-            window = overlay(window, under, rng)
+            under = self._cut(self.unlabelled, clip, rate, rng, n_frames=len(window))
+            window = overlay(window, self._augment(under, rng), rng)
         return window
 
-    def _view(
-        self,
-        store: Store,
-        clip: Clip,
-        rate: float,
-        rng: np.random.Generator,
-        *,
-        start: float | None = None,
-        n_frames: int | None = None,
-    ) -> NDArray[np.float32]:
-        window = self._cut(store, clip, rate, rng, start=start, n_frames=n_frames)
+    def _augment(self, window: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         return augment(window, self.recipe.views, self.front_end, rng)
 
     def _cut(
@@ -181,7 +171,9 @@ class Sampler:
         rates = [self._rate(rng), self._rate(rng)]
         # The longer excerpt is drawn; the shorter lies inside it, so that neither has padding.
         start = draw_excerpt(clip.length, rate=max(rates), n_frames=self.recipe.network.n_frames, rng=rng)
-        a, b = (self._view(self.unlabelled, clip, rate, rng, start=start) for rate in rates)
+        a, b = (
+            self._augment(self._cut(self.unlabelled, clip, rate, rng, start=start), rng) for rate in rates
+        )
         return a, b, float(np.log2(rates[1] / rates[0]))
 
     def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
