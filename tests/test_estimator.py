@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,6 +91,17 @@ def test_without_a_tempo_there_is_a_reason(estimator: Estimator, samples: np.nda
     estimate = estimator.estimate_array(samples.astype(np.float32), 22050)
     assert (estimate.bpm, estimate.reason) == (None, reason)
     assert estimate.candidates == ()
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the program espeak-ng")
+def test_speech_has_no_tempo(estimator: Estimator, tmp_path: Path) -> None:
+    words = (
+        "On Tuesday the committee will decide, at last, whether anybody may borrow the large umbrella. " * 6
+    )
+    path = tmp_path / "speech.wav"
+    subprocess.run(["espeak-ng", "-v", "en-gb", "-w", str(path), words], check=True, timeout=60)
+    estimate = estimator.estimate(path)
+    assert (estimate.bpm, estimate.reason) == (None, "no steady pulse")
 
 
 def test_the_range_is_searched_not_folded(model_path: Path, click_track: Callable[..., np.ndarray]) -> None:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from tempocli.features import FrontEnd
 
 
-# Delays of echoes, in beats: mostly what a delay unit in time with the music offers.
-_ECHO_BEATS = (1 / 4, 3 / 8, 1 / 2, 3 / 4, 3 / 4, 3 / 4, 1.0, 1 / 3, 2 / 3, 0.31)
+# Delays of echoes, in beats: what a delay unit in time with the music offers, cross-rhythms most of all, since
+# three against two is what a tempo is mistaken for, its octave left aside; and one that is out of time.
+_ECHO_BEATS = (1 / 4, 1 / 2, 1.0, 3 / 8, 3 / 8, 3 / 4, 3 / 4, 3 / 4, 3 / 2, 1 / 3, 2 / 3, 2 / 3, 0.31)
 
 
 @dataclass(frozen=True, slots=True)
