@@ -96,11 +96,11 @@ def test_without_a_tempo_there_is_a_reason(estimator: Estimator, samples: np.nda
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the program espeak-ng")
 def test_speech_has_no_tempo(estimator: Estimator, tmp_path: Path) -> None:
     words = (
-        "On Tuesday the committee will decide, at last, whether anybody may borrow the large umbrella. Nobody "
-        "had asked for this, and the weather, as so often in those years, was dry. Still they came, one after "
-        "another, with papers under their arms, and sat down without a word. When the clock struck nine the "
-        "oldest of them rose and began to read from a list that nobody else could see, slowly at first, then "
-        "faster. It was a very long list."
+        "On Tuesday the committee will decide, at last, whether anybody may borrow the large "
+        "umbrella. Nobody had asked for this, and the weather, as so often in those years, was dry. "
+        "Still they came, one after another, with papers under their arms, and sat down without a "
+        "word. When the clock struck nine the oldest of them rose and began to read from a list "
+        "that nobody else could see, slowly at first, then faster. It was a very long list."
     )
     path = tmp_path / "speech.wav"
     subprocess.run(["espeak-ng", "-v", "en-gb", "-w", str(path), words], check=True, timeout=60)
