@@ -25,6 +25,10 @@ class AudioError(TempoError):
         self.name = name
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[AudioError], tuple[str, str]]:
+        # Worker processes send their errors by pickle, which would call the class with the text alone.
+        return type(self), (self.name, self.reason)
+
 
 class ModelError(TempoError):
     """A model that is unknown, damaged, or not one of ours."""
@@ -53,3 +57,6 @@ class MissingExtraError(TempoError):
         super().__init__(f"{feature} needs the extra '{extra}': pip install 'tempo-estimate[{extra}]'")
         self.feature = feature
         self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), (self.feature, self.extra)

@@ -193,6 +193,7 @@ def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) 
 @command.command()
 def recipes() -> None:
     """List the recipes that ship."""
+    _need_torch()
     from tempocli.training.recipe import shipped_recipes
 
     for path in shipped_recipes():
