@@ -130,8 +130,8 @@ class Encoder:
 
 
 def _open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
-    # Checked before a session is tried: without a driver, the attempt costs seconds and prints errors.
-    if device == "cuda" or (device == "auto" and _has_cuda()):
+    if device != "cpu":
+        # Asked before a session is tried: without a driver, the attempt costs seconds and prints errors.
         reason = _cuda_reason()
         if reason is None:
             session = _session(path, ["CUDAExecutionProvider", "CPUExecutionProvider"], threads)
@@ -157,10 +157,6 @@ def _session(path: Path, providers: list[str], threads: int) -> onnxruntime.Infe
     except Exception as error:  # onnxruntime's own classes derive from nothing more particular
         first = str(error).strip().splitlines()[0]
         raise ModelError(f"{path}: not an ONNX model that can be run ({first})") from error
-
-
-def _has_cuda() -> bool:
-    return _cuda_reason() is None
 
 
 def _cuda_reason() -> str | None:

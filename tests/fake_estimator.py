@@ -69,6 +69,6 @@ if __name__ == "__main__":
     import tempocli.estimator
     from tempocli.cli import main
 
-    tempocli.estimator.Estimator = FakeEstimator  # type: ignore[assignment,misc]
+    tempocli.estimator.Estimator = FakeEstimator
     sys.argv[0] = "tempo"
     main()

@@ -196,7 +196,7 @@ def test_other_streams(tmp_path: Path, make: object, name: str) -> None:
         pytest.importorskip("av")
         samples = np.tile(tone(48000, 3.0)[:, np.newaxis].astype(np.float32), (1, 2))
         path.write_bytes(encode_av(samples, 48000, "mp4", "aac"))
-    with make(path) as stream:  # type: ignore[operator]
+    with make(path) as stream:
         np.testing.assert_array_equal(
             load_audio(stream, sample_rate=RATE), load_audio(path, sample_rate=RATE)
         )

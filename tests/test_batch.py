@@ -99,7 +99,7 @@ class TestEstimateFiles:
     @pytest.mark.parametrize("jobs", [1, 2, 5])
     def test_keeps_the_order(self, tmp_path: Path, jobs: int) -> None:
         class Uneven(FakeEstimator):
-            def estimate(self, source):  # type: ignore[no-untyped-def]
+            def estimate(self, source):
                 estimate = super().estimate(source)
                 time.sleep(0.02 if estimate.bpm % 3 == 0 else 0.0)
                 return estimate
@@ -159,7 +159,7 @@ class TestEstimateFiles:
                 together.wait()
                 return make_estimate(120.0)
 
-        results = list(estimate_files(Waiting(), ["a", "b", "c"], jobs=3))  # type: ignore[arg-type]
+        results = list(estimate_files(Waiting(), ["a", "b", "c"], jobs=3))
         assert len(results) == 3
 
     def test_one_file_is_done_in_the_callers_thread(self) -> None:
@@ -168,7 +168,7 @@ class TestEstimateFiles:
                 assert threading.current_thread() is threading.main_thread()
                 return make_estimate(120.0)
 
-        assert len(list(estimate_files(Where(), ["a"], jobs=8))) == 1  # type: ignore[arg-type]
+        assert len(list(estimate_files(Where(), ["a"], jobs=8))) == 1
 
     def test_a_dash_is_standard_input_only_where_it_is_given(self) -> None:
         assert next(estimate_files(FakeEstimator(), ["-"], stdin=BytesIO(b"77"))).estimate == make_estimate(

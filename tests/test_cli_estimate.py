@@ -67,7 +67,7 @@ def process(*args: str, **settings: object) -> subprocess.CompletedProcess[bytes
         capture_output="stdout" not in settings,
         timeout=60,
         check=False,
-        **settings,  # type: ignore[call-overload]
+        **settings,
     )
 
 
@@ -76,7 +76,7 @@ def on_a_terminal(*args: str, columns: int = 100, **settings: object) -> tuple[i
     ours, theirs = pty.openpty()
     environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm", "LANG": "C.UTF-8"}
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs} | settings
-    child = subprocess.Popen([sys.executable, FAKE, *args], env=environment, **streams)  # type: ignore[call-overload]
+    child = subprocess.Popen([sys.executable, FAKE, *args], env=environment, **streams)
     os.close(theirs)
     shown = b""
     while True:

@@ -41,8 +41,9 @@ def silence_libraries() -> None:
         os.dup2(nowhere, descriptor)
         os.close(nowhere)
         buffering = 1 if name == "stderr" else -1
-        stream = open(ours, "w", buffering, encoding=stream.encoding, errors=stream.errors)  # noqa: SIM115
-        setattr(sys, name, stream)
+        # It stays open as long as the process lives, as the stream it replaces.
+        own = open(ours, "w", buffering, encoding=stream.encoding, errors=stream.errors)  # noqa: SIM115
+        setattr(sys, name, own)
 
 
 def configure(*, verbose: bool, quiet: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,4 +61,4 @@ def recipe(recipe_file: Path):
     pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
     from tempocli.training.recipe import load_recipe
 
-    return replace(load_recipe(recipe_file))
+    return load_recipe(recipe_file)
