@@ -14,6 +14,7 @@ import torch
 
 from tempocli.encoder import METADATA_VERSION, Calibration, Encoder
 from tempocli.errors import MissingExtraError, TempoError
+from tempocli.training.deploy import deployable
 from tempocli.training.loop import load_checkpoint
 from tempocli.training.network import NetworkConfig, TempoNetwork
 
@@ -91,7 +92,7 @@ def export(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's, about its own parts
         program = torch.onnx.export(
-            network,
+            deployable(network),
             (example,),
             input_names=["log_mel"],
             output_names=["logits", "embedding"],
