@@ -52,7 +52,7 @@ def _generated(default: int) -> Callable[[Callable[..., None]], Callable[..., No
 
 @data.command()
 @_shared
-@_generated(2500)
+@_generated(3000)
 def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Compose and render music in some fifty styles (FluidSynth and soundfonts)."""
     from tempocli.training.prepare import make_synthetic
@@ -108,7 +108,7 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @data.command()
 @click.argument("folder", type=_THERE)
 @_shared
-@_generated(776)
+@_generated(1300)
 def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the MIDI songs in FOLDER, also those in WAD files, at the tempo each one gives."""
     from tempocli.training.midi import midi_songs
