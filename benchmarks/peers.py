@@ -50,6 +50,9 @@ def main() -> None:
     try:
         peers = read_peers(HERE / "peers.toml")
         if arguments.only:
+            unknown = set(arguments.only) - {peer.key for peer in peers}
+            if unknown:
+                raise BenchmarkError(f"peers.toml has no {' and no '.join(sorted(unknown))}")
             peers = [peer for peer in peers if peer.key in arguments.only]
         references = read_references(arguments.reference)
         folder = arguments.reference.parent
@@ -104,7 +107,6 @@ def measure(
     n_timed: int,
 ) -> list[Result]:
     """Measure every system; one that cannot run goes to `missing`."""
-    minutes = [str(track.wav) for track in tracks if track.lasts_a_minute()]
     workers: list[Worker] = []
     results = []
     try:
@@ -117,6 +119,8 @@ def measure(
                 say(f"{system.name}: {error}")
                 missing[system.name] = one_line(str(error))
                 workers.remove(worker)
+        failed = {path for result in results for path in result.failed}
+        minutes = [str(track.wav) for track in tracks if track.lasts_a_minute() and track.path not in failed]
         seconds = time_files(workers, spread(minutes, n_timed))
     finally:
         for worker in workers:
@@ -141,7 +145,11 @@ def measure_accuracy(
         labels=system.labels,
         accuracy1=report.accuracy1,
         accuracy2=report.accuracy2,
-        n_failed=sum(estimate.error is not None for estimate in estimates),
+        failed=[
+            track.path
+            for track, estimate in zip(tracks, estimates, strict=True)
+            if estimate.error is not None
+        ],
         start_cpu_s=first.load_cpu_s + first.cpu_s,
         cpu_s=None,
     )

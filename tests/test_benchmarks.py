@@ -184,9 +184,9 @@ def test_what_cannot_be_had_gives_its_reason(tmp_path):
 @pytest.fixture
 def results():
     score = Score(50.0, 40.0, 60.0)
-    low = Result("low", "1", "hand-made", score, replace(score, value=70.0), 2, 1.25, None)
+    low = Result("low", "1", "hand-made", score, replace(score, value=70.0), ["a", "b"], 1.25, None)
     high = Result(
-        "tempo", "2", "none", replace(score, value=81.3), replace(score, value=97.4), 0, 0.5, 0.0712
+        "tempo", "2", "none", replace(score, value=81.3), replace(score, value=97.4), [], 0.5, 0.0712
     )
     return [low, high]
 

@@ -18,14 +18,17 @@ COLOURS = {"none": "tab:red", "human": "tab:blue", "hand-made": "tab:grey"}
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of a system; `cpu_s` is for a file of a minute, `start_cpu_s` to be ready for it."""
+    """What was measured of a system; `cpu_s` is for a file of a minute, `start_cpu_s` to be ready for it.
+
+    `failed` are the files that it broke down on.
+    """
 
     name: str
     version: str
     labels: str
     accuracy1: Score
     accuracy2: Score
-    n_failed: int
+    failed: list[str]
     start_cpu_s: float
     cpu_s: float | None
 
@@ -44,9 +47,9 @@ def table(results: Sequence[Result], missing: Mapping[str, str]) -> list[str]:
             f" | {interval(result.accuracy2)} | {seconds} | {result.start_cpu_s:.1f} |"
         )
     lines += [
-        f"\n{result.name} failed on {result.n_failed} files, which count as wrong."
+        f"\n{result.name} failed on {len(result.failed)} files, which count as wrong."
         for result in results
-        if result.n_failed
+        if result.failed
     ]
     if missing:
         lines += ["", "Not measured:", "", *(f"- {name}: {reason}" for name, reason in missing.items())]
