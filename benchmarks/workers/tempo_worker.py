@@ -1,12 +1,12 @@
-"""Worker: this tool, from Python."""
+"""Worker: this tool, from Python; the variant is a model's name."""
 
 from importlib.metadata import version
 
-from protocol import serve
+from protocol import serve, variant
 
 from tempocli import Estimator
 
-estimator = Estimator(device="cpu")
+estimator = Estimator(variant("tempo"), device="cpu")
 
 
 def measure(path: str) -> float | None:
@@ -14,4 +14,4 @@ def measure(path: str) -> float | None:
     return estimator.estimate(path).bpm
 
 
-serve(measure, f"{version('tempo-estimate')}, model {estimator.model_name}")
+serve(measure, version("tempo-estimate"))
