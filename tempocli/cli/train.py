@@ -174,13 +174,12 @@ def _bar(*columns: str) -> Any:
 def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
     """Train a tempo encoder; an interrupted run goes on where its checkpoint stands."""
     _need_torch()
-    from tempocli.training.distil import train_taught
+    from tempocli.training.loop import train
     from tempocli.training.recipe import find_recipe, load_recipe
 
     chosen = load_recipe(find_recipe(recipe))
     with _bar("loss {task.fields[loss]:.3f}  validation {task.fields[score]}") as bar:
-        total = (1 + chosen.teachers) * chosen.steps
-        task = bar.add_task("training", total=total, loss=float("nan"), score="-")
+        task = bar.add_task("training", total=chosen.steps, loss=float("nan"), score="-")
 
         def report(step: int, values: dict[str, float]) -> None:
             if "validation_accuracy1" in values:
@@ -188,7 +187,7 @@ def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) 
                 bar.update(task, score=score)
             bar.update(task, completed=step, loss=values["supervised"])
 
-        train_taught(chosen, data_folder, out, device=device, threads=threads, report=report)
+        train(chosen, data_folder, out, device=device, threads=threads, report=report)
 
 
 @command.command()

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tempocli.training.recipe import Recipe
-    from tempocli.training.teach import Teaching
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,6 @@ def train(
     data: Path,
     out: Path,
     *,
-    teaching: Teaching | None = None,
     device: str = "cpu",
     threads: int = 1,
     report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
@@ -54,8 +52,6 @@ def train(
         Folder of feature stores.
     out : Path
         Folder for the checkpoint and the log; made when absent.
-    teaching : Teaching, optional
-        What the recipe's teachers have heard.
     device : str
         ``"cpu"`` or ``"cuda"``.
     threads : int
@@ -76,7 +72,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
-    sampler = Sampler(data, recipe, teaching)
+    sampler = Sampler(data, recipe)
     network = TempoNetwork(recipe.network).to(device)
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(
@@ -114,22 +110,16 @@ def _step(
     optimiser: torch.optim.Optimizer,
     device: str,
 ) -> dict[str, float]:
-    n_labelled, n_pairs, n_taught = len(batch.labelled), len(batch.views_a), len(batch.taught)
-    windows = np.concatenate([batch.labelled, batch.taught, batch.views_a, batch.views_b])
+    n_labelled, n_pairs = len(batch.labelled), len(batch.views_a)
+    windows = np.concatenate([batch.labelled, batch.views_a, batch.views_b])
     logits, _ = network(torch.from_numpy(windows).to(device))
-    known, pairs = logits[: n_labelled + n_taught], logits[n_labelled + n_taught :]
     bpm = torch.from_numpy(batch.bpm).to(device)
-    supervised = cross_entropy(known[:n_labelled], _targets(bpm, recipe))
+    supervised = cross_entropy(logits[:n_labelled], _targets(bpm, recipe))
     loss, values = supervised, {"supervised": supervised.item()}
-    if n_taught:
-        taught = cross_entropy(known[n_labelled:], torch.from_numpy(batch.targets).to(device))
-        values["taught"] = taught.item()
-        # Every window counts alike, whoever says what its tempo is.
-        loss = (n_labelled * supervised + n_taught * taught) / (n_labelled + n_taught)
     if n_pairs:
         agreement = equivariance(
-            pairs[:n_pairs],
-            pairs[n_pairs:],
+            logits[n_labelled : n_labelled + n_pairs],
+            logits[n_labelled + n_pairs :],
             torch.from_numpy(batch.log2_ratio).to(device),
             bins_per_octave=recipe.network.bins_per_octave,
             sharpness=recipe.sharpness,

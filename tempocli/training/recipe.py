@@ -42,14 +42,6 @@ class Recipe:
         Steps before S1's loss counts.
     sharpness : float
         Power that sharpens the targets of S1's loss.
-    teachers : int
-        Networks of this recipe, with other seeds, trained first to teach this one what they agree on
-        about unlabelled music; see `tempocli.training.teach`.
-    taught_size : int
-        Windows of unlabelled music with the teachers' distributions as targets, in a step; the teachers have
-        labelled windows in their place.
-    teaching_tilt : float
-        Tilt of the teachers' distributions, as `octave_tilt` is of the decoder's.
     octave_tilt : float
         Power of the tempo by which the decoder weighs octaves; see `tempocli.decoder.pool`. It has no part in
         the training itself.
@@ -74,9 +66,6 @@ class Recipe:
     equivariance: float = 0.5
     equivariance_start: int = 1000
     sharpness: float = 2.0
-    teachers: int = 0
-    taught_size: int = 0
-    teaching_tilt: float = 0.0
     octave_tilt: float = 0.0
     validate_every: int = 500
     checkpoint_every: int = 250

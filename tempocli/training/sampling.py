@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from tempocli.features import FrontEnd
     from tempocli.training.recipe import Recipe
-    from tempocli.training.teach import Teaching
 
 _VALIDATION_SHARE = 20  # one group in so many
 
@@ -42,10 +41,6 @@ class Batch:
         Two views of the same excerpts.
     log2_ratio : ndarray of float32, shape=(unlabelled_size,)
         ``log2(rate_b / rate_a)``.
-    taught : ndarray of float32, shape=(taught_size, n_frames, n_mels)
-        Windows of unlabelled music that teachers have heard.
-    targets : ndarray of float32, shape=(taught_size, n_bins)
-        Their tempo distributions.
     """
 
     labelled: NDArray[np.float32]
@@ -53,8 +48,6 @@ class Batch:
     views_a: NDArray[np.float32]
     views_b: NDArray[np.float32]
     log2_ratio: NDArray[np.float32]
-    taught: NDArray[np.float32]
-    targets: NDArray[np.float32]
 
 
 class Sampler:
@@ -65,8 +58,6 @@ class Sampler:
     data : Path
         Folder whose subfolders are the stores that the recipe names.
     recipe : Recipe
-    teaching : Teaching, optional
-        What the recipe's teachers have heard in its unlabelled store.
 
     Raises
     ------
@@ -74,8 +65,8 @@ class Sampler:
         If a store is missing, or was made with another front end than the first.
     """
 
-    def __init__(self, data: Path, recipe: Recipe, teaching: Teaching | None = None) -> None:
-        self.recipe, self._teaching = recipe, teaching
+    def __init__(self, data: Path, recipe: Recipe) -> None:
+        self.recipe = recipe
         self.stores = [(open_store(data / name), weight) for name, weight in recipe.mix.items()]
         self.unlabelled = open_store(data / recipe.unlabelled) if recipe.unlabelled else None
         opened = [store for store, _ in self.stores] + ([self.unlabelled] if self.unlabelled else [])
@@ -100,8 +91,6 @@ class Sampler:
         rng = np.random.default_rng([self.recipe.seed, step])
         labelled = [self._labelled(rng) for _ in range(self.recipe.batch_size)]
         pairs = [self._pair(rng) for _ in range(self.recipe.unlabelled_size)] if self.unlabelled else []
-        n_taught = self.recipe.taught_size if self._teaching else 0
-        taught = [self._taught(rng) for _ in range(n_taught)]
         empty = np.zeros((0, self.recipe.network.n_frames, self.front_end.n_mels), np.float32)
         return Batch(
             np.stack([window for window, _ in labelled]),
@@ -109,8 +98,6 @@ class Sampler:
             np.stack([a for a, _, _ in pairs]) if pairs else empty,
             np.stack([b for _, b, _ in pairs]) if pairs else empty,
             np.array([ratio for _, _, ratio in pairs], np.float32),
-            np.stack([window for window, _ in taught]) if taught else empty,
-            np.array([target for _, target in taught], np.float32).reshape(-1, self.recipe.network.n_bins),
         )
 
     def _rate(self, rng: np.random.Generator) -> float:
@@ -188,18 +175,6 @@ class Sampler:
             self._augment(self._cut(self.unlabelled, clip, rate, rng, start=start), rng) for rate in rates
         )
         return a, b, float(np.log2(rates[1] / rates[0]))
-
-    def _taught(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        assert self.unlabelled is not None
-        assert self._teaching is not None
-        config = self.recipe.network
-        clip, rate = self._draw_unlabelled(rng), self._rate(rng)
-        start = draw_excerpt(clip.length, rate=rate, n_frames=config.n_frames, rng=rng)
-        window = self._augment(self._cut(self.unlabelled, clip, rate, rng, start=start), rng)
-        target = self._teaching.target(
-            clip, start, rate, n_frames=config.n_frames, bins_per_octave=config.bins_per_octave
-        )
-        return window, target
 
     def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Cut one unchanged window from every clip kept out of training.
