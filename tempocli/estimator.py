@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tempocli.decoder import (
     octave_share,
     pool,
     relation,
+    share_near,
     softmax,
 )
 from tempocli.encoder import Encoder
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 _MIN_SECONDS = 3.0
 _SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_BPM, MAX_BPM = 30.0, 300.0
+
+
+class _Range(TypedDict):
+    min_bpm: float
+    max_bpm: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +116,7 @@ class Estimator:
         if device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"device {device!r} is none of auto, cpu, cuda")
         self._encoder = Encoder(resolve(model), device=device)
-        self._range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
+        self._range: _Range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
         self._top = top
         self.model_name = self._encoder.name
         self.device = self._encoder.device
@@ -228,18 +234,18 @@ class Estimator:
         duration: float,
     ) -> Estimate:
         encoder, calibration = self._encoder, self._encoder.calibration
-        everything = pool(tempogram, encoder.bpms)
         if duration < _MIN_SECONDS:
             return self._no_tempo("too short", duration)
-        if folded_peak(everything, encoder.bins_per_octave) < calibration.pulse:
+        if folded_peak(tempogram.mean(axis=0), encoder.bins_per_octave) < calibration.pulse:
             return self._no_tempo("no steady pulse", duration)
         pooled = pool(tempogram, encoder.bpms, tilt=calibration.tilt, **self._range)
+        alike = pool(tempogram, encoder.bpms, tilt=calibration.tilt, by_certainty=False, **self._range)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
         bpm = refine_tempo(onset, frame_rate=encoder.front_end.frame_rate, bpm=peaks[0].bpm, **self._range)
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
         return Estimate(
             bpm=bpm,
-            confidence=calibrated(peaks[0].share, calibration.confidence),
+            confidence=calibrated(share_near(alike, encoder.bpms, peaks[0].bpm), calibration.confidence),
             octave_confidence=calibrated(octave_share(peaks), calibration.octave),
             candidates=tuple(_candidates(peaks, bpm)),
             reason=None,

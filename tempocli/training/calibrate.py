@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tempocli.decoder import find_peaks, folded_peak, log_odds, octave_share, pool, softmax
+from tempocli.decoder import find_peaks, folded_peak, log_odds, octave_share, pool, share_near, softmax
 from tempocli.encoder import Calibration
 from tempocli.training.sampling import Sampler, is_validation
 from tempocli.training.views import beatless, stretch
@@ -21,7 +21,7 @@ _FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 _TOLERANCE = 0.04
 _VIEWS = 3  # differently equalised and stretched copies of every clip
 _BEATLESS = 200
-_NEAR_NOISE = 0.05
+_NEAR_NOISE = 0.1
 
 
 def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
@@ -48,14 +48,15 @@ def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
         peaks = find_peaks(pool(tempogram, bpms, tilt=tilt), bpms, top=5)
         ratio = peaks[0].bpm / bpm
         hits = [abs(ratio - factor) <= _TOLERANCE * factor for factor in _FACTORS]
-        shares.append(log_odds(peaks[0].share))
+        alike = pool(tempogram, bpms, tilt=tilt, by_certainty=False)
+        shares.append(log_odds(share_near(alike, bpms, peaks[0].bpm)))
         right.append(hits[0])
         if any(hits):
             octaves.append(log_odds(octave_share(peaks)))
             octave_right.append(hits[0])
-        pulses.append(folded_peak(pool(tempogram, bpms), config.bins_per_octave))
+        pulses.append(folded_peak(tempogram.mean(axis=0), config.bins_per_octave))
     noise = [
-        folded_peak(pool(_tempogram(network, windows), bpms), config.bins_per_octave)
+        folded_peak(_tempogram(network, windows).mean(axis=0), config.bins_per_octave)
         for windows in _beatless_clips(sampler, rng)
     ]
     # A number for music that has little pulse is a smaller fault than none for music that has one, and

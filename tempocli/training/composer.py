@@ -163,7 +163,13 @@ class _Composer:
 
     def _draw_parts(self) -> tuple[str, ...]:
         rng, soft = self.rng, self.score.kit == "none"
-        chances = {"bass": 0.85, "chords": 1.0 if soft else 0.85, "melody": 0.65, "pad": 0.3, "ostinato": 0.35}
+        chances = {
+            "bass": 0.85,
+            "chords": 1.0 if soft else 0.85,
+            "melody": 0.65,
+            "pad": 0.3,
+            "ostinato": 0.35,
+        }
         return tuple(part for part, chance in chances.items() if rng.random() < chance)
 
     def _add(self, step_time: float, hold: float, channel: int, pitch: int, velocity: float) -> None:
