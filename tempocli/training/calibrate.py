@@ -9,13 +9,13 @@ import torch
 
 from tempocli.decoder import find_peaks, folded_peak, log_odds, octave_share, pool, softmax
 from tempocli.encoder import Calibration
-from tempocli.training.sampling import Sampler, is_validation
 from tempocli.training.views import beatless, stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.training.network import TempoNetwork
+    from tempocli.training.sampling import Sampler
 
 _FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 _TOLERANCE = 0.04
@@ -25,7 +25,7 @@ _NEAR_NOISE = 0.05
 
 
 def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
-    """Fit the calibration on the labelled clips kept out of training, and on noise.
+    """Fit the calibration on the clips of known tempo that training does not see, and on noise.
 
     Parameters
     ----------
@@ -100,9 +100,9 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
 def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[NDArray[np.float32], float]]:
     recipe, clips = sampler.recipe, []
     n_frames = recipe.network.n_frames
-    for store, _ in sampler.stores:
-        for clip in store.clips:
-            if clip.bpm is None or not is_validation(clip):
+    for store, known in sampler.known:
+        for clip in known:
+            if clip.bpm is None:
                 continue
             frames = store.frames[clip.start : clip.start + clip.length]
             for _ in range(_VIEWS):
