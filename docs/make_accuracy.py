@@ -1,7 +1,7 @@
-"""Make docs/accuracy.md and docs/reliability.png: ``python docs/make_accuracy.py ../shared/data/dev.csv``.
+"""Make docs/accuracy.md and docs/reliability*.png: ``python docs/make_accuracy.py ../shared/data/dev.csv``.
 
-Runs ``tempo evaluate`` on the reference with the model that ships, by source and by genre. Needs the extra
-`plot`.
+Runs ``tempo evaluate`` on the reference with every model of the registry, by source and by genre. Needs the
+extra `plot`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+
+from tempocli.registry import list_models
 
 DOCS = Path(__file__).resolve().parent
 
@@ -67,19 +69,28 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
-    """Write both files."""
-    reference = sys.argv[1]
-    report = evaluate(reference, "--by", "source")
+def picture(model: str) -> str:
+    """Name the picture of a model's reliability."""
+    return "reliability.png" if model == list_models()[0].name else f"reliability-{model}.png"
+
+
+def summary(reports: dict[str, dict[str, Any]]) -> list[str]:
+    """Write a table of all models."""
+    rows = ["| model | Accuracy 1 | Accuracy 2 | half | double |", "|---|---|---|---|---|"]
+    for model, report in reports.items():
+        scores = (report["accuracy1"], report["accuracy2"])
+        shares = (report["relations"]["half"], report["relations"]["double"])
+        rows.append(f"| `{model}` | {' | '.join(interval(score) for score in (*scores, *shares))} |")
+    return rows
+
+
+def chapter(model: str, report: dict[str, Any], by_genre: dict[str, Any]) -> list[str]:
+    """Write all about one model."""
     relations = [
         f"| {name} | {interval(share)} |" for name, share in report["relations"].items() if share["value"] > 0
     ]
-    lines = [
-        "# Accuracy",
-        "",
-        f"Made by `python docs/make_accuracy.py {reference}` on {datetime.now(UTC):%Y-%m-%d}; definitions in "
-        "[evaluate.md](evaluate.md). In brackets: 95 % bootstrap intervals. All but BPM and calibration in "
-        "percent.",
+    return [
+        f"## {model}",
         "",
         "| score | value |",
         "|---|---|",
@@ -99,29 +110,50 @@ def main() -> None:
         f"| expected calibration error of the confidence | {interval(report['calibration']['ece'], 3)} |",
         f"| and of the octave's | {interval(report['octave_calibration']['ece'], 3)} |",
         "",
-        "## What the estimates are to the reference",
+        "### What the estimates are to the reference",
         "",
         "| relation | share |",
         "|---|---|",
         *relations,
         "",
-        "## Reliability of the confidence",
+        "### Reliability of the confidence",
         "",
-        "![Confidence against the share that is right](reliability.png)",
+        f"![Confidence against the share that is right]({picture(model)})",
         "",
         "The numbers are files. The calibration was fitted on synthetic clips kept out of training, not on "
         "these files.",
         "",
-        "## By source",
+        "### By source",
         "",
         *group_table(report),
         "",
-        "## By genre",
+        "### By genre",
         "",
-        *group_table(evaluate(reference, "--by", "genre")),
+        *group_table(by_genre),
+        "",
     ]
-    (DOCS / "accuracy.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draw(report, DOCS / "reliability.png")
+
+
+def main() -> None:
+    """Write all files."""
+    reference = sys.argv[1]
+    models = [entry.name for entry in list_models()]
+    reports = {model: evaluate(reference, "--model", model, "--by", "source") for model in models}
+    lines = [
+        "# Accuracy",
+        "",
+        f"Made by `python docs/make_accuracy.py {reference}` on {datetime.now(UTC):%Y-%m-%d}; definitions in "
+        "[evaluate.md](evaluate.md). In brackets: 95 % bootstrap intervals. All but BPM and calibration in "
+        "percent.",
+        "",
+        *summary(reports),
+        "",
+    ]
+    for model, report in reports.items():
+        by_genre = evaluate(reference, "--model", model, "--by", "genre")
+        lines += chapter(model, report, by_genre)
+        draw(report, DOCS / picture(model))
+    (DOCS / "accuracy.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

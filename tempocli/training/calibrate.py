@@ -86,12 +86,13 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
     design = np.stack([np.ones_like(score), score], axis=1)
     start = np.array([0.0, 1.0])
     weights = start.copy()
-    for _ in range(50):
+    for _ in range(100):
         expected = 1.0 / (1.0 + np.exp(-design @ weights))
         gradient = design.T @ (expected - right) + (weights - start)
         hessian = (design * (expected * (1.0 - expected))[:, None]).T @ design + np.eye(2)
         step = np.linalg.solve(hessian, gradient)
-        weights = weights - step
+        # Whole steps of Newton's method can run away where nearly all answers are right.
+        weights = weights - step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-9:
             break
     return float(weights[0]), float(weights[1])

@@ -19,7 +19,7 @@ from tempocli.errors import DataError
 from tempocli.training.network import TempoNetwork
 from tempocli.training.objectives import consensus, cross_entropy, equivariance, off_centre, soft_targets
 from tempocli.training.sampling import Batch, Sampler
-from tempocli.training.scale import common_shift, tempo_offsets
+from tempocli.training.scale import common_shift, middle_shift, tempo_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,7 +188,8 @@ def validate(
     """
     offsets = tempo_offsets(network, windows, tempi)
     if recipe.scale:
-        offsets -= common_shift(offsets)
+        bins = recipe.network.bins_per_octave
+        offsets -= common_shift(offsets, expected=middle_shift(recipe.network), bins_per_octave=bins)
     ratio = 2.0 ** (offsets / recipe.network.bins_per_octave)
     right = {factor: np.abs(ratio - factor) <= 0.04 * factor for factor in (1.0, 2.0, 3.0, 1 / 2, 1 / 3)}
     return {

@@ -1,10 +1,14 @@
 """The scale of a network that has learned from unlabelled music alone, set by click tracks.
 
-S1's task leaves one constant free: if every answer is off by the same factor, all ratios still hold.
+S1's task leaves one constant free: if every answer is off by the same factor, all ratios still hold. Click
+tracks tell it but for octaves, since a plain click is as good at twice its tempo. The octave is settled
+without them: training holds the mean tempo of music at the middle of its axis (`objectives.off_centre`),
+and that goes to the middle of the axis that ships.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,21 +23,37 @@ if TYPE_CHECKING:
 _NEAR = 1.5  # bins: 2 %
 
 
-def common_shift(offsets: NDArray[np.float64]) -> float:
-    """Find the shift that most answers share.
+def middle_shift(config: NetworkConfig) -> float:
+    """Tell how far the middle of an axis is from the middle of the axis that ships, in bins."""
+    usual = NetworkConfig()
+    octaves = math.log2(config.min_bpm / usual.min_bpm)
+    return octaves * config.bins_per_octave + (config.n_bins - usual.n_bins) / 2.0
+
+
+def common_shift(offsets: NDArray[np.float64], *, expected: float, bins_per_octave: int) -> float:
+    """Find the shift that most answers share but for octaves, in the octave around the expected one.
 
     Parameters
     ----------
     offsets : ndarray of float64, shape=(n,)
-        How far answers are from the truth, in bins; a share of them in another tempo octave.
+        How far answers are from the truth, in bins.
+    expected : float
+        In bins.
 
     Returns
     -------
     float
         In bins.
     """
-    near = np.abs(offsets[:, None] - offsets[None, :]) <= _NEAR
-    return float(np.median(offsets[near[near.sum(axis=1).argmax()]]))
+
+    def fold(bins: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (bins + 0.5 * bins_per_octave) % bins_per_octave - 0.5 * bins_per_octave
+
+    apart = fold(offsets[None, :] - offsets[:, None])
+    near = np.abs(apart) <= _NEAR
+    best = int(near.sum(axis=1).argmax())
+    shift = offsets[best] + np.median(apart[best][near[best]])
+    return float(expected + fold(shift - expected))
 
 
 @torch.inference_mode()
@@ -82,14 +102,18 @@ def rescale(network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[
     TempoNetwork
         With the same weights, in evaluation mode.
     """
-    shift = common_shift(tempo_offsets(network, windows, tempi))
-    usual = NetworkConfig()
+    config, usual = network.config, NetworkConfig()
+    shift = common_shift(
+        tempo_offsets(network, windows, tempi),
+        expected=middle_shift(config),
+        bins_per_octave=config.bins_per_octave,
+    )
     scaled = TempoNetwork(
         replace(
-            network.config,
+            config,
             min_bpm=usual.min_bpm,
             n_bins=usual.n_bins,
-            scale=2.0 ** (shift / network.config.bins_per_octave),
+            scale=2.0 ** (shift / config.bins_per_octave),
         )
     )
     scaled.load_state_dict(network.state_dict())
