@@ -27,6 +27,8 @@ _NEAR_NOISE = 0.05
 def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
     """Fit the calibration on the clips of known tempo that training does not see, and on noise.
 
+    Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
+
     Parameters
     ----------
     network : TempoNetwork
@@ -62,6 +64,9 @@ def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
     # recordings are less clear than synthetic music: so the threshold is near the noise.
     low, high = float(np.quantile(noise, 0.99)), float(np.quantile(pulses, 0.01))
     pulse = low + _NEAR_NOISE * max(0.0, high - low)
+    if sampler.recipe.scale:
+        # Plain clicks have no octave to be right about, so the shares stay what they are.
+        return Calibration(tilt=tilt, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=pulse)
     return Calibration(
         tilt=tilt,
         confidence=fit_logistic(np.array(shares), np.array(right)),

@@ -92,6 +92,15 @@ def test_logistic_calibration_recovers_its_coefficients() -> None:
     assert slope == pytest.approx(0.7, abs=0.05)
 
 
+def test_logistic_calibration_does_not_run_away_where_nearly_all_is_certain() -> None:
+    score = np.concatenate([np.full(300, 9.2), np.full(20, 0.0)])
+    right = np.arange(320) % 16 != 0
+    bias, slope = fit_logistic(score, right)
+    expected = 1 / (1 + np.exp(-(bias + slope * score)))
+    assert expected[:300].mean() == pytest.approx(right[:300].mean(), abs=0.02)
+    assert 0.0 <= slope < 1.0
+
+
 def test_from_recipe_to_model_by_the_command_line(
     data_folder: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
