@@ -79,7 +79,7 @@ def test_validation_clips_are_never_trained_on(recipe, data_folder: Path) -> Non
 def test_batches_follow_from_seed_and_step(recipe, data_folder: Path) -> None:
     first, again, other = (Sampler(data_folder, recipe).batch(step) for step in (3, 3, 4))
     np.testing.assert_array_equal(first.labelled, again.labelled)
-    np.testing.assert_array_equal(first.log2_ratio, again.log2_ratio)
+    np.testing.assert_array_equal(first.log2_rate, again.log2_rate)
     assert not np.array_equal(first.labelled, other.labelled)
 
 
