@@ -185,7 +185,7 @@ def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) 
             if "validation_accuracy1" in values:
                 score = f"{values['validation_accuracy1']:.1f} / {values['validation_accuracy2']:.1f}"
                 bar.update(task, score=score)
-            bar.update(task, completed=step, loss=values["supervised"])
+            bar.update(task, completed=step, loss=values["loss"])
 
         train(chosen, data_folder, out, device=device, threads=threads, report=report)
 
@@ -218,17 +218,21 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     from tempocli.training.loop import CHECKPOINT
     from tempocli.training.recipe import find_recipe, load_recipe
     from tempocli.training.sampling import Sampler
+    from tempocli.training.scale import rescale
 
     chosen = load_recipe(find_recipe(recipe))
     network = load_network(run_folder / CHECKPOINT, chosen)
     sampler = Sampler(data_folder, chosen)
+    windows, tempi = sampler.validation()
+    if chosen.scale:
+        network = rescale(network, windows, tempi)
     difference = write(
         network,
         output,
         name=chosen.name,
         front_end=sampler.front_end,
         calibration=calibrate(network, sampler),
-        windows=sampler.validation()[0],
+        windows=windows,
     )
     click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
 

@@ -9,13 +9,13 @@ import torch
 
 from tempocli.decoder import find_peaks, folded_peak, log_odds, octave_share, pool, share_near, softmax
 from tempocli.encoder import Calibration
-from tempocli.training.sampling import Sampler, is_validation
 from tempocli.training.views import beatless, stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.training.network import TempoNetwork
+    from tempocli.training.sampling import Sampler
 
 _FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 _TOLERANCE = 0.04
@@ -25,7 +25,9 @@ _NEAR_NOISE = 0.1
 
 
 def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
-    """Fit the calibration on the labelled clips kept out of training, and on noise.
+    """Fit the calibration on the clips of known tempo that training does not see, and on noise.
+
+    Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
 
     Parameters
     ----------
@@ -63,6 +65,9 @@ def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
     # recordings are less clear than synthetic music: so the threshold is near the noise.
     low, high = float(np.quantile(noise, 0.99)), float(np.quantile(pulses, 0.01))
     pulse = low + _NEAR_NOISE * max(0.0, high - low)
+    if sampler.recipe.scale:
+        # Plain clicks have no octave to be right about, so the shares stay what they are.
+        return Calibration(tilt=tilt, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=pulse)
     return Calibration(
         tilt=tilt,
         confidence=fit_logistic(np.array(shares), np.array(right)),
@@ -87,12 +92,13 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
     design = np.stack([np.ones_like(score), score], axis=1)
     start = np.array([0.0, 1.0])
     weights = start.copy()
-    for _ in range(50):
+    for _ in range(100):
         expected = 1.0 / (1.0 + np.exp(-design @ weights))
         gradient = design.T @ (expected - right) + (weights - start)
         hessian = (design * (expected * (1.0 - expected))[:, None]).T @ design + np.eye(2)
         step = np.linalg.solve(hessian, gradient)
-        weights = weights - step
+        # Whole steps of Newton's method can run away where nearly all answers are right.
+        weights = weights - step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-9:
             break
     return float(weights[0]), float(weights[1])
@@ -101,9 +107,9 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
 def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[NDArray[np.float32], float]]:
     recipe, clips = sampler.recipe, []
     n_frames = recipe.network.n_frames
-    for store, _ in sampler.stores:
-        for clip in store.clips:
-            if clip.bpm is None or not is_validation(clip):
+    for store, known in sampler.known:
+        for clip in known:
+            if clip.bpm is None:
                 continue
             frames = store.frames[clip.start : clip.start + clip.length]
             for _ in range(_VIEWS):

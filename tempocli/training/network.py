@@ -37,6 +37,12 @@ class NetworkConfig:
         Resolution of the tempo axis.
     min_bpm : float
         Tempo of bin 0.
+    scale : float
+        Factor between a tempo and the modulation frequency at its bin; other than 1 in a network whose
+        scale has been set after its training (`tempocli.training.scale`).
+    frame_step : int
+        Frames that the modulation spectrum takes as one, 1 or 2. Two hold the modulations that matter; one
+        holds the fastest multiples of fast tempi as well, whose absence would tell the absolute tempo.
     n_groups : int
         Fixed onset-strength curves, each of neighbouring bands; their mean is one more.
     n_activations : int
@@ -49,6 +55,9 @@ class NetworkConfig:
         Length of the embedding.
     dropout, context_dropout : float
         In the trunk, and in the context path, which would else learn the synthesiser by heart.
+    context : bool
+        Whether there is a context path. Without it nothing knows the absolute tempo, and the embedding is
+        what the trunk holds, `2 * channels` long.
     """
 
     n_frames: int = 1024
@@ -57,6 +66,8 @@ class NetworkConfig:
     n_bins: int = 160
     bins_per_octave: int = 48
     min_bpm: float = 30.0
+    scale: float = 1.0
+    frame_step: int = 2
     n_groups: int = 8
     n_activations: int = 8
     channels: int = 64
@@ -66,21 +77,23 @@ class NetworkConfig:
     embedding_dim: int = 128
     dropout: float = 0.1
     context_dropout: float = 0.1
+    context: bool = True
 
 
 class ModulationSpectrum(nn.Module):
     """Magnitude of onset curves at log-spaced modulation frequencies, stacked by harmonic.
 
-    Input has shape=(batch, curves, n_frames / 2); output has shape=(batch, curves * multiples, n_bins).
+    Input has shape=(batch, curves, n_frames / frame_step); output has
+    shape=(batch, curves * multiples, n_bins).
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        n_frames, frame_rate = config.n_frames // 2, config.frame_rate / 2
+        n_frames, frame_rate = config.n_frames // config.frame_step, config.frame_rate / config.frame_step
         below = round(-math.log2(min(_MULTIPLES)) * config.bins_per_octave)
         above = round(math.log2(max(_MULTIPLES)) * config.bins_per_octave)
         bins = torch.arange(-below, config.n_bins + above, dtype=torch.float64)
-        hertz = config.min_bpm / 60.0 * 2.0 ** (bins / config.bins_per_octave)
+        hertz = config.scale * config.min_bpm / 60.0 * 2.0 ** (bins / config.bins_per_octave)
         # Modulations that the frame rate cannot hold are left out, not folded back.
         kept = hertz < 0.48 * frame_rate
         time = torch.arange(n_frames, dtype=torch.float64)
@@ -199,9 +212,7 @@ class TempoNetwork(nn.Module):
         self.spectrum = ModulationSpectrum(config)
         if config.n_activations:
             self.branch = TimeBranch(config)
-        width, n_context = config.channels, 2 * config.channels
-        if config.n_activations:
-            n_context += 2 * config.time_channels
+        width = config.channels
         self.stem = nn.Conv1d((n_curves + config.n_activations) * len(_MULTIPLES), width, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -216,14 +227,16 @@ class TempoNetwork(nn.Module):
             for _ in range(config.n_blocks)
         )
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Conv1d(width, 1, 1))
-        self.context = nn.Sequential(
-            nn.LayerNorm(n_context),
-            nn.Dropout(config.context_dropout),
-            nn.Linear(n_context, config.embedding_dim),
-            nn.ReLU(),
-            nn.Dropout(config.context_dropout),
-        )
-        self.octave = nn.Linear(config.embedding_dim, config.n_bins)
+        if config.context:
+            n_context = 2 * width + (2 * config.time_channels if config.n_activations else 0)
+            self.context = nn.Sequential(
+                nn.LayerNorm(n_context),
+                nn.Dropout(config.context_dropout),
+                nn.Linear(n_context, config.embedding_dim),
+                nn.ReLU(),
+                nn.Dropout(config.context_dropout),
+            )
+            self.octave = nn.Linear(config.embedding_dim, config.n_bins)
 
     def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Encode windows.
@@ -238,18 +251,20 @@ class TempoNetwork(nn.Module):
         embedding : Tensor of float32, shape=(batch, embedding_dim)
         """
         rise = nn.functional.pad(torch.relu(log_mel[:, 1:] - log_mel[:, :-1]), (0, 0, 1, 0))
-        # Half the frame rate holds every modulation on the axis; exact times matter to the decoder alone.
-        curves = ((rise[:, 0::2] + rise[:, 1::2]) @ self.groups).transpose(1, 2)
-        context = []
+        if self.config.frame_step == 2:
+            rise = rise[:, 0::2] + rise[:, 1::2]
+        curves = (rise @ self.groups).transpose(1, 2)
+        heard = []
         if self.config.n_activations:
             activations, hidden = self.branch(log_mel)
             curves = torch.cat([curves, activations], dim=1)
-            context = [hidden.mean(dim=1), hidden.amax(dim=1)]
+            heard = [hidden.mean(dim=1), hidden.amax(dim=1)]
         stacked = self.spectrum(_standardise(curves))
         x = self.stem(stacked)
         for block in self.blocks:
             x = x + block(x)
-        context = [x.mean(dim=-1), x.amax(dim=-1), *context]
-        embedding = self.context(torch.cat(context, dim=1))
-        logits = self.head(x)[:, 0] + self.octave(embedding)
-        return logits, embedding
+        logits, summary = self.head(x)[:, 0], [x.mean(dim=-1), x.amax(dim=-1)]
+        if not self.config.context:
+            return logits, torch.cat(summary, dim=1)
+        embedding = self.context(torch.cat([*summary, *heard], dim=1))
+        return logits + self.octave(embedding), embedding
