@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,7 +20,7 @@ from tempocli.decoder import (
     relation,
     softmax,
 )
-from tempocli.encoder import Encoder
+from tempocli.encoder import Encoder, RemoteEncoder
 from tempocli.errors import AudioError
 from tempocli.features import onset_strength
 from tempocli.refine import refine_tempo
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.encoder import Encode
     from tempocli.features import FrontEnd
 
 _MIN_SECONDS = 3.0
@@ -109,11 +111,36 @@ class Estimator:
             raise ValueError(f"top {top} is less than 1")
         if device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"device {device!r} is none of auto, cpu, cuda")
-        self._encoder = Encoder(resolve(model), device=device)
+        path = resolve(model)
+        self._set(Encoder(path, device=device), min_bpm, max_bpm, top)
+        self._path = path
+
+    def _set(self, encoder: Encoder | RemoteEncoder, min_bpm: float, max_bpm: float, top: int) -> None:
+        self._encoder = encoder
         self._range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
         self._top = top
-        self.model_name = self._encoder.name
-        self.device = self._encoder.device
+        self.model_name = encoder.name
+        self.device = encoder.device
+
+    def portable(self) -> PortableEstimator:
+        """Make what another process needs to be an estimator that encodes here."""
+        if not isinstance(self._encoder, Encoder):
+            raise TypeError("this estimator encodes in another process already")
+        return PortableEstimator(
+            RemoteEncoder(self._encoder), self._range["min_bpm"], self._range["max_bpm"], self._top
+        )
+
+    @property
+    def encode(self) -> Encode:
+        """The model alone, `tempocli.encoder.Encoder.encode`; from any thread."""
+        return self._encoder.encode
+
+    def settings(self) -> str:
+        """Name all that an estimate depends on but the audio: the model, by checksum, and the search."""
+        with self._path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        low, high = self._range.values()
+        return f"{self.model_name} {checksum}, {low:g} to {high:g} BPM, top {self._top}"
 
     def estimate(self, source: str | Path | BinaryIO) -> Estimate:
         """Estimate the tempo of a file or binary stream.
@@ -264,6 +291,30 @@ class Estimator:
             bpms,
             np.zeros(self._encoder.embedding_dim, np.float32),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PortableEstimator:
+    """An estimator without its session, from `Estimator.portable`; it pickles."""
+
+    encoder: RemoteEncoder
+    min_bpm: float
+    max_bpm: float
+    top: int
+
+    def connect(self, encode: Encode) -> Estimator:
+        """Make an estimator of it.
+
+        Parameters
+        ----------
+        encode : callable
+            Gets windows encoded where the session is; it takes and returns what
+            `tempocli.encoder.Encoder.encode` does.
+        """
+        self.encoder.encode = encode
+        estimator = Estimator.__new__(Estimator)
+        estimator._set(self.encoder, self.min_bpm, self.max_bpm, self.top)
+        return estimator
 
 
 def _candidates(peaks: list[Peak], bpm: float) -> Iterator[Candidate]:

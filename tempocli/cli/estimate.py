@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from tempocli import writers
-from tempocli.batch import estimate_files
+from tempocli.batch import Selection, estimate_files
 from tempocli.cli import console, options
 from tempocli.cli.inputs import Inputs
+from tempocli.cli.interrupts import stopping
 from tempocli.errors import AudioError
 from tempocli.schema import FileResult
 from tempocli.writers.files import atomic_file
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EXIT_SOME_FAILED = 3
+# Of one file, in seconds: a mix of ten hours takes a minute of CPU.
+_TIMEOUT = 600.0
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
 _EXAMPLES = """\b
@@ -63,6 +66,15 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     type=click.Choice(writers.FORMATS),
     help="Output format.  [default: by the suffix of --output, else text]",
 )
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="In folders, take the files that match, and not those with an audio file's extension.",
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
+)
 @click.option("-o", "--output", metavar="FILE", help="Write the results to FILE, whole or not at all.")
 @click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl).")
 @click.option(
@@ -71,6 +83,12 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @options.model
 @options.device
 @options.jobs
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help=f"Give up a file after this time.  [default: {_TIMEOUT:g} when there are several]",
+)
 @click.option(
     "--top", type=click.IntRange(min=1), metavar="K", default=5, show_default=True, help="Candidates at most."
 )
@@ -88,6 +106,8 @@ def command(
     paths: tuple[str, ...],
     files_from: str | None,
     null_separated: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
     format_name: str | None,
     output: str | None,
     curve: bool,
@@ -95,6 +115,7 @@ def command(
     model: str,
     device: str,
     jobs: int,
+    timeout: float | None,
     top: int,
     precision: int,
     min_bpm: float,
@@ -108,7 +129,7 @@ def command(
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
-    inputs = Inputs(paths, files_from, null_separated)
+    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude))
     inputs.check()
     output = None if output == "-" else output
     format_name = format_name or _format_of(output)
@@ -129,13 +150,23 @@ def command(
         estimator = _load(model, device=device, top=top, min_bpm=min_bpm, max_bpm=max_bpm)
         if image is not None:
             view.write(tally.watch(_draw(estimator, paths[0], image)), file)
+        elif inputs.single and timeout is None:
+            # In this process: it needs no start, and an interrupt takes effect at once.
+            view.write(tally.watch(_estimate_one(estimator, paths[0])), file)
         else:
+            stop = stack.enter_context(stopping(quiet=quiet))
             files: Iterable[str] = inputs.files()
             if view.has_room_for_a_bar and not quiet:
                 files = list(files)
             stdin = console.stdin() if "-" in paths else None
-            results = tally.watch(estimate_files(estimator, files, jobs=jobs, stdin=stdin))
+            results = tally.watch(
+                estimate_files(
+                    estimator, files, jobs=jobs, timeout=timeout or _TIMEOUT, stdin=stdin, stop=stop
+                )
+            )
             view.write(console.track(results, len(files)) if isinstance(files, list) else results, file)
+            if stop.is_set():
+                raise KeyboardInterrupt
     click.get_current_context().exit(tally.exit_code())
 
 
@@ -213,6 +244,16 @@ def _load(model: str, **settings: Any) -> Estimator:
     estimator = Estimator(model, **settings)
     logger.info("model: %s", estimator.model_name)
     return estimator
+
+
+def _estimate_one(estimator: Estimator, path: str) -> Iterator[FileResult]:
+    try:
+        yield FileResult(path, estimate=estimator.estimate(console.stdin() if path == "-" else path))
+    except AudioError as error:
+        yield FileResult(path, error=error.reason)
+    except Exception as error:
+        error.add_note(f"while estimating {path!r}")
+        raise
 
 
 def _draw(estimator: Estimator, path: str, image: Image) -> Iterator[FileResult]:
