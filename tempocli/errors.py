@@ -42,6 +42,10 @@ class DataError(TempoError):
     """A reference, estimate or manifest file that does not hold what it should."""
 
 
+class OutputError(TempoError):
+    """A result file that must not be written to, or not be continued."""
+
+
 class MissingExtraError(TempoError):
     """A feature whose optional dependency is not installed.
 

@@ -120,11 +120,17 @@ class TestFindFiles:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        for _ in range(1200):  # one by one, for a path of that length is refused
+        depth = 1200
+        for _ in range(depth):  # one by one, for a path of that length is refused
             os.mkdir("a")
             os.chdir("a")
         touch(tmp_path, "z.wav")
-        assert list(find_files([tmp_path]))[-1] == str(tmp_path / "z.wav")
+        try:
+            assert list(find_files([tmp_path]))[-1] == str(tmp_path / "z.wav")
+        finally:
+            for _ in range(depth):  # pytest's own way to delete it is not up to it
+                os.chdir("..")
+                os.rmdir("a")
 
     def test_patterns(self, tmp_path: Path) -> None:
         touch(tmp_path, "a/Live/1.mp3", "a/2.MP3", "a/2.wav", "b/3.mp3", "b/take.bin")

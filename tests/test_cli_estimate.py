@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
-from fake_estimator import FakeEstimator
 
 import tempocli.estimator
 from tempocli import registry
@@ -29,27 +28,11 @@ from tempocli.errors import DeviceError, ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fake_estimator import FakeEstimator
+
 ROOT = Path(__file__).resolve().parents[1]
 FAKE = str(ROOT / "tests" / "fake_estimator.py")
 SCHEMA = json.loads((ROOT / "docs" / "estimate.schema.json").read_text())
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeEstimator]:
-    monkeypatch.setattr(tempocli.estimator, "Estimator", FakeEstimator)
-    return FakeEstimator
-
-
-@pytest.fixture
-def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: type[FakeEstimator]) -> Path:
-    """The current folder, with a folder of files whose names are their tempi."""
-    (tmp_path / "music" / "old").mkdir(parents=True)
-    for name in ("100.wav", "120.mp3", "old/90.flac"):
-        (tmp_path / "music" / name).touch()
-    for name in ("128.wav", "silent.wav", "broken.wav", "bug.wav"):
-        (tmp_path / name).touch()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def tempo(*args: str, stdin: bytes = b"") -> Result:

@@ -30,7 +30,8 @@ RANKS = {
     "evaluation": 7,
     "plot": 7,
     "writers": 7,
-    "cli": 8,
+    "results": 8,
+    "cli": 9,
 }
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {"errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch"}
@@ -43,6 +44,7 @@ HOMES = {
     "av": "audio",
     "torch": "training",
     "matplotlib": "plot",
+    "pyarrow": "results",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -9,7 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tempocli.batch.worker import Done, Portable, Ready, Task, Windows, serve, stamp_of
+from tempocli.batch.stamps import stamp_of
+from tempocli.batch.worker import Done, Portable, Ready, Task, Windows, serve
 from tempocli.errors import TempoError
 from tempocli.schema import FileResult
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import signal
-import stat
 import threading
 import traceback
 from contextlib import suppress
@@ -14,8 +12,9 @@ from dataclasses import dataclass, field
 from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from tempocli.batch.stamps import stamp_of
 from tempocli.errors import AudioError
-from tempocli.schema import FileResult, FileStamp
+from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -118,26 +117,6 @@ def estimate_file(
         logger.info("%s: %s", path, traceback.format_exc())
         reason = " ".join(f"internal error: {type(error).__name__}: {error}".split())
         return FileResult(path, error=f"{reason} (please report this)", stamp=stamp)
-
-
-def stamp_of(path: str, *, hashed: bool = False) -> FileStamp | None:
-    """Read what a file is recognised by; None when there is no such regular file.
-
-    Raises
-    ------
-    OSError
-        If its content was to be hashed, and cannot be read.
-    """
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):  # ValueError: a null character in the path
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    if not hashed:
-        return FileStamp(status.st_size, status.st_mtime_ns)
-    with open(path, "rb") as file:
-        return FileStamp(status.st_size, status.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _folder_error(path: str) -> str | None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tempocli import writers
 from tempocli.batch import Selection, estimate_files
-from tempocli.cli import console, options
+from tempocli.batch.stamps import stamp_of
+from tempocli.cli import console, options, progress
 from tempocli.cli.inputs import Inputs
 from tempocli.cli.interrupts import stopping
+from tempocli.cli.sinks import GROWING, Growing, Sink, View, growing_file, plain_sink
+from tempocli.cli.tally import Tally
 from tempocli.errors import AudioError
 from tempocli.schema import FileResult
 from tempocli.writers.files import atomic_file
@@ -24,14 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tempocli.estimator import Estimator
+    from tempocli.results import ResultFile
 
     Image = Callable[..., None]
 
 logger = logging.getLogger(__name__)
 
-EXIT_SOME_FAILED = 3
 # Of one file, in seconds: a mix of ten hours takes a minute of CPU.
 _TIMEOUT = 600.0
+_LONG_SECONDS = 30.0  # a batch that deserves a summary wherever it is run
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
 _EXAMPLES = """\b
@@ -63,7 +66,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(writers.FORMATS),
+    type=click.Choice([*writers.FORMATS, "parquet"]),
     help="Output format.  [default: by the suffix of --output, else text]",
 )
 @click.option(
@@ -76,6 +79,15 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     "--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
 )
 @click.option("-o", "--output", metavar="FILE", help="Write the results to FILE, whole or not at all.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with an interrupted --output, or add to a whole one (csv, jsonl, parquet).",
+)
+@click.option(
+    "--verify-hash", is_flag=True, help="Let --resume tell changed files by content, not by size and time."
+)
+@click.option("--retry-failed", is_flag=True, help="Let --resume try files again that have failed.")
 @click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl).")
 @click.option(
     "--plot", metavar="FILE", help="Draw the tempogram of one input to a .png, .svg or .pdf (extra 'plot')."
@@ -110,6 +122,9 @@ def command(
     exclude: tuple[str, ...],
     format_name: str | None,
     output: str | None,
+    resume: bool,
+    verify_hash: bool,
+    retry_failed: bool,
     curve: bool,
     plot: str | None,
     model: str,
@@ -136,106 +151,71 @@ def command(
     _check_format(format_name, inputs, curve=curve)
     _check_plot(plot, inputs)
     _check_overwrites((output, plot), paths)
-    view = _View(
-        format_name, writers.Layout(precision, named=not inputs.single, curve=curve), output, inputs.single
-    )
+    layout = writers.Layout(precision, named=not inputs.single, curve=curve)
+    view = View(format_name, layout, output, inputs.single)
+    _check_resume(view, resume=resume, verify_hash=verify_hash, retry_failed=retry_failed)
     # The two best are what MIREX asks for.
     top = max(top, 2) if format_name == "mirex" else top
-    tally = _Tally(notes=not quiet and view.lacks_reasons)
+    tally = Tally(notes=not quiet and view.lacks_reasons)
 
     with ExitStack() as stack:
         # Opened before the work, which may be long and would be lost.
-        file = stack.enter_context(atomic_file(output)) if output is not None else None
+        file = stack.enter_context(growing_file(view, resume=resume)) if view.can_be_continued else None
+        sink: Sink = stack.enter_context(plain_sink(view)) if file is None else Growing(file)
         image = _open_image(stack, plot) if plot is not None else None
         estimator = _load(model, device=device, top=top, min_bpm=min_bpm, max_bpm=max_bpm)
+        if file is not None:
+            settings = f"{estimator.settings()}, precision {precision}{', curve' if curve else ''}"
+            file.begin(settings, by_hash=verify_hash, without_failed=retry_failed)
         if image is not None:
-            view.write(tally.watch(_draw(estimator, paths[0], image)), file)
-        elif inputs.single and timeout is None:
+            sink.write(tally.watch(_draw(estimator, paths[0], image)))
+        elif inputs.single and timeout is None and not resume:
             # In this process: it needs no start, and an interrupt takes effect at once.
-            view.write(tally.watch(_estimate_one(estimator, paths[0])), file)
+            sink.write(tally.watch(_estimate_one(estimator, paths[0], hashed=verify_hash)))
         else:
             stop = stack.enter_context(stopping(quiet=quiet))
-            files: Iterable[str] = inputs.files()
-            if view.has_room_for_a_bar and not quiet:
-                files = list(files)
-            stdin = console.stdin() if "-" in paths else None
-            results = tally.watch(
-                estimate_files(
-                    estimator, files, jobs=jobs, timeout=timeout or _TIMEOUT, stdin=stdin, stop=stop
-                )
+            results = estimate_files(
+                estimator,
+                _left_to_do(inputs.files(), file, tally),
+                jobs=jobs,
+                timeout=timeout or _TIMEOUT,
+                hashed=verify_hash,
+                stdin=console.stdin() if "-" in paths else None,
+                stop=stop,
             )
-            view.write(console.track(results, len(files)) if isinstance(files, list) else results, file)
+            _write_batch(tally.watch(results), sink, view, tally, inputs, quiet=quiet)
             if stop.is_set():
                 raise KeyboardInterrupt
+        if file is not None:
+            file.finish()
     click.get_current_context().exit(tally.exit_code())
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """How the results are shown: as a table on a terminal, else in a format of `tempocli.writers`."""
-
-    format_name: str
-    layout: writers.Layout
-    output: str | None
-    single: bool
-
-    @property
-    def _is_table(self) -> bool:
-        return self.format_name == "text" and self.output is None and console.stdout_is_terminal()
-
-    @property
-    def lacks_reasons(self) -> bool:
-        """Whether it does not say why an input has no tempo."""
-        return self.format_name in {"text", "mirex"} and not self._is_table
-
-    @property
-    def has_room_for_a_bar(self) -> bool:
-        """Whether a progress bar would be seen, and no results run through it."""
-        streams = (
-            self.output is None and console.stdout_is_terminal() and self.format_name not in {"text", "json"}
-        )
-        return not self.single and console.stderr_is_terminal() and not streams
-
-    def write(self, results: Iterable[FileResult], file: BinaryIO | None) -> None:
-        """Write to a file, or to stdout as the results come."""
-        if self._is_table:
-            from tempocli.cli import display
-
-            show = display.show_one if self.single else display.show_many
-            show(results, self.layout)
-            return
-        put = console.write if file is None else file.write
-        for piece in writers.write(self.format_name, results, self.layout):
-            put(writers.encode(piece))
+def _left_to_do(files: Iterable[str], done: ResultFile | None, tally: Tally) -> Iterator[str]:
+    for path in files:
+        had_failed = done.take(path) if done is not None else None
+        if had_failed is None:
+            yield path
+        else:
+            tally.add_earlier(failed=had_failed)
 
 
-class _Tally:
-    """Reports what failed, and remembers it for the exit status."""
-
-    def __init__(self, *, notes: bool) -> None:
-        self._notes = notes
-        self.n_results = 0
-        self.n_failed = 0
-
-    def watch(self, results: Iterable[FileResult]) -> Iterator[FileResult]:
-        """Pass results on."""
-        for result in results:
-            self.n_results += 1
-            if result.estimate is None:
-                self.n_failed += 1
-                console.error(f"{result.path}: {result.error}")
-            elif result.estimate.bpm is None and self._notes:
-                console.error(f"{result.path}: no tempo: {result.estimate.reason}")
-            yield result
-        if not self.n_results:
-            console.error("the list names no files")
-        logger.info("%d inputs, %d failed", self.n_results, self.n_failed)
-
-    def exit_code(self) -> int:
-        """Return 0 when all is well, 1 when nothing is, 3 when some inputs failed."""
-        if self.n_failed == self.n_results:
-            return 1
-        return EXIT_SOME_FAILED if self.n_failed else 0
+def _write_batch(
+    results: Iterator[FileResult], sink: Sink, view: View, tally: Tally, inputs: Inputs, *, quiet: bool
+) -> None:
+    if quiet or not view.has_room_for_progress:
+        sink.write(results)
+    else:
+        on_terminal = console.stderr_is_terminal()
+        total = progress.Total(inputs)
+        shown = progress.bar(results, tally, total) if on_terminal else progress.lines(results, tally, total)
+        sink.write(shown)
+        # A pipe of few files is left in peace.
+        if on_terminal or view.output is not None or tally.seconds > _LONG_SECONDS:
+            for line in tally.summary(histogram=on_terminal):
+                console.error(line)
+    if not tally.n_results and not tally.n_earlier:
+        console.error("the list names no files")
 
 
 def _load(model: str, **settings: Any) -> Estimator:
@@ -246,11 +226,13 @@ def _load(model: str, **settings: Any) -> Estimator:
     return estimator
 
 
-def _estimate_one(estimator: Estimator, path: str) -> Iterator[FileResult]:
+def _estimate_one(estimator: Estimator, path: str, *, hashed: bool) -> Iterator[FileResult]:
+    stamp = None if path == "-" else stamp_of(path, hashed=hashed)
     try:
-        yield FileResult(path, estimate=estimator.estimate(console.stdin() if path == "-" else path))
+        estimate = estimator.estimate(console.stdin() if path == "-" else path)
+        yield FileResult(path, estimate=estimate, stamp=stamp)
     except AudioError as error:
-        yield FileResult(path, error=error.reason)
+        yield FileResult(path, error=error.reason, stamp=stamp)
     except Exception as error:
         error.add_note(f"while estimating {path!r}")
         raise
@@ -275,6 +257,8 @@ def _open_image(stack: ExitStack, plot: str) -> Image:
 
 def _format_of(output: str | None) -> str:
     suffix = os.path.splitext(output or "")[1].lower()
+    if suffix == ".parquet":
+        return "parquet"
     if suffix not in writers.SUFFIXES:
         raise click.UsageError(f"No format is known by the suffix {suffix!r} of {output!r}: give --format.")
     return writers.SUFFIXES[suffix]
@@ -285,10 +269,22 @@ def _check_format(format_name: str, inputs: Inputs, *, curve: bool) -> None:
         raise click.UsageError(
             f"--format {format_name} describes one track: give one file (jsonl takes many)."
         )
-    if curve and format_name not in writers.CURVE_FORMATS:
+    if curve and format_name not in {*writers.CURVE_FORMATS, "parquet"}:
         raise click.UsageError(
             f"--curve has no place in the format {format_name}: give --format json or jsonl."
         )
+
+
+def _check_resume(view: View, *, resume: bool, verify_hash: bool, retry_failed: bool) -> None:
+    if view.format_name == "parquet" and not view.can_be_continued:
+        raise click.UsageError("--format parquet needs --output FILE.")
+    if resume and not view.can_be_continued:
+        formats = ", ".join(sorted(GROWING))
+        raise click.UsageError(f"--resume needs --output FILE in one of the formats {formats}.")
+    if verify_hash and not view.can_be_continued:
+        raise click.UsageError("--verify-hash has a use only with --output, as --resume has.")
+    if retry_failed and not resume:
+        raise click.UsageError("--retry-failed needs --resume.")
 
 
 def _check_plot(plot: str | None, inputs: Inputs) -> None:

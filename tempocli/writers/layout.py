@@ -36,6 +36,11 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", sys.getfilesystemencodeerrors())
 
 
+def decode(data: bytes) -> str:
+    """Undo `encode`."""
+    return data.decode("utf-8", sys.getfilesystemencodeerrors())
+
+
 def escape(text: str) -> str:
     r"""Make a text fit one field of a line of tab-separated fields, reversibly.
 
