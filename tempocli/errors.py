@@ -30,6 +30,10 @@ class AudioError(TempoError):
         return type(self), (self.name, self.reason)
 
 
+class TagError(AudioError):
+    """A file whose tags cannot be read or written; as `AudioError`."""
+
+
 class ModelError(TempoError):
     """A model that is unknown, damaged, or not one of ours."""
 

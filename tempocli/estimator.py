@@ -67,7 +67,10 @@ class Analysis:
 
 
 class Estimator:
-    """Estimates the tempo of music; holds the model, may be used from several threads at once.
+    """Estimates the tempo of music; holds the model.
+
+    It may be used from any number of threads at once: nothing in it changes once it is made, and the session
+    takes concurrent calls. Each call works on one core.
 
     Parameters
     ----------

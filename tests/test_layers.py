@@ -27,6 +27,7 @@ RANKS = {
     "estimator": 5,
     "batch": 6,
     "tables": 6,
+    "tags": 6,
     "evaluation": 7,
     "plot": 7,
     "writers": 7,
@@ -45,6 +46,7 @@ HOMES = {
     "torch": "training",
     "matplotlib": "plot",
     "pyarrow": "results",
+    "mutagen": "tags",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tempocli import writers
+from tempocli import tags, writers
 from tempocli.batch import Selection, estimate_files
 from tempocli.batch.stamps import stamp_of
 from tempocli.cli import console, options, progress
 from tempocli.cli.inputs import Inputs
 from tempocli.cli.interrupts import stopping
 from tempocli.cli.sinks import GROWING, Growing, Sink, View, growing_file, plain_sink
+from tempocli.cli.tagging import Tagging, may_ask, untagged
 from tempocli.cli.tally import Tally
 from tempocli.errors import AudioError
 from tempocli.schema import FileResult
@@ -25,6 +26,7 @@ from tempocli.writers.files import atomic_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tempocli.cli.options import ResumeOptions, TagOptions
     from tempocli.estimator import Estimator
     from tempocli.results import ResultFile
 
@@ -79,15 +81,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     "--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
 )
 @click.option("-o", "--output", metavar="FILE", help="Write the results to FILE, whole or not at all.")
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Go on with an interrupted --output, or add to a whole one (csv, jsonl, parquet).",
-)
-@click.option(
-    "--verify-hash", is_flag=True, help="Let --resume tell changed files by content, not by size and time."
-)
-@click.option("--retry-failed", is_flag=True, help="Let --resume try files again that have failed.")
+@options.resuming
 @click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl).")
 @click.option(
     "--plot", metavar="FILE", help="Draw the tempogram of one input to a .png, .svg or .pdf (extra 'plot')."
@@ -113,6 +107,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     help="Decimals of a tempo.",
 )
 @options.tempo_range
+@options.tagging
 @options.verbosity
 def command(
     paths: tuple[str, ...],
@@ -122,9 +117,7 @@ def command(
     exclude: tuple[str, ...],
     format_name: str | None,
     output: str | None,
-    resume: bool,
-    verify_hash: bool,
-    retry_failed: bool,
+    resuming: ResumeOptions,
     curve: bool,
     plot: str | None,
     model: str,
@@ -135,6 +128,7 @@ def command(
     precision: int,
     min_bpm: float,
     max_bpm: float,
+    tagging: TagOptions,
     verbose: bool,
     quiet: bool,
 ) -> None:
@@ -153,39 +147,51 @@ def command(
     _check_overwrites((output, plot), paths)
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     view = View(format_name, layout, output, inputs.single)
-    _check_resume(view, resume=resume, verify_hash=verify_hash, retry_failed=retry_failed)
+    _check_resume(view, resuming)
+    _check_tagging(tagging, paths)
     # The two best are what MIREX asks for.
     top = max(top, 2) if format_name == "mirex" else top
     tally = Tally(notes=not quiet and view.lacks_reasons)
 
     with ExitStack() as stack:
         # Opened before the work, which may be long and would be lost.
-        file = stack.enter_context(growing_file(view, resume=resume)) if view.can_be_continued else None
+        growing = view.can_be_continued
+        file = stack.enter_context(growing_file(view, resume=resuming.resume)) if growing else None
         sink: Sink = stack.enter_context(plain_sink(view)) if file is None else Growing(file)
+        if tagging.write_tags:
+            sink = Tagging(sink, tagging, tally, hashed=resuming.verify_hash)
         image = _open_image(stack, plot) if plot is not None else None
         estimator = _load(model, device=device, top=top, min_bpm=min_bpm, max_bpm=max_bpm)
         if file is not None:
             settings = f"{estimator.settings()}, precision {precision}{', curve' if curve else ''}"
-            file.begin(settings, by_hash=verify_hash, without_failed=retry_failed)
+            file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
         if image is not None:
             sink.write(tally.watch(_draw(estimator, paths[0], image)))
-        elif inputs.single and timeout is None and not resume:
+        elif inputs.single and timeout is None and not resuming.resume and not tagging.skip_tagged:
             # In this process: it needs no start, and an interrupt takes effect at once.
-            sink.write(tally.watch(_estimate_one(estimator, paths[0], hashed=verify_hash)))
+            sink.write(tally.watch(_estimate_one(estimator, paths[0], hashed=resuming.verify_hash)))
         else:
             stop = stack.enter_context(stopping(quiet=quiet))
+            files = untagged(inputs.files(), tally) if tagging.skip_tagged else inputs.files()
             results = estimate_files(
                 estimator,
-                _left_to_do(inputs.files(), file, tally),
+                _left_to_do(files, file, tally),
                 jobs=jobs,
                 timeout=timeout or _TIMEOUT,
-                hashed=verify_hash,
+                hashed=resuming.verify_hash,
                 stdin=console.stdin() if "-" in paths else None,
                 stop=stop,
             )
-            _write_batch(tally.watch(results), sink, view, tally, inputs, quiet=quiet)
+            with_bar = console.stderr_is_terminal() and not (tagging.write_tags and may_ask(tagging))
+            said = not quiet and view.has_room_for_progress
+            shown = progress.shown(results, tally, inputs, bar=with_bar) if said else results
+            sink.write(tally.watch(shown))
             if stop.is_set():
                 raise KeyboardInterrupt
+            if not tally.n_done:
+                console.error("the list names no files")
+            elif said:
+                _summarise(tally, view)
         if file is not None:
             file.finish()
     click.get_current_context().exit(tally.exit_code())
@@ -200,22 +206,12 @@ def _left_to_do(files: Iterable[str], done: ResultFile | None, tally: Tally) -> 
             tally.add_earlier(failed=had_failed)
 
 
-def _write_batch(
-    results: Iterator[FileResult], sink: Sink, view: View, tally: Tally, inputs: Inputs, *, quiet: bool
-) -> None:
-    if quiet or not view.has_room_for_progress:
-        sink.write(results)
-    else:
-        on_terminal = console.stderr_is_terminal()
-        total = progress.Total(inputs)
-        shown = progress.bar(results, tally, total) if on_terminal else progress.lines(results, tally, total)
-        sink.write(shown)
-        # A pipe of few files is left in peace.
-        if on_terminal or view.output is not None or tally.seconds > _LONG_SECONDS:
-            for line in tally.summary(histogram=on_terminal):
-                console.error(line)
-    if not tally.n_results and not tally.n_earlier:
-        console.error("the list names no files")
+def _summarise(tally: Tally, view: View) -> None:
+    on_terminal = console.stderr_is_terminal()
+    # A pipe of few files is left in peace.
+    if on_terminal or view.output is not None or tally.seconds > _LONG_SECONDS:
+        for line in tally.summary(histogram=on_terminal):
+            console.error(line)
 
 
 def _load(model: str, **settings: Any) -> Estimator:
@@ -275,16 +271,25 @@ def _check_format(format_name: str, inputs: Inputs, *, curve: bool) -> None:
         )
 
 
-def _check_resume(view: View, *, resume: bool, verify_hash: bool, retry_failed: bool) -> None:
+def _check_resume(view: View, resuming: ResumeOptions) -> None:
     if view.format_name == "parquet" and not view.can_be_continued:
         raise click.UsageError("--format parquet needs --output FILE.")
-    if resume and not view.can_be_continued:
+    if resuming.resume and not view.can_be_continued:
         formats = ", ".join(sorted(GROWING))
         raise click.UsageError(f"--resume needs --output FILE in one of the formats {formats}.")
-    if verify_hash and not view.can_be_continued:
+    if resuming.verify_hash and not view.can_be_continued:
         raise click.UsageError("--verify-hash has a use only with --output, as --resume has.")
-    if retry_failed and not resume:
+    if resuming.retry_failed and not resuming.resume:
         raise click.UsageError("--retry-failed needs --resume.")
+
+
+def _check_tagging(tagging: TagOptions, paths: Iterable[str]) -> None:
+    if (tagging.overwrite or tagging.dry_run) and not tagging.write_tags:
+        raise click.UsageError("--overwrite and --dry-run need --write-tags.")
+    if tagging.write_tags and "-" in paths:
+        raise click.UsageError("--write-tags cannot write into standard input.")
+    if tagging.write_tags or tagging.skip_tagged:
+        tags.require()
 
 
 def _check_plot(plot: str | None, inputs: Inputs) -> None:

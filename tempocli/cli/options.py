@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -87,3 +89,107 @@ def verbosity(function: Function) -> Function:
     return click.option(
         "-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device; tracebacks."
     )(function)
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeOptions:
+    """How an output file is continued.
+
+    Attributes
+    ----------
+    resume : bool
+        Whether it is.
+    verify_hash : bool
+        Whether files are told apart by content.
+    retry_failed : bool
+        Whether inputs that failed are tried again.
+    """
+
+    resume: bool
+    verify_hash: bool
+    retry_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TagOptions:
+    """What to do about the tags of files.
+
+    Attributes
+    ----------
+    write_tags : bool
+        Whether estimates are written into their files.
+    overwrite : bool
+        Whether another tempo that is there already is replaced unasked.
+    dry_run : bool
+        Whether it is only said what would be written.
+    min_confidence : float
+        Estimates with less are not written.
+    skip_tagged : bool
+        Whether files that say their tempo already are left alone.
+    """
+
+    write_tags: bool
+    overwrite: bool
+    dry_run: bool
+    min_confidence: float
+    skip_tagged: bool
+
+
+def resuming(function: Function) -> Function:
+    """Add --resume and what belongs to it, as one argument `resuming`."""
+    return _grouped(
+        "resuming",
+        ResumeOptions,
+        function,
+        click.option(
+            "--resume",
+            is_flag=True,
+            help="Go on with an interrupted --output, or add to a whole one (csv, jsonl, parquet).",
+        ),
+        click.option(
+            "--verify-hash",
+            is_flag=True,
+            help="Let --resume tell changed files by content, not by size and time.",
+        ),
+        click.option("--retry-failed", is_flag=True, help="Let --resume try files again that have failed."),
+    )
+
+
+def tagging(function: Function) -> Function:
+    """Add --write-tags and what belongs to it, as one argument `tagging`."""
+    return _grouped(
+        "tagging",
+        TagOptions,
+        function,
+        click.option(
+            "--write-tags", is_flag=True, help="Write the tempo into the tags of the files (extra 'tags')."
+        ),
+        click.option(
+            "--overwrite", is_flag=True, help="Replace other tempi in tags without asking for each of them."
+        ),
+        click.option("--dry-run", is_flag=True, help="Only say which tags would be written."),
+        click.option(
+            "--min-confidence",
+            type=click.FloatRange(0, 1),
+            metavar="P",
+            default=0.5,
+            show_default=True,
+            help="Write no tag when the confidence is less.",
+        ),
+        click.option(
+            "--skip-tagged", is_flag=True, help="Leave out files whose tags say their tempo (extra 'tags')."
+        ),
+    )
+
+
+def _grouped(name: str, kind: type, function: Function, *added: Callable[[Any], Any]) -> Function:
+    """Add options to a command that gets them as one dataclass `kind`, whose fields have their names."""
+
+    @wraps(function)
+    def wrapper(**given: Any) -> Any:
+        values = {field.name: given.pop(field.name) for field in fields(kind)}
+        return function(**given, **{name: kind(**values)})
+
+    for decorate in reversed(added):
+        wrapper = decorate(wrapper)
+    return wrapper  # type: ignore[return-value]

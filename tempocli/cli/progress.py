@@ -41,12 +41,20 @@ class Total:
             return  # whoever works on them will say it
 
 
-def bar(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator[FileResult]:
-    """Pass results on, and show a bar on the terminal."""
+def shown(results: Iterable[FileResult], tally: Tally, inputs: Inputs, *, bar: bool) -> Iterator[FileResult]:
+    """Pass results on, and say how it goes, by a bar or by lines.
+
+    The tally is to count them behind this, so that each is counted when it comes back for the next.
+    """
+    total = Total(inputs)
+    return _bar(results, tally, total) if bar else _lines(results, tally, total)
+
+
+def _bar(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator[FileResult]:
     from rich import progress
     from rich.console import Console
 
-    shown = progress.Progress(
+    display = progress.Progress(
         progress.BarColumn(),
         progress.TextColumn("{task.description}"),
         console=Console(stderr=True),
@@ -54,24 +62,23 @@ def bar(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator[F
         redirect_stdout=False,
         transient=True,
     )
-    with shown:
-        task = shown.add_task("", total=None)
+    with display:
+        task = display.add_task("", total=None)
         for result in results:
             yield result
-            shown.update(
+            display.update(
                 task,
                 total=total.value,
-                completed=tally.n_results + tally.n_earlier,
+                completed=tally.n_done,
                 description=_state(tally, total),
             )
         if tally.n_results:
             # The count may not have ended before a short batch has.
-            total.value = tally.n_results + tally.n_earlier
-            shown.update(task, total=total.value, completed=total.value, description=_state(tally, total))
+            total.value = tally.n_done
+            display.update(task, total=total.value, completed=total.value, description=_state(tally, total))
 
 
-def lines(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator[FileResult]:
-    """Pass results on, and write a line now and then."""
+def _lines(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator[FileResult]:
     interval = _FIRST_SECONDS
     next_line = time.monotonic() + interval
     for result in results:
@@ -83,7 +90,7 @@ def lines(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator
 
 
 def _state(tally: Tally, total: Total) -> str:
-    n_done = tally.n_results + tally.n_earlier
+    n_done = tally.n_done
     parts = [f"{n_done}/{total.value} files" if total.value is not None else f"{n_done} files"]
     parts.append(f"{tally.rate:.1f}/s")
     if tally.n_failed:

@@ -40,6 +40,9 @@ class Tally:
         self.n_results = 0
         self.n_failed = 0
         self.n_without_tempo = 0
+        self.n_skipped = 0
+        self.n_tagged = 0
+        self.n_untagged = 0
         self.n_earlier = 0
         self.n_failed_earlier = 0
 
@@ -73,9 +76,14 @@ class Tally:
     def exit_code(self) -> int:
         """Return 0 when all is well, 1 when nothing is, 3 when some inputs failed."""
         n_failed = self.n_failed + self.n_failed_earlier
-        if n_failed == self.n_results + self.n_earlier:
+        if n_failed == self.n_results + self.n_earlier and not self.n_skipped:
             return 1
-        return EXIT_SOME_FAILED if n_failed else 0
+        return EXIT_SOME_FAILED if n_failed or self.n_untagged else 0
+
+    @property
+    def n_done(self) -> int:
+        """Inputs that are dealt with, now or before."""
+        return self.n_results + self.n_earlier + self.n_skipped
 
     @property
     def seconds(self) -> float:
@@ -117,6 +125,10 @@ class Tally:
         parts = [f"{self.n_results:,} file{'s' * (self.n_results != 1)}"]
         if self.n_earlier:
             parts.append(f"{self.n_earlier:,} more done earlier")
+        if self.n_skipped:
+            parts.append(f"{self.n_skipped:,} more with a tag already")
+        if self.n_tagged:
+            parts.append(f"{self.n_tagged:,} tags written")
         if self.n_without_tempo:
             parts.append(f"{self.n_without_tempo:,} without a tempo")
         if self.n_failed:
