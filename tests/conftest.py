@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from fake_estimator import FakeEstimator
 import tempocli.estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,18 +21,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "tempo.onnx"
 SHARED_DATA = ROOT.parent / "shared" / "data"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _workers_without_pytest() -> Iterator[None]:
-    """Keep worker processes from importing the main module, which is pytest, each time anew."""
-    main = sys.modules["__main__"]
-    spec, file = main.__spec__, main.__dict__.pop("__file__", None)
-    main.__spec__ = None
-    yield
-    main.__spec__ = spec
-    if file is not None:
-        main.__file__ = file
 
 
 @pytest.fixture(scope="session")

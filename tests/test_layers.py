@@ -32,7 +32,8 @@ RANKS = {
     "plot": 7,
     "writers": 7,
     "results": 8,
-    "cli": 9,
+    "cluster": 9,
+    "cli": 10,
 }
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {"errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch"}
@@ -47,6 +48,8 @@ HOMES = {
     "matplotlib": "plot",
     "pyarrow": "results",
     "mutagen": "tags",
+    "ray": "cluster",
+    "fsspec": "cluster",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

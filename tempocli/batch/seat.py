@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import sys
 import threading
 import time
+from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tempocli.batch.stamps import stamp_of
@@ -15,6 +18,7 @@ from tempocli.errors import TempoError
 from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkServerContext, SpawnContext
     from multiprocessing.process import BaseProcess
@@ -92,7 +96,7 @@ class Seat:
             process = context.Process(
                 target=serve, args=(theirs, self._portable, level), name="tempo worker", daemon=True
             )
-            with _processes:
+            with _processes, _without_main_module():
                 process.start()
             self._process, self._channel = process, channel
             # Only the worker must hold its end, or its death would go unnoticed.
@@ -143,6 +147,20 @@ class Seat:
         if name == "SIGKILL":
             return "its decoder was killed (SIGKILL), as the system does when memory runs out"
         return f"its decoder crashed ({name})"
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Keep a new process from running the main module, which it would for what might be pickled by its name.
+
+    Nothing of ours is; so scripts need no guard, and workers start sooner.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _context() -> SpawnContext | ForkServerContext:

@@ -13,7 +13,7 @@ import click
 from tempocli import tags, writers
 from tempocli.batch import Selection, estimate_files
 from tempocli.batch.stamps import stamp_of
-from tempocli.cli import console, options, progress
+from tempocli.cli import console, options, progress, ray
 from tempocli.cli.inputs import Inputs
 from tempocli.cli.interrupts import stopping
 from tempocli.cli.sinks import GROWING, Growing, Sink, View, growing_file, plain_sink
@@ -26,7 +26,7 @@ from tempocli.writers.files import atomic_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tempocli.cli.options import ResumeOptions, TagOptions
+    from tempocli.cli.options import EngineOptions, ResumeOptions, TagOptions
     from tempocli.estimator import Estimator
     from tempocli.results import ResultFile
 
@@ -89,6 +89,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @options.model
 @options.device
 @options.jobs
+@options.engine
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -123,6 +124,7 @@ def command(
     model: str,
     device: str,
     jobs: int,
+    engine: EngineOptions,
     timeout: float | None,
     top: int,
     precision: int,
@@ -145,6 +147,25 @@ def command(
     _check_format(format_name, inputs, curve=curve)
     _check_plot(plot, inputs)
     _check_overwrites((output, plot), paths)
+    if engine.ray_address is not None and engine.engine != "ray":
+        raise click.UsageError("--ray-address needs --engine ray.")
+    if engine.engine == "ray":
+        ray.check(
+            inputs, format_name, output, tagging=tagging.write_tags or tagging.skip_tagged, plot=bool(plot)
+        )
+        assert output is not None
+        work = ray.work(
+            writers.Layout(precision, curve=curve),
+            timeout or _TIMEOUT,
+            hashed=resuming.verify_hash,
+            model=model,
+            device=device,
+            top=top,
+            min_bpm=min_bpm,
+            max_bpm=max_bpm,
+        )
+        status = ray.run(inputs, output, work, engine.ray_address, resume=resuming.resume, quiet=quiet)
+        click.get_current_context().exit(status)
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     view = View(format_name, layout, output, inputs.single)
     _check_resume(view, resuming)

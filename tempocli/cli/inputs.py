@@ -59,6 +59,12 @@ class Inputs:
         """Whether `files` can be gone through twice."""
         return self.files_from is None or os.path.isfile(self.files_from)
 
+    def names(self) -> Iterator[str]:
+        """Yield what was named, folders as they are."""
+        yield from self.paths
+        if self.files_from is not None:
+            yield from self._listed()
+
     def files(self) -> Iterator[str]:
         """Yield the files, folders expanded, as they are found."""
         for path in self.paths:

@@ -135,6 +135,41 @@ class TagOptions:
     skip_tagged: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Where the work is done.
+
+    Attributes
+    ----------
+    engine : str
+        ``"local"`` or ``"ray"``.
+    ray_address : str or None
+        Of a running Ray cluster.
+    """
+
+    engine: str
+    ray_address: str | None
+
+
+def engine(function: Function) -> Function:
+    """Add --engine and --ray-address, as one argument `engine`."""
+    return _grouped(
+        "engine",
+        EngineOptions,
+        function,
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Work on this machine, or by Ray on a cluster (extra 'ray'); see docs/scale.md.",
+        ),
+        click.option(
+            "--ray-address", metavar="ADDR", help="A running Ray cluster; without it Ray starts here."
+        ),
+    )
+
+
 def resuming(function: Function) -> Function:
     """Add --resume and what belongs to it, as one argument `resuming`."""
     return _grouped(

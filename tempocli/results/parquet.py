@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -28,8 +29,16 @@ def require() -> None:
         raise MissingExtraError("Parquet", "parquet") from error
 
 
-def schema(*, curve: bool) -> Any:
-    """Make the schema of a Parquet result file: the keys of JSONL, with types."""
+def schema(*, curve: bool, position: bool = False) -> Any:
+    """Make the schema of a Parquet result file: the keys of JSONL, with types.
+
+    Parameters
+    ----------
+    curve : bool
+        Whether there is the tempo over time.
+    position : bool
+        Whether there is the number of the input among all.
+    """
     import pyarrow as pa
 
     candidate = pa.struct([("bpm", pa.float64()), ("probability", pa.float64()), ("relation", pa.string())])
@@ -49,6 +58,7 @@ def schema(*, curve: bool) -> Any:
         ("mtime_ns", pa.int64()),
         ("sha256", pa.string()),
         ("settings", pa.string()),
+        *([("position", pa.int64())] if position else []),
     ]
     return pa.schema(fields)
 
@@ -72,9 +82,43 @@ def from_json_lines(source: str, target: str) -> None:
         columns = schema(curve=any("curve" in record for record in some))
         with ParquetWriter(pa.PythonFile(file, mode="w"), columns, compression="zstd") as writer:
             while some:
-                rows = [{**record, "path": to_text(record["path"])} for record in some]
-                writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=columns))
+                writer.write_table(table(some, columns))
                 some = list(islice(records, _ROWS))
+
+
+def table(records: list[dict[str, Any]], columns: Any) -> Any:
+    """Make a pyarrow table of objects of JSONL, with the columns of a `schema`."""
+    import pyarrow as pa
+
+    rows = [{**record, "path": to_text(record["path"])} for record in records]
+    return pa.Table.from_pylist(rows, schema=columns)
+
+
+def to_bytes(records: list[dict[str, Any]], columns: Any) -> bytes:
+    """Make a Parquet file of objects of JSONL, with the columns of a `schema`."""
+    from pyarrow.parquet import write_table
+
+    buffer = io.BytesIO()
+    write_table(table(records, columns), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def read_columns(folder: str, system: Any, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """Read some columns of a folder of Parquet files, batch by batch.
+
+    Parameters
+    ----------
+    folder : str
+        Its path in `system`.
+    system : fsspec file system
+    columns : list of str
+    """
+    from pyarrow import dataset
+
+    # By default, files whose names begin with a dot or an underscore are none of its.
+    files = dataset.dataset(folder, format="parquet", filesystem=system)
+    for batch in files.to_batches(columns=columns):
+        yield batch.to_pylist()
 
 
 def to_json_lines(source: str) -> BinaryIO:
