@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from contextlib import ExitStack
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tempocli import tags, writers
-from tempocli.batch import Selection, estimate_files
-from tempocli.batch.stamps import stamp_of
-from tempocli.cli import console, options, progress, ray
+from tempocli.batch import Selection
+from tempocli.cli import console, local, options, ray
 from tempocli.cli.inputs import Inputs
-from tempocli.cli.interrupts import stopping
-from tempocli.cli.sinks import GROWING, Growing, Sink, View, growing_file, plain_sink
-from tempocli.cli.tagging import Tagging, may_ask, untagged
-from tempocli.cli.tally import Tally
-from tempocli.errors import AudioError
-from tempocli.schema import FileResult
-from tempocli.writers.files import atomic_file
+from tempocli.cli.sinks import GROWING, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
     from tempocli.cli.options import EngineOptions, ResumeOptions, TagOptions
-    from tempocli.estimator import Estimator
-    from tempocli.results import ResultFile
 
-    Image = Callable[..., None]
-
-logger = logging.getLogger(__name__)
-
-# Of one file, in seconds: a mix of ten hours takes a minute of CPU.
-_TIMEOUT = 600.0
-_LONG_SECONDS = 30.0  # a batch that deserves a summary wherever it is run
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
 _EXAMPLES = """\b
@@ -94,7 +75,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help=f"Give up a file after this time.  [default: {_TIMEOUT:g} when there are several]",
+    help=f"Give up a file after this time.  [default: {local.TIMEOUT:g} when there are several]",
 )
 @click.option(
     "--top", type=click.IntRange(min=1), metavar="K", default=5, show_default=True, help="Candidates at most."
@@ -149,127 +130,21 @@ def command(
     _check_overwrites((output, plot), paths)
     if engine.ray_address is not None and engine.engine != "ray":
         raise click.UsageError("--ray-address needs --engine ray.")
-    if engine.engine == "ray":
-        ray.check(
-            inputs, format_name, output, tagging=tagging.write_tags or tagging.skip_tagged, plot=bool(plot)
-        )
-        assert output is not None
-        work = ray.work(
-            writers.Layout(precision, curve=curve),
-            timeout or _TIMEOUT,
-            hashed=resuming.verify_hash,
-            model=model,
-            device=device,
-            top=top,
-            min_bpm=min_bpm,
-            max_bpm=max_bpm,
-        )
-        status = ray.run(inputs, output, work, engine.ray_address, resume=resuming.resume, quiet=quiet)
-        click.get_current_context().exit(status)
-    layout = writers.Layout(precision, named=not inputs.single, curve=curve)
-    view = View(format_name, layout, output, inputs.single)
-    _check_resume(view, resuming)
-    _check_tagging(tagging, paths)
     # The two best are what MIREX asks for.
     top = max(top, 2) if format_name == "mirex" else top
-    tally = Tally(notes=not quiet and view.lacks_reasons)
-
-    with ExitStack() as stack:
-        # Opened before the work, which may be long and would be lost.
-        growing = view.can_be_continued
-        file = stack.enter_context(growing_file(view, resume=resuming.resume)) if growing else None
-        sink: Sink = stack.enter_context(plain_sink(view)) if file is None else Growing(file)
-        if tagging.write_tags:
-            sink = Tagging(sink, tagging, tally, hashed=resuming.verify_hash)
-        image = _open_image(stack, plot) if plot is not None else None
-        estimator = _load(model, device=device, top=top, min_bpm=min_bpm, max_bpm=max_bpm)
-        if file is not None:
-            settings = f"{estimator.settings()}, precision {precision}{', curve' if curve else ''}"
-            file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
-        if image is not None:
-            sink.write(tally.watch(_draw(estimator, paths[0], image)))
-        elif inputs.single and timeout is None and not resuming.resume and not tagging.skip_tagged:
-            # In this process: it needs no start, and an interrupt takes effect at once.
-            sink.write(tally.watch(_estimate_one(estimator, paths[0], hashed=resuming.verify_hash)))
-        else:
-            stop = stack.enter_context(stopping(quiet=quiet))
-            files = untagged(inputs.files(), tally) if tagging.skip_tagged else inputs.files()
-            results = estimate_files(
-                estimator,
-                _left_to_do(files, file, tally),
-                jobs=jobs,
-                timeout=timeout or _TIMEOUT,
-                hashed=resuming.verify_hash,
-                stdin=console.stdin() if "-" in paths else None,
-                stop=stop,
-            )
-            with_bar = console.stderr_is_terminal() and not (tagging.write_tags and may_ask(tagging))
-            said = not quiet and view.has_room_for_progress
-            shown = progress.shown(results, tally, inputs, bar=with_bar) if said else results
-            sink.write(tally.watch(shown))
-            if stop.is_set():
-                raise KeyboardInterrupt
-            if not tally.n_done:
-                console.error("the list names no files")
-            elif said:
-                _summarise(tally, view)
-        if file is not None:
-            file.finish()
-    click.get_current_context().exit(tally.exit_code())
-
-
-def _left_to_do(files: Iterable[str], done: ResultFile | None, tally: Tally) -> Iterator[str]:
-    for path in files:
-        had_failed = done.take(path) if done is not None else None
-        if had_failed is None:
-            yield path
-        else:
-            tally.add_earlier(failed=had_failed)
-
-
-def _summarise(tally: Tally, view: View) -> None:
-    on_terminal = console.stderr_is_terminal()
-    # A pipe of few files is left in peace.
-    if on_terminal or view.output is not None or tally.seconds > _LONG_SECONDS:
-        for line in tally.summary(histogram=on_terminal):
-            console.error(line)
-
-
-def _load(model: str, **settings: Any) -> Estimator:
-    from tempocli.estimator import Estimator
-
-    estimator = Estimator(model, **settings)
-    logger.info("model: %s", estimator.model_name)
-    return estimator
-
-
-def _estimate_one(estimator: Estimator, path: str, *, hashed: bool) -> Iterator[FileResult]:
-    stamp = None if path == "-" else stamp_of(path, hashed=hashed)
-    try:
-        estimate = estimator.estimate(console.stdin() if path == "-" else path)
-        yield FileResult(path, estimate=estimate, stamp=stamp)
-    except AudioError as error:
-        yield FileResult(path, error=error.reason, stamp=stamp)
-    except Exception as error:
-        error.add_note(f"while estimating {path!r}")
-        raise
-
-
-def _draw(estimator: Estimator, path: str, image: Image) -> Iterator[FileResult]:
-    try:
-        analysis = estimator.analyse(console.stdin() if path == "-" else path)
-    except AudioError as error:
-        yield FileResult(path, error=error.reason)
-        return
-    image(analysis, title=writers.printable(os.path.basename(path)))
-    yield FileResult(path, estimate=analysis.estimate)
-
-
-def _open_image(stack: ExitStack, plot: str) -> Image:
-    from tempocli.plot import draw_tempogram
-
-    suffix = os.path.splitext(plot)[1].lower()
-    return partial(draw_tempogram, file=stack.enter_context(atomic_file(plot)), image_format=suffix[1:])
+    search = {"model": model, "device": device, "top": top, "min_bpm": min_bpm, "max_bpm": max_bpm}
+    layout = writers.Layout(precision, named=not inputs.single, curve=curve)
+    if engine.engine == "ray":
+        tags_or_plot = tagging.write_tags or tagging.skip_tagged or plot is not None
+        ray.check(inputs, format_name, output, tags_or_plot=tags_or_plot)
+        work = ray.work(search, layout, timeout=timeout or local.TIMEOUT, hashed=resuming.verify_hash)
+        status = ray.run(inputs, str(output), work, engine.ray_address, resume=resuming.resume, quiet=quiet)
+    else:
+        view = View(format_name, layout, output, inputs.single)
+        _check_resume(view, resuming)
+        _check_tagging(tagging, paths)
+        status = local.run(local.Request(inputs, view, search, jobs, timeout, resuming, tagging, plot, quiet))
+    click.get_current_context().exit(status)
 
 
 def _format_of(output: str | None) -> str:

@@ -19,21 +19,21 @@ _SHOWN_REASONS = 10
 _LINE_SECONDS = 30.0
 
 
-def check(inputs: Inputs, format_name: str, output: str | None, *, tagging: bool, plot: bool) -> None:
+def check(inputs: Inputs, format_name: str, output: str | None, *, tags_or_plot: bool) -> None:
     """Raise click.UsageError for what a cluster does not do."""
     if output is None or format_name != "parquet":
         raise click.UsageError("--engine ray writes Parquet: give --output FOLDER and --format parquet.")
     if "-" in inputs.paths or inputs.files_from == "-":
         raise click.UsageError("--engine ray cannot read standard input.")
-    if tagging or plot:
+    if tags_or_plot:
         raise click.UsageError("--engine ray neither reads nor writes tags, and draws nothing.")
 
 
-def work(layout: Layout, timeout: float, *, hashed: bool, **estimator: Any) -> Work:
-    """Describe how files are estimated; `estimator` is what `tempocli.estimator.Estimator` takes."""
+def work(search: dict[str, Any], layout: Layout, *, timeout: float, hashed: bool) -> Work:
+    """Describe how files are estimated; `search` is what `tempocli.estimator.Estimator` takes."""
     from tempocli.cluster import Work
 
-    return Work(layout=layout, timeout=timeout, hashed=hashed, **estimator)
+    return Work(layout=layout, timeout=timeout, hashed=hashed, **search)
 
 
 def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume: bool, quiet: bool) -> int:

@@ -60,8 +60,7 @@ class Work:
 
     def settings(self, estimator: Estimator) -> str:
         """Name all that an estimate depends on but the audio, as the local engine does."""
-        curve = ", curve" if self.layout.curve else ""
-        return f"{estimator.settings()}, precision {self.layout.precision}{curve}"
+        return estimator.settings() + self.layout.settings()
 
 
 def estimate_list(name: str, folder: str, work: Work) -> int:

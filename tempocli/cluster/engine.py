@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,7 +42,8 @@ class Job:
     selection : Selection
         Which files of folders are wanted.
     address : str or None
-        Of a running Ray cluster; without one, Ray is started on this machine.
+        Of a running Ray cluster; without one, that in the variable RAY_ADDRESS, or else Ray is started on
+        this machine.
     resume : bool
         Whether an output that is there is added to.
     """
@@ -205,11 +207,13 @@ def _ray(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield  # by whoever calls us
         return
+    # By itself Ray would look for a cluster that was started here before, and wait for one that has died.
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise TempoError(f"Ray cannot be reached at {address or 'this machine'}: {reason}") from error
+        raise TempoError(f"Ray cannot be reached at {address}: {reason}") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     try:

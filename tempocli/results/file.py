@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -64,6 +65,7 @@ class ResultFile:
     """
 
     def __init__(self, path: str, format_name: str, layout: Layout, *, resume: bool = False) -> None:
+        self._name = path
         self._target = os.path.realpath(path)
         self.part = part_of(path)
         self._is_parquet = format_name == "parquet"
@@ -83,7 +85,7 @@ class ResultFile:
 
             parquet.require()
         if os.path.isdir(self._target):
-            raise IsADirectoryError(21, "Is a directory", self._target)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self._name)
         self._file = self._open_part()
         if not self._resume and os.fstat(self._file.fileno()).st_size > len(self._rows.header):
             self._file.close()
@@ -181,9 +183,12 @@ class ResultFile:
 
     def _open_part(self) -> FileIO:
         while True:
-            file = _locked(self.part, os.O_RDWR | os.O_CREAT)
+            try:
+                file = _locked(self.part, os.O_RDWR | os.O_CREAT)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, self._name) from error
             if file is None:
-                raise OutputError(f"{self._target}: another run is writing it")
+                raise OutputError(f"{self._name}: another run is writing it")
             # Whoever had the lock may have renamed or removed it in the meantime.
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), os.stat(self.part)):
@@ -222,7 +227,7 @@ class ResultFile:
         is_part = os.fstat(self._file.fileno()).st_size > 0
         if not is_part and not os.path.exists(self._target):
             return
-        name = self.part if is_part else self._target
+        name = self.part if is_part else self._name
         with self._open_old(is_part=is_part) as file:
             for row, record in self._rows.read(file, name):
                 if row.settings != self._settings:
