@@ -15,14 +15,11 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 MIN_BPM, MAX_BPM = 30, 300
-# Every file under way holds a decoder and its buffers; more threads than this are for the user to ask for.
-_MAX_DEFAULT_JOBS = 4
 
 
 def default_jobs() -> int:
-    """Count the cores that this process may use, up to the number from which more do not help."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MAX_DEFAULT_JOBS)
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def model(function: Function) -> Function:
@@ -54,8 +51,8 @@ def jobs(function: Function) -> Function:
         type=click.IntRange(min=1),
         metavar="N",
         default=default_jobs,
-        show_default=f"the cores, at most {_MAX_DEFAULT_JOBS}",
-        help="Files to work on at a time.",
+        show_default="the cores",
+        help="Files to work on at a time, each on one core.",
     )(function)
 
 
