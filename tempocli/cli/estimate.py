@@ -25,6 +25,8 @@ Examples:
   tempo estimate song.mp3                          tempo and candidates
   bpm=$(tempo estimate song.mp3)                   just the number
   tempo estimate ~/Music -o tempi.csv              all files of a folder
+  tempo estimate ~/Music -o tempi.csv --resume     go on where it was interrupted
+  tempo estimate ~/Music --write-tags --dry-run    what would be written into the files
   tempo estimate --curve --format json mix.flac    tempo over time
   tempo estimate --plot mix.png mix.flac           the same, drawn
   ffmpeg -i film.mkv -f wav - | tempo estimate -
@@ -135,8 +137,8 @@ def command(
     search = {"model": model, "device": device, "top": top, "min_bpm": min_bpm, "max_bpm": max_bpm}
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     if engine.engine == "ray":
-        tags_or_plot = tagging.write_tags or tagging.skip_tagged or plot is not None
-        ray.check(inputs, format_name, output, tags_or_plot=tags_or_plot)
+        others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed
+        ray.check(inputs, format_name, output, others=others)
         work = ray.work(search, layout, timeout=timeout or local.TIMEOUT, hashed=resuming.verify_hash)
         status = ray.run(inputs, str(output), work, engine.ray_address, resume=resuming.resume, quiet=quiet)
     else:

@@ -23,19 +23,27 @@ def stopping(*, quiet: bool) -> Iterator[threading.Event]:
         Set by the first one.
     """
     stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # Python lets no other thread handle signals
+        return
+    is_over = False
 
     def handle(*_: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        if not quiet:
+
+    def say() -> None:
+        # Not by the handler: the thread that it interrupts may be writing to stderr just then.
+        stop.wait()
+        if not is_over and not quiet:
             console.error("finishing the files under way; Ctrl-C again to leave them")
 
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # Python lets no other thread handle signals
-        return
+    threading.Thread(target=say, daemon=True).start()
     before = signal.signal(signal.SIGINT, handle)
     try:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
+        is_over = True
+        stop.set()

@@ -19,14 +19,14 @@ _SHOWN_REASONS = 10
 _LINE_SECONDS = 30.0
 
 
-def check(inputs: Inputs, format_name: str, output: str | None, *, tags_or_plot: bool) -> None:
+def check(inputs: Inputs, format_name: str, output: str | None, *, others: bool) -> None:
     """Raise click.UsageError for what a cluster does not do."""
     if output is None or format_name != "parquet":
         raise click.UsageError("--engine ray writes Parquet: give --output FOLDER and --format parquet.")
     if "-" in inputs.paths or inputs.files_from == "-":
         raise click.UsageError("--engine ray cannot read standard input.")
-    if tags_or_plot:
-        raise click.UsageError("--engine ray neither reads nor writes tags, and draws nothing.")
+    if others:
+        raise click.UsageError("--engine ray has no use for tags, --plot and --retry-failed.")
 
 
 def work(search: dict[str, Any], layout: Layout, *, timeout: float, hashed: bool) -> Work:
