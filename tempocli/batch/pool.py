@@ -107,7 +107,7 @@ class _Batch:
         self._seats: list[Seat] = []
         self._taking = threading.Lock()  # one thread at a time reads `files`
         self._change = threading.Condition()  # of all that follows
-        self._done: dict[int, Done] = {}
+        self._done: dict[int, Done | BaseException] = {}  # what cannot be done is raised in its turn
         self._n_taken = 0
         self._n_given = 0
         self._exhausted = False
@@ -150,28 +150,32 @@ class _Batch:
             # Not for ever: a signal's handler, in this very thread, may set the event that stops the batch.
             while not self._change.wait_for(self._is_settled, _POLL_SECONDS):
                 pass
-            if self._error is not None:
-                raise self._error
-            done = self._done.pop(self._n_given, None)
+            done = self._done.pop(self._n_given, None) or self._error
+            if isinstance(done, BaseException):
+                raise done
             self._n_given += done is not None
             self._change.notify_all()
             return done
 
     def _is_settled(self) -> bool:
         nothing_left = self._n_given == self._n_taken and not self._takes_more
-        return nothing_left or self._n_given in self._done or self._error is not None
+        return nothing_left or self._n_given in self._done
 
     def _work(self, seat: Seat) -> None:
+        number = None
         try:
             while (taken := self._take()) is not None:
                 number, path = taken
                 done = self._estimate(seat, path)
                 with self._change:
                     self._done[number] = done
+                    number = None
                     self._change.notify_all()
         except BaseException as error:
             with self._change:
                 self._error = error
+                if number is not None:
+                    self._done[number] = error
                 self._change.notify_all()
         finally:
             seat.close()
