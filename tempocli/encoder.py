@@ -16,9 +16,13 @@ from tempocli.errors import DeviceError, ModelError
 from tempocli.features import FrontEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    # Windows, shape=(n_windows, n_frames, n_mels), to logits and embeddings; see `Encoder.encode`.
+    Encode = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +131,28 @@ class Encoder:
         """
         logits, embedding = self._session.run(["logits", "embedding"], {"log_mel": windows})
         return logits, embedding
+
+
+class RemoteEncoder:
+    """All that is known of an encoder, but for its session, which stays where it is; this one pickles.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The one with the session; its attributes are copied.
+    """
+
+    encode: Encode  # set in the process that wants to encode
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.name = encoder.name
+        self.device = encoder.device
+        self.front_end = encoder.front_end
+        self.n_frames = encoder.n_frames
+        self.bpms = encoder.bpms
+        self.bins_per_octave = encoder.bins_per_octave
+        self.calibration = encoder.calibration
+        self.embedding_dim = encoder.embedding_dim
 
 
 def _open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:

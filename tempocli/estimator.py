@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
@@ -20,7 +21,7 @@ from tempocli.decoder import (
     share_near,
     softmax,
 )
-from tempocli.encoder import Encoder
+from tempocli.encoder import Encoder, RemoteEncoder
 from tempocli.errors import AudioError
 from tempocli.features import onset_strength
 from tempocli.refine import refine_tempo
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.encoder import Encode
     from tempocli.features import FrontEnd
 
 _MIN_SECONDS = 3.0
@@ -71,7 +73,10 @@ class Analysis:
 
 
 class Estimator:
-    """Estimates the tempo of music; holds the model, may be used from several threads at once.
+    """Estimates the tempo of music; holds the model.
+
+    It may be used from any number of threads at once: nothing in it changes once it is made, and the session
+    takes concurrent calls. Each call works on one core.
 
     Parameters
     ----------
@@ -115,11 +120,36 @@ class Estimator:
             raise ValueError(f"top {top} is less than 1")
         if device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"device {device!r} is none of auto, cpu, cuda")
-        self._encoder = Encoder(resolve(model), device=device)
+        path = resolve(model)
+        self._set(Encoder(path, device=device), min_bpm, max_bpm, top)
+        self._path = path
+
+    def _set(self, encoder: Encoder | RemoteEncoder, min_bpm: float, max_bpm: float, top: int) -> None:
+        self._encoder = encoder
         self._range: _Range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
         self._top = top
-        self.model_name = self._encoder.name
-        self.device = self._encoder.device
+        self.model_name = encoder.name
+        self.device = encoder.device
+
+    def portable(self) -> PortableEstimator:
+        """Make what another process needs to be an estimator that encodes here."""
+        if not isinstance(self._encoder, Encoder):
+            raise TypeError("this estimator encodes in another process already")
+        return PortableEstimator(
+            RemoteEncoder(self._encoder), self._range["min_bpm"], self._range["max_bpm"], self._top
+        )
+
+    @property
+    def encode(self) -> Encode:
+        """The model alone, `tempocli.encoder.Encoder.encode`; from any thread."""
+        return self._encoder.encode
+
+    def settings(self) -> str:
+        """Name all that an estimate depends on but the audio: the model, by checksum, and the search."""
+        with self._path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        low, high = self._range.values()
+        return f"{self.model_name} {checksum}, {low:g} to {high:g} BPM, top {self._top}"
 
     def estimate(self, source: str | Path | BinaryIO) -> Estimate:
         """Estimate the tempo of a file or binary stream.
@@ -270,6 +300,30 @@ class Estimator:
             bpms,
             np.zeros(self._encoder.embedding_dim, np.float32),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PortableEstimator:
+    """An estimator without its session, from `Estimator.portable`; it pickles."""
+
+    encoder: RemoteEncoder
+    min_bpm: float
+    max_bpm: float
+    top: int
+
+    def connect(self, encode: Encode) -> Estimator:
+        """Make an estimator of it.
+
+        Parameters
+        ----------
+        encode : callable
+            Gets windows encoded where the session is; it takes and returns what
+            `tempocli.encoder.Encoder.encode` does.
+        """
+        self.encoder.encode = encode
+        estimator = Estimator.__new__(Estimator)
+        estimator._set(self.encoder, self.min_bpm, self.max_bpm, self.top)
+        return estimator
 
 
 def _candidates(peaks: list[Peak], bpm: float) -> Iterator[Candidate]:

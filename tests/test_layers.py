@@ -27,10 +27,13 @@ RANKS = {
     "estimator": 5,
     "batch": 6,
     "tables": 6,
+    "tags": 6,
     "evaluation": 7,
     "plot": 7,
     "writers": 7,
-    "cli": 8,
+    "results": 8,
+    "cluster": 9,
+    "cli": 10,
 }
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {"errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch"}
@@ -43,6 +46,10 @@ HOMES = {
     "av": "audio",
     "torch": "training",
     "matplotlib": "plot",
+    "pyarrow": "results",
+    "mutagen": "tags",
+    "ray": "cluster",
+    "fsspec": "cluster",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
