@@ -96,7 +96,7 @@ class Encoder:
     """
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
-        self._session, self.device = _open_session(path, device, threads)
+        self._session, self.device = open_session(path, device, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         try:
             if metadata["version"] != METADATA_VERSION:
@@ -129,7 +129,16 @@ class Encoder:
         return logits, embedding
 
 
-def _open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
+def open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
+    """Open an ONNX file, and tell whether ``"cpu"`` or ``"cuda"`` runs it.
+
+    Raises
+    ------
+    ModelError
+        If the file is not an ONNX model.
+    DeviceError
+        If `device` is ``"cuda"`` and that does not work.
+    """
     if device != "cpu":
         # Asked before a session is tried: without a driver, the attempt costs seconds and prints errors.
         reason = _cuda_reason()

@@ -215,7 +215,7 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     from tempocli.training.calibrate import calibrate
     from tempocli.training.export import export as write
     from tempocli.training.export import load_network
-    from tempocli.training.loop import CHECKPOINT
+    from tempocli.training.engine import CHECKPOINT
     from tempocli.training.recipe import find_recipe, load_recipe
     from tempocli.training.sampling import Sampler
 

@@ -14,7 +14,7 @@ import torch
 
 from tempocli.encoder import METADATA_VERSION, Calibration, Encoder
 from tempocli.errors import MissingExtraError, TempoError
-from tempocli.training.loop import load_checkpoint
+from tempocli.training.engine import load_checkpoint
 from tempocli.training.network import NetworkConfig, TempoNetwork
 
 if TYPE_CHECKING:

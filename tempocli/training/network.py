@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-_MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
+MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class ModulationSpectrum(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         n_frames, frame_rate = config.n_frames // 2, config.frame_rate / 2
-        below = round(-math.log2(min(_MULTIPLES)) * config.bins_per_octave)
-        above = round(math.log2(max(_MULTIPLES)) * config.bins_per_octave)
+        below = round(-math.log2(min(MULTIPLES)) * config.bins_per_octave)
+        above = round(math.log2(max(MULTIPLES)) * config.bins_per_octave)
         bins = torch.arange(-below, config.n_bins + above, dtype=torch.float64)
         hertz = config.min_bpm / 60.0 * 2.0 ** (bins / config.bins_per_octave)
         # Modulations that the frame rate cannot hold are left out, not folded back.
@@ -91,7 +91,7 @@ class ModulationSpectrum(nn.Module):
         basis = torch.cat([torch.cos(phase) * scale, torch.sin(phase) * scale], dim=1)
         self.register_buffer("basis", basis.float(), persistent=False)
         self.offsets = [
-            round(math.log2(multiple) * config.bins_per_octave) + below for multiple in _MULTIPLES
+            round(math.log2(multiple) * config.bins_per_octave) + below for multiple in MULTIPLES
         ]
         self.n_bins = config.n_bins
 
@@ -104,7 +104,29 @@ class ModulationSpectrum(nn.Module):
         return torch.cat([spectrum[..., first : first + self.n_bins] for first in self.offsets], dim=1)
 
 
-def _standardise(curves: Tensor) -> Tensor:
+def band_groups(n_mels: int, n_groups: int) -> Tensor:
+    """Make the weights of the fixed onset curves: groups of neighbouring bands, and all of them.
+
+    Returns
+    -------
+    Tensor of float32, shape=(n_mels, n_groups + 1)
+    """
+    groups = torch.zeros(n_mels, n_groups + 1)
+    per_group = n_mels // n_groups
+    for group in range(n_groups):
+        groups[group * per_group : (group + 1) * per_group, group] = 1.0 / per_group
+    groups[:, -1] = 1.0 / n_mels
+    return groups
+
+
+def onset_curves(log_mel: Tensor, groups: Tensor) -> Tensor:
+    """Compute the fixed onset-strength curves, shape=(batch, curves, n_frames / 2)."""
+    rise = nn.functional.pad(torch.relu(log_mel[:, 1:] - log_mel[:, :-1]), (0, 0, 1, 0))
+    # Half the frame rate holds every modulation on the axis; exact times matter to the decoder alone.
+    return ((rise[:, 0::2] + rise[:, 1::2]) @ groups).transpose(1, 2)
+
+
+def standardise(curves: Tensor) -> Tensor:
     """Bring every curve to mean 0 and deviation 1 over time; a flat curve becomes 0."""
     centred = curves - curves.mean(dim=-1, keepdim=True)
     deviation = torch.sqrt((centred * centred).mean(dim=-1, keepdim=True) + 1e-6)
@@ -187,19 +209,14 @@ class TempoNetwork(nn.Module):
         self.config = config
         self.groups: Tensor
         n_curves = config.n_groups + 1
-        groups = torch.zeros(config.n_mels, n_curves)
-        per_group = config.n_mels // config.n_groups
-        for group in range(config.n_groups):
-            groups[group * per_group : (group + 1) * per_group, group] = 1.0 / per_group
-        groups[:, -1] = 1.0 / config.n_mels
-        self.register_buffer("groups", groups, persistent=False)
+        self.register_buffer("groups", band_groups(config.n_mels, config.n_groups), persistent=False)
         self.spectrum = ModulationSpectrum(config)
         if config.n_activations:
             self.branch = TimeBranch(config)
         width, n_context = config.channels, 2 * config.channels
         if config.n_activations:
             n_context += 2 * config.time_channels
-        self.stem = nn.Conv1d((n_curves + config.n_activations) * len(_MULTIPLES), width, 1)
+        self.stem = nn.Conv1d((n_curves + config.n_activations) * len(MULTIPLES), width, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.BatchNorm1d(width),
@@ -234,15 +251,13 @@ class TempoNetwork(nn.Module):
         logits : Tensor of float32, shape=(batch, n_bins)
         embedding : Tensor of float32, shape=(batch, embedding_dim)
         """
-        rise = nn.functional.pad(torch.relu(log_mel[:, 1:] - log_mel[:, :-1]), (0, 0, 1, 0))
-        # Half the frame rate holds every modulation on the axis; exact times matter to the decoder alone.
-        curves = ((rise[:, 0::2] + rise[:, 1::2]) @ self.groups).transpose(1, 2)
+        curves = onset_curves(log_mel, self.groups)
         context = []
         if self.config.n_activations:
             activations, hidden = self.branch(log_mel)
             curves = torch.cat([curves, activations], dim=1)
             context = [hidden.mean(dim=1), hidden.amax(dim=1)]
-        stacked = self.spectrum(_standardise(curves))
+        stacked = self.spectrum(standardise(curves))
         x = self.stem(stacked)
         for block in self.blocks:
             x = x + block(x)

@@ -28,6 +28,30 @@ def is_validation(clip: Clip) -> bool:
     return zlib.crc32(clip.group.encode()) % _VALIDATION_SHARE == 0
 
 
+class Groups:
+    """Draws clips of unlabelled music, group by group.
+
+    Parameters
+    ----------
+    clips : list of Clip
+        At least one.
+    """
+
+    def __init__(self, clips: list[Clip]) -> None:
+        by_group: dict[str, list[Clip]] = {}
+        for clip in clips:
+            by_group.setdefault(clip.group, []).append(clip)
+        self._groups = list(by_group.values())
+        # The root keeps large packages from drowning the others and small ones from being worn out.
+        shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
+        self._weights = shares / shares.sum()
+
+    def draw(self, rng: np.random.Generator) -> Clip:
+        """Draw a group, then a clip of it."""
+        group = self._groups[int(rng.choice(len(self._groups), p=self._weights))]
+        return group[int(rng.integers(len(group)))]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One step's windows.
@@ -76,15 +100,7 @@ class Sampler:
         self._train = [[clip for clip in store.clips if not is_validation(clip)] for store, _ in self.stores]
         total = sum(recipe.mix.values())
         self._weights = [weight / total for weight in recipe.mix.values()]
-        self._groups: list[list[Clip]] = []
-        if self.unlabelled:
-            by_group: dict[str, list[Clip]] = {}
-            for clip in self.unlabelled.clips:
-                by_group.setdefault(clip.group, []).append(clip)
-            self._groups = list(by_group.values())
-            # The root keeps large packages from drowning the others and small ones from being worn out.
-            shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
-            self._group_weights = shares / shares.sum()
+        self._groups = Groups(self.unlabelled.clips) if self.unlabelled else None
 
     def batch(self, step: int) -> Batch:
         """Make the batch of a step."""
@@ -162,8 +178,8 @@ class Sampler:
         return stretch(frames, start=start, rate=rate, n_frames=n_frames)
 
     def _draw_unlabelled(self, rng: np.random.Generator) -> Clip:
-        group = self._groups[int(rng.choice(len(self._groups), p=self._group_weights))]
-        return group[int(rng.integers(len(group)))]
+        assert self._groups is not None
+        return self._groups.draw(rng)
 
     def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
         assert self.unlabelled is not None
