@@ -127,7 +127,7 @@ class Comparator:
         log_odds: NDArray[np.float32] = self._session.run(["log_odds"], inputs)[0]
         return log_odds
 
-
-def log_sigmoid(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn log-odds into log-probabilities."""
-    return np.asarray(np.minimum(log_odds, 0.0) - np.log1p(np.exp(-np.abs(log_odds))), np.float32)
+    def log_same(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compare as `log_odds` does, and give logarithms of the probability of one tempo."""
+        log_odds = self.log_odds(a, b)
+        return np.asarray(np.minimum(log_odds, 0.0) - np.log1p(np.exp(-np.abs(log_odds))), np.float32)

@@ -46,6 +46,7 @@ def pool(
     bpms: NDArray[np.float64],
     *,
     tilt: float = 0.0,
+    geometric: bool = False,
     min_bpm: float = 0.0,
     max_bpm: float = math.inf,
 ) -> NDArray[np.float64]:
@@ -65,6 +66,8 @@ def pool(
         The tempo axis.
     tilt : float
         The distribution is weighted by the tempo to this power.
+    geometric : bool
+        Take the geometric mean: the windows' log-probabilities are averaged, not their probabilities.
     min_bpm, max_bpm : float
         Tempi outside have no probability.
 
@@ -76,7 +79,10 @@ def pool(
     # A bin is in the range when any tempo nearer to it than to its neighbours is.
     half_bin = math.sqrt(bpms[1] / bpms[0])
     inside = (bpms * half_bin >= min_bpm) & (bpms / half_bin <= max_bpm)
-    pooled = np.where(inside, tempogram.mean(axis=0, dtype=np.float64) * bpms**tilt, 0.0)
+    mean = tempogram.mean(axis=0, dtype=np.float64)
+    if geometric:
+        mean = np.exp(np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64))
+    pooled = np.where(inside, mean * bpms**tilt, 0.0)
     return np.asarray(pooled / pooled.sum())
 
 

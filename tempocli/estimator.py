@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -19,23 +20,23 @@ from tempocli.decoder import (
     relation,
     softmax,
 )
-from tempocli.encoder import Encoder
 from tempocli.errors import AudioError
 from tempocli.features import onset_strength
+from tempocli.methods import METHODS, open_models
 from tempocli.refine import refine_tempo
-from tempocli.registry import resolve
 from tempocli.schema import Candidate, CurvePoint, Estimate
 from tempocli.windows import WindowCutter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tempocli.features import FrontEnd
+    from tempocli.methods import WindowModel
 
 _MIN_SECONDS = 3.0
+_COMPARE_WEIGHT = 0.2  # of the comparison's logarithms beside the classification's
 _SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_BPM, MAX_BPM = 30.0, 300.0
 
@@ -69,8 +70,13 @@ class Estimator:
 
     Parameters
     ----------
-    model : str or Path
-        Name of a model that ships, or path of an ONNX file.
+    model : str, Path or None
+        Name of a model that ships, or path of an ONNX file, for the method; the one that classifies, if the
+        method is ``"both"``. By default the one that ships for the method.
+    method : str
+        ``"classify"``, ``"compare"`` (with references of every tempo, S2), or ``"both"``.
+    references : str, Path or None
+        Folder of references to compare with, see `tempocli.bank.load_own_bank`; by default the built-in ones.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     min_bpm, max_bpm : float
@@ -84,8 +90,10 @@ class Estimator:
         If the model is unknown or damaged.
     DeviceError
         If ``"cuda"`` is asked for and does not work.
+    DataError, AudioError
+        If the references cannot be used.
     ValueError
-        If the range or `top` makes no sense.
+        If the range or `top` makes no sense, or there are references for a method that compares nothing.
 
     Examples
     --------
@@ -96,8 +104,10 @@ class Estimator:
 
     def __init__(
         self,
-        model: str | Path = "tempo",
+        model: str | Path | None = None,
         *,
+        method: str = "classify",
+        references: str | Path | None = None,
         device: str = "auto",
         min_bpm: float = MIN_BPM,
         max_bpm: float = MAX_BPM,
@@ -109,10 +119,16 @@ class Estimator:
             raise ValueError(f"top {top} is less than 1")
         if device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"device {device!r} is none of auto, cpu, cuda")
-        self._encoder = Encoder(resolve(model), device=device)
+        if method not in METHODS:
+            raise ValueError(f"method {method!r} is none of {', '.join(METHODS)}")
+        if references is not None and method == "classify":
+            raise ValueError("references have no use with the method classify")
+        own = None if references is None else Path(references)
+        self._models = open_models(method, model, device=device, references=own)
+        self._encoder = next(iter(self._models.values()))
         self._range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
         self._top = top
-        self.model_name = self._encoder.name
+        self.model_name = "+".join(model.name for model in self._models.values())
         self.device = self._encoder.device
 
     def estimate(self, source: str | Path | BinaryIO) -> Estimate:
@@ -180,62 +196,47 @@ class Estimator:
         encoder = self._encoder
         cutter = WindowCutter(encoder.n_frames, encoder.front_end.n_mels)
         onsets: list[NDArray[np.float32]] = []
-        logits: list[NDArray[np.float32]] = []
-        embeddings: list[NDArray[np.float32]] = []
-        times: list[float] = []
+        windows = _Encoded(self._models)
         previous = np.zeros((0, encoder.front_end.n_mels), np.float32)
         for log_mel in chunks:
             joined = np.concatenate([previous, log_mel])
             onsets.append(onset_strength(joined)[len(previous) :])
             previous = joined[-1:]
             cutter.push(log_mel)
-            self._encode(cutter.ready(), logits, embeddings, times)
-        self._encode(cutter.rest(), logits, embeddings, times)
+            windows.add(cutter.ready())
+        windows.add(cutter.rest())
         duration = sum(map(len, onsets)) / encoder.front_end.frame_rate
-        if not logits:
+        if not windows.times:
             return self._nothing("silence" if duration >= _MIN_SECONDS else "too short", duration)
-        tempogram = softmax(np.concatenate(logits))
-        seconds = np.array(times) / encoder.front_end.frame_rate
-        embedding = np.concatenate(embeddings).mean(axis=0)
-        estimate = self._decide(tempogram, seconds, np.concatenate(onsets), duration)
-        return Analysis(estimate, tempogram, seconds, encoder.bpms, embedding)
+        tempograms = windows.tempograms()
+        tempogram = _combine(tempograms)
+        seconds = np.array(windows.times) / encoder.front_end.frame_rate
+        estimate = self._decide(tempograms, tempogram, seconds, np.concatenate(onsets), duration)
+        return Analysis(estimate, tempogram, seconds, encoder.bpms, windows.embedding())
 
     @property
     def front_end(self) -> FrontEnd:
         """The front end that the model was trained with."""
         return self._encoder.front_end
 
-    def _encode(
-        self,
-        cut: Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]],
-        logits: list[NDArray[np.float32]],
-        embeddings: list[NDArray[np.float32]],
-        times: list[float],
-    ) -> None:
-        for windows, centres in cut:
-            sounding = windows.max(axis=(1, 2)) > _SILENCE
-            if sounding.any():
-                outputs = self._encoder.encode(windows[sounding])
-                logits.append(outputs[0])
-                embeddings.append(outputs[1])
-                times.extend(centres[sounding])
-
     def _decide(
         self,
+        tempograms: dict[str, NDArray[np.float32]],
         tempogram: NDArray[np.float32],
         seconds: NDArray[np.float64],
         onset: NDArray[np.float32],
         duration: float,
     ) -> Estimate:
         encoder, calibration = self._encoder, self._encoder.calibration
-        everything = pool(tempogram, encoder.bpms)
+        first = next(iter(tempograms))
+        everything = pool(tempograms[first], encoder.bpms, geometric=first == "compare")
         if duration < _MIN_SECONDS:
             return self._no_tempo("too short", duration)
         if folded_peak(everything, encoder.bins_per_octave) < calibration.pulse:
             return self._no_tempo("no steady pulse", duration)
-        pooled = pool(tempogram, encoder.bpms, tilt=calibration.tilt, **self._range)
+        pooled = self._pool(first, tempogram)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
-        bpm = refine_tempo(onset, frame_rate=encoder.front_end.frame_rate, bpm=peaks[0].bpm, **self._range)
+        bpm = self._refine(onset, peaks[0])
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
         return Estimate(
             bpm=bpm,
@@ -249,7 +250,33 @@ class Estimator:
                 CurvePoint(float(time), float(tempo), float(share))
                 for time, tempo, share in zip(seconds, tempi, shares, strict=True)
             ),
+            by_method=self._by_method(tempograms, onset),
         )
+
+    def _pool(self, method: str, tempogram: NDArray[np.float32]) -> NDArray[np.float64]:
+        encoder = self._encoder
+        return pool(
+            tempogram,
+            encoder.bpms,
+            tilt=self._models[method].calibration.tilt,
+            geometric=method == "compare",
+            **self._range,
+        )
+
+    def _refine(self, onset: NDArray[np.float32], peak: Peak) -> float:
+        frame_rate = self._encoder.front_end.frame_rate
+        return refine_tempo(onset, frame_rate=frame_rate, bpm=peak.bpm, **self._range)
+
+    def _by_method(
+        self, tempograms: dict[str, NDArray[np.float32]], onset: NDArray[np.float32]
+    ) -> tuple[tuple[str, float], ...]:
+        if len(tempograms) == 1:
+            return ()
+        peaks = {
+            method: find_peaks(self._pool(method, tempogram), self._encoder.bpms, top=1)[0]
+            for method, tempogram in tempograms.items()
+        }
+        return tuple((method, self._refine(onset, peak)) for method, peak in peaks.items())
 
     def _no_tempo(self, reason: str, duration: float) -> Estimate:
         return Estimate(None, 0.0, 0.0, (), reason, duration, self.model_name)
@@ -264,6 +291,45 @@ class Estimator:
             bpms,
             np.zeros(self._encoder.embedding_dim, np.float32),
         )
+
+
+class _Encoded:
+    """Collects what the models say of the windows that are not silent."""
+
+    def __init__(self, models: dict[str, WindowModel]) -> None:
+        self._models = models
+        self._logits: dict[str, list[NDArray[np.float32]]] = {method: [] for method in models}
+        self._embeddings: list[NDArray[np.float32]] = []
+        self.times: list[float] = []
+
+    def add(self, cut: Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]) -> None:
+        """Run the models on batches of windows."""
+        for windows, centres in cut:
+            sounding = windows.max(axis=(1, 2)) > _SILENCE
+            if not sounding.any():
+                continue
+            self.times.extend(centres[sounding])
+            for index, (method, model) in enumerate(self._models.items()):
+                logits, embedding = model.encode(windows[sounding])
+                self._logits[method].append(logits)
+                if index == 0:
+                    self._embeddings.append(embedding)
+
+    def tempograms(self) -> dict[str, NDArray[np.float32]]:
+        """Give the windows' tempo distributions, shape=(n_windows, n_bins), by method."""
+        return {method: softmax(np.concatenate(logits)) for method, logits in self._logits.items()}
+
+    def embedding(self) -> NDArray[np.float32]:
+        """Give the mean embedding of the leading model."""
+        return np.asarray(np.concatenate(self._embeddings).mean(axis=0))
+
+
+def _combine(tempograms: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Multiply the distributions of the methods; the comparison's counts for less."""
+    first, *others = tempograms.values()
+    if not others:
+        return first
+    return softmax(np.log(first + 1e-9) + _COMPARE_WEIGHT * np.log(others[0] + 1e-9))
 
 
 def _candidates(peaks: list[Peak], bpm: float) -> Iterator[Candidate]:

@@ -1,4 +1,4 @@
-"""The reference bank of the comparison: clicks and plain drum patterns of every tempo, synthesised in numpy."""
+"""The references to compare with: clicks and plain drum patterns of every tempo, synthesised in numpy."""
 
 from __future__ import annotations
 

@@ -72,6 +72,8 @@ class Estimate:
         Name of the model that made the estimate.
     curve : tuple of CurvePoint
         Tempo over time, one point a window.
+    by_method : tuple of (str, float)
+        What each method says by itself, in BPM, when more than one was asked; else empty.
     """
 
     bpm: float | None
@@ -82,6 +84,7 @@ class Estimate:
     duration: float
     model: str
     curve: tuple[CurvePoint, ...] = field(default=(), repr=False)
+    by_method: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,10 +212,10 @@ def recipes() -> None:
 def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
     """Write a trained model as ONNX, checked against torch."""
     _need_torch()
-    from tempocli.training.calibrate import calibrate
+    from tempocli.training.calibrate import calibrate, network_scorer
+    from tempocli.training.engine import CHECKPOINT
     from tempocli.training.export import export as write
     from tempocli.training.export import load_network
-    from tempocli.training.engine import CHECKPOINT
     from tempocli.training.recipe import find_recipe, load_recipe
     from tempocli.training.sampling import Sampler
 
@@ -227,7 +227,7 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
         output,
         name=chosen.name,
         front_end=sampler.front_end,
-        calibration=calibrate(network, sampler),
+        calibration=calibrate(network_scorer(network, chosen.octave_tilt), sampler),
         windows=sampler.validation()[0],
     )
     click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from tempocli.comparator import OctavePrior
 from tempocli.errors import DataError
 from tempocli.training.comparator import ComparatorConfig, ComparatorNetwork
 from tempocli.training.engine import fit
@@ -59,6 +60,8 @@ class ComparisonRecipe:
         In steps.
     calibration : dict of str to float
         Stores of clips of known tempo on which the export fits the confidence; training never opens them.
+    prior : OctavePrior
+        Of the decoder; like `calibration` it has no part in the training.
     network : ComparatorConfig
     augmentation : ViewConfig
         How a window may differ from its track, its rate left aside.
@@ -82,12 +85,13 @@ class ComparisonRecipe:
     validate_every: int = 250
     checkpoint_every: int = 250
     calibration: dict[str, float] = field(default_factory=dict)
+    prior: OctavePrior = field(default_factory=OctavePrior)
     network: ComparatorConfig = field(default_factory=ComparatorConfig)
     augmentation: ViewConfig = field(default_factory=ViewConfig)
 
     def identity(self) -> str:
         """Describe all that decides the weights, so that a run goes on with its own recipe only."""
-        return repr(replace(self, calibration={}))
+        return repr(replace(self, calibration={}, prior=OctavePrior()))
 
 
 def load_comparison_recipe(path: Path) -> ComparisonRecipe:
@@ -99,7 +103,9 @@ def load_comparison_recipe(path: Path) -> ComparisonRecipe:
         If the file cannot be read, or holds a setting that does not exist or has the wrong type.
     """
     recipe: ComparisonRecipe = read_recipe(
-        path, ComparisonRecipe, {"network": ComparatorConfig, "augmentation": ViewConfig}
+        path,
+        ComparisonRecipe,
+        {"network": ComparatorConfig, "augmentation": ViewConfig, "prior": OctavePrior},
     )
     return recipe
 
@@ -149,9 +155,7 @@ class PairSampler:
     def _part(self, store: Store, *, kept_out: bool) -> list[Clip]:
         # Shorter clips than the fastest view needs would be padded, and padding tells the rate.
         shortest = np.exp(self._recipe.spread) * self._recipe.network.n_frames + 2
-        clips = [
-            clip for clip in store.clips if clip.length > shortest and is_validation(clip) == kept_out
-        ]
+        clips = [clip for clip in store.clips if clip.length > shortest and is_validation(clip) == kept_out]
         if not clips and not kept_out:
             raise DataError("too few long clips to train on")
         return clips
@@ -181,7 +185,7 @@ class PairSampler:
         if not kept:
             raise DataError("too few tracks: none is left for validation")
         for index in rng.permutation(len(kept))[:_VALIDATION_TRACKS]:
-            track, log_rates = self._track(*kept[index], rng)
+            track, log_rates = self._track(kept[index][0], kept[index][1], rng)
             windows += track
             rates.append(log_rates)
         return TrackViews(np.stack(windows), np.stack(rates))
@@ -270,7 +274,7 @@ class ComparisonTask:
     def _log_odds(self, network: ComparatorNetwork, batch: TrackViews, device: str) -> Tensor:
         windows = torch.from_numpy(batch.windows).to(device)
         n_tracks, n_views = batch.log_rates.shape
-        embedding = torch.cat([network.embed(part) for part in windows.split(256)])
+        embedding = torch.cat([network.embed(part) for part in torch.split(windows, 256)])
         embedding = embedding.reshape(n_tracks, n_views, -1)
         log_odds: Tensor = network.pair(embedding[:, :, None], embedding[:, None, :])
         return log_odds
@@ -328,4 +332,3 @@ def train_comparison(
         threads=threads,
         report=report,
     )
-

@@ -90,9 +90,7 @@ class ModulationSpectrum(nn.Module):
         # Small and exact in float32; kept out of checkpoints because it follows from the settings.
         basis = torch.cat([torch.cos(phase) * scale, torch.sin(phase) * scale], dim=1)
         self.register_buffer("basis", basis.float(), persistent=False)
-        self.offsets = [
-            round(math.log2(multiple) * config.bins_per_octave) + below for multiple in MULTIPLES
-        ]
+        self.offsets = [round(math.log2(multiple) * config.bins_per_octave) + below for multiple in MULTIPLES]
         self.n_bins = config.n_bins
 
     def forward(self, curves: Tensor) -> Tensor:
