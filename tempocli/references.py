@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
+SAMPLE_RATE, SECONDS = 22050, 12.0  # of what is exported for listening
 MIN_BPM, BINS_PER_OCTAVE, N_TEMPI = 30.0, 48, 160
 # A change of any sound, pattern or tempo below is a change of this number: kept embeddings then are stale.
 BANK_VERSION = 1
@@ -57,9 +58,9 @@ def bank_tempi() -> NDArray[np.float64]:
     return MIN_BPM * 2.0 ** (np.arange(N_TEMPI) / BINS_PER_OCTAVE)
 
 
-def bank() -> Iterator[Reference]:
-    """Iterate over the bank: every pattern of the first tempo, then of the next."""
-    for bpm in bank_tempi():
+def bank(tempi: Iterable[float] | None = None) -> Iterator[Reference]:
+    """Iterate over the bank, or its patterns at other tempi: all of the first tempo, then of the next."""
+    for bpm in bank_tempi() if tempi is None else tempi:
         for pattern in PATTERNS:
             yield Reference(pattern, float(bpm))
 

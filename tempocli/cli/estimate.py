@@ -38,6 +38,7 @@ Examples:
   tempo estimate ~/Music -o tempi.csv              all files of a folder
   tempo estimate --curve --format json mix.flac    tempo over time
   tempo estimate --plot mix.png mix.flac           the same, drawn
+  tempo estimate --method both song.mp3            also by comparison with click and drum references
   ffmpeg -i film.mkv -f wav - | tempo estimate -
   find . -name '*.mp3' -print0 | tempo estimate --files-from - -0
 
@@ -68,6 +69,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @click.option(
     "--plot", metavar="FILE", help="Draw the tempogram of one input to a .png, .svg or .pdf (extra 'plot')."
 )
+@options.method
 @options.model
 @options.device
 @options.jobs
@@ -92,7 +94,9 @@ def command(
     output: str | None,
     curve: bool,
     plot: str | None,
-    model: str,
+    method: str,
+    references: str | None,
+    model: str | None,
     device: str,
     jobs: int,
     top: int,
@@ -108,6 +112,7 @@ def command(
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
+    options.check_references(method, references)
     inputs = Inputs(paths, files_from, null_separated)
     inputs.check()
     output = None if output == "-" else output
@@ -126,7 +131,8 @@ def command(
         # Opened before the work, which may be long and would be lost.
         file = stack.enter_context(atomic_file(output)) if output is not None else None
         image = _open_image(stack, plot) if plot is not None else None
-        estimator = _load(model, device=device, top=top, min_bpm=min_bpm, max_bpm=max_bpm)
+        how = {"method": method, "references": references, "device": device}
+        estimator = _load(model, **how, top=top, min_bpm=min_bpm, max_bpm=max_bpm)
         if image is not None:
             view.write(tally.watch(_draw(estimator, paths[0], image)), file)
         else:
@@ -207,7 +213,7 @@ class _Tally:
         return EXIT_SOME_FAILED if self.n_failed else 0
 
 
-def _load(model: str, **settings: Any) -> Estimator:
+def _load(model: str | None, **settings: Any) -> Estimator:
     from tempocli.estimator import Estimator
 
     estimator = Estimator(model, **settings)

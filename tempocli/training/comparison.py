@@ -311,7 +311,7 @@ def train_comparison(
     threads: int = 1,
     report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
 ) -> Path:
-    """Train a comparator on the unlabelled stores in `data`; as `tempocli.training.engine.fit` has it.
+    """Train a comparator on the unlabelled stores in `data`; as `engine.fit` has it.
 
     Raises
     ------

@@ -25,7 +25,12 @@ _VALIDATION_SHARE = 20  # one group in so many
 
 def is_validation(clip: Clip) -> bool:
     """Tell whether a clip's group is kept out of training."""
-    return zlib.crc32(clip.group.encode()) % _VALIDATION_SHARE == 0
+    return is_kept_out(clip, _VALIDATION_SHARE)
+
+
+def is_kept_out(clip: Clip, share: int) -> bool:
+    """Tell whether a clip's group is of the one in `share` that is kept out."""
+    return zlib.crc32(clip.group.encode()) % share == 0
 
 
 class Groups:
