@@ -21,11 +21,10 @@ from tempocli.decoder import (
     softmax,
 )
 from tempocli.errors import AudioError
-from tempocli.features import onset_strength
+from tempocli.listening import hear
 from tempocli.methods import METHODS, open_models
 from tempocli.refine import refine_tempo
 from tempocli.schema import Candidate, CurvePoint, Estimate
-from tempocli.windows import WindowCutter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,11 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.features import FrontEnd
-    from tempocli.methods import WindowModel
+    from tempocli.listening import Heard
 
-_MIN_SECONDS = 3.0
 _COMPARE_WEIGHT = 0.2  # of the comparison's logarithms beside the classification's
-_SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_BPM, MAX_BPM = 30.0, 300.0
 
 
@@ -193,50 +190,28 @@ class Estimator:
         chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
             Consecutive frames.
         """
-        encoder = self._encoder
-        cutter = WindowCutter(encoder.n_frames, encoder.front_end.n_mels)
-        onsets: list[NDArray[np.float32]] = []
-        windows = _Encoded(self._models)
-        previous = np.zeros((0, encoder.front_end.n_mels), np.float32)
-        for log_mel in chunks:
-            joined = np.concatenate([previous, log_mel])
-            onsets.append(onset_strength(joined)[len(previous) :])
-            previous = joined[-1:]
-            cutter.push(log_mel)
-            windows.add(cutter.ready())
-        windows.add(cutter.rest())
-        duration = sum(map(len, onsets)) / encoder.front_end.frame_rate
-        if not windows.times:
-            return self._nothing("silence" if duration >= _MIN_SECONDS else "too short", duration)
-        tempograms = windows.tempograms()
-        tempogram = _combine(tempograms)
-        seconds = np.array(windows.times) / encoder.front_end.frame_rate
-        estimate = self._decide(tempograms, tempogram, seconds, np.concatenate(onsets), duration)
-        return Analysis(estimate, tempogram, seconds, encoder.bpms, windows.embedding())
+        heard = hear(self._models, chunks)
+        if heard.reason is not None:
+            return self._nothing(heard.reason, heard.duration)
+        tempogram = _combine(heard.tempograms)
+        estimate = self._decide(heard, tempogram)
+        embedding = heard.embeddings.mean(axis=0)
+        return Analysis(estimate, tempogram, heard.times, self._encoder.bpms, embedding)
 
     @property
     def front_end(self) -> FrontEnd:
         """The front end that the model was trained with."""
         return self._encoder.front_end
 
-    def _decide(
-        self,
-        tempograms: dict[str, NDArray[np.float32]],
-        tempogram: NDArray[np.float32],
-        seconds: NDArray[np.float64],
-        onset: NDArray[np.float32],
-        duration: float,
-    ) -> Estimate:
+    def _decide(self, heard: Heard, tempogram: NDArray[np.float32]) -> Estimate:
         encoder, calibration = self._encoder, self._encoder.calibration
-        first = next(iter(tempograms))
-        everything = pool(tempograms[first], encoder.bpms, geometric=first == "compare")
-        if duration < _MIN_SECONDS:
-            return self._no_tempo("too short", duration)
+        leading = next(iter(self._models))
+        everything = pool(heard.tempograms[leading], encoder.bpms, geometric=leading == "compare")
         if folded_peak(everything, encoder.bins_per_octave) < calibration.pulse:
-            return self._no_tempo("no steady pulse", duration)
-        pooled = self._pool(first, tempogram)
+            return self._no_tempo("no steady pulse", heard.duration)
+        pooled = self._pool(leading, tempogram)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
-        bpm = self._refine(onset, peaks[0])
+        bpm = self._refine(heard.onset, peaks[0])
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
         return Estimate(
             bpm=bpm,
@@ -244,13 +219,13 @@ class Estimator:
             octave_confidence=calibrated(octave_share(peaks), calibration.octave),
             candidates=tuple(_candidates(peaks, bpm)),
             reason=None,
-            duration=duration,
+            duration=heard.duration,
             model=self.model_name,
             curve=tuple(
                 CurvePoint(float(time), float(tempo), float(share))
-                for time, tempo, share in zip(seconds, tempi, shares, strict=True)
+                for time, tempo, share in zip(heard.times, tempi, shares, strict=True)
             ),
-            by_method=self._by_method(tempograms, onset),
+            by_method=self._by_method(heard),
         )
 
     def _pool(self, method: str, tempogram: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -267,61 +242,23 @@ class Estimator:
         frame_rate = self._encoder.front_end.frame_rate
         return refine_tempo(onset, frame_rate=frame_rate, bpm=peak.bpm, **self._range)
 
-    def _by_method(
-        self, tempograms: dict[str, NDArray[np.float32]], onset: NDArray[np.float32]
-    ) -> tuple[tuple[str, float], ...]:
-        if len(tempograms) == 1:
+    def _by_method(self, heard: Heard) -> tuple[tuple[str, float], ...]:
+        if len(heard.tempograms) == 1:
             return ()
         peaks = {
             method: find_peaks(self._pool(method, tempogram), self._encoder.bpms, top=1)[0]
-            for method, tempogram in tempograms.items()
+            for method, tempogram in heard.tempograms.items()
         }
-        return tuple((method, self._refine(onset, peak)) for method, peak in peaks.items())
+        return tuple((method, self._refine(heard.onset, peak)) for method, peak in peaks.items())
 
     def _no_tempo(self, reason: str, duration: float) -> Estimate:
         return Estimate(None, 0.0, 0.0, (), reason, duration, self.model_name)
 
     def _nothing(self, reason: str, duration: float) -> Analysis:
-        bpms = self._encoder.bpms
-        empty = np.zeros((0, len(bpms)), np.float32)
-        return Analysis(
-            self._no_tempo(reason, duration),
-            empty,
-            np.zeros(0),
-            bpms,
-            np.zeros(self._encoder.embedding_dim, np.float32),
-        )
-
-
-class _Encoded:
-    """Collects what the models say of the windows that are not silent."""
-
-    def __init__(self, models: dict[str, WindowModel]) -> None:
-        self._models = models
-        self._logits: dict[str, list[NDArray[np.float32]]] = {method: [] for method in models}
-        self._embeddings: list[NDArray[np.float32]] = []
-        self.times: list[float] = []
-
-    def add(self, cut: Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]) -> None:
-        """Run the models on batches of windows."""
-        for windows, centres in cut:
-            sounding = windows.max(axis=(1, 2)) > _SILENCE
-            if not sounding.any():
-                continue
-            self.times.extend(centres[sounding])
-            for index, (method, model) in enumerate(self._models.items()):
-                logits, embedding = model.encode(windows[sounding])
-                self._logits[method].append(logits)
-                if index == 0:
-                    self._embeddings.append(embedding)
-
-    def tempograms(self) -> dict[str, NDArray[np.float32]]:
-        """Give the windows' tempo distributions, shape=(n_windows, n_bins), by method."""
-        return {method: softmax(np.concatenate(logits)) for method, logits in self._logits.items()}
-
-    def embedding(self) -> NDArray[np.float32]:
-        """Give the mean embedding of the leading model."""
-        return np.asarray(np.concatenate(self._embeddings).mean(axis=0))
+        encoder = self._encoder
+        empty = np.zeros((0, len(encoder.bpms)), np.float32)
+        embedding = np.zeros(encoder.embedding_dim, np.float32)
+        return Analysis(self._no_tempo(reason, duration), empty, np.zeros(0), encoder.bpms, embedding)
 
 
 def _combine(tempograms: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:

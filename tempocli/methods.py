@@ -54,7 +54,7 @@ class ReferenceModel:
     """
 
     def __init__(self, comparator: Comparator, bank: Bank) -> None:
-        self._comparator = comparator
+        self.comparator = comparator
         self._references = bank.embeddings.reshape(-1, comparator.embedding_dim)
         self._shape = bank.embeddings.shape[:2]
         self._prior = comparator.prior.log(bank.bpms)
@@ -79,8 +79,8 @@ class ReferenceModel:
         scores : ndarray of float32, shape=(n_windows, n_tempi)
         embedding : ndarray of float32, shape=(n_windows, embedding_dim)
         """
-        embedding = self._comparator.embed(windows)
-        same = self._comparator.log_same(embedding, self._references)
+        embedding = self.comparator.embed(windows)
+        same = self.comparator.log_same(embedding, self._references)
         scores = same.reshape(len(windows), *self._shape).mean(axis=2) + self._prior
         return scores.astype(np.float32), embedding
 

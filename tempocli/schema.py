@@ -88,6 +88,30 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Relation:
+    """How the tempi of two recordings relate.
+
+    Attributes
+    ----------
+    probability : float or None
+        That they share a tempo; ``None`` when one of them has nothing to compare, see `reason`.
+    ratio : float or None
+        Tempo of the second over tempo of the first.
+    reason : str or None
+        Why they cannot be compared (``"silence"``, ``"too short"``), else ``None``.
+    """
+
+    probability: float | None
+    ratio: float | None
+    reason: str | None
+
+    @property
+    def same(self) -> bool:
+        """Whether they are taken to share a tempo."""
+        return self.probability is not None and self.probability >= 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class FileResult:
     """The outcome for one input of a batch: exactly one of `estimate` and `error` is set.
 

@@ -129,21 +129,21 @@ def _build(kind: type, table: dict[str, Any]) -> Any:
     return kind(**table)
 
 
-def shipped_recipes() -> list[Path]:
-    """List the recipes that ship."""
-    return sorted((Path(__file__).parent / "recipes").glob("*.toml"))
+def shipped_recipes(kind: str = "") -> list[Path]:
+    """List the recipes that ship: of tempo encoders, or of a kind by name, such as ``"comparison"``."""
+    return sorted((Path(__file__).parent / "recipes" / kind).glob("*.toml"))
 
 
-def find_recipe(name: str) -> Path:
-    """Find a recipe by the name of one that ships, or by its path.
+def find_recipe(name: str, kind: str = "") -> Path:
+    """Find a recipe of a kind by the name of one that ships, or by its path.
 
     Raises
     ------
     DataError
         If there is none.
     """
-    for path in (Path(name), *shipped_recipes()):
+    for path in (Path(name), *shipped_recipes(kind)):
         if path.is_file() and name in {str(path), path.name, path.stem}:
             return path
-    names = ", ".join(path.name for path in shipped_recipes())
+    names = ", ".join(path.name for path in shipped_recipes(kind))
     raise DataError(f"{name}: no such recipe; those that ship are {names}")
