@@ -18,6 +18,7 @@ from tempocli.registry import resolve
 from tempocli.schema import Relation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -54,6 +55,7 @@ class Relater:
         self._comparator = Comparator(resolve(model), device=device)
         self._model = ReferenceModel(self._comparator, load_bank(self._comparator))
         self.model_name = self._comparator.name
+        self.front_end = self._comparator.front_end
 
     def hear(self, source: str | Path | BinaryIO) -> Heard:
         """Listen to a recording, once for all comparisons with it.
@@ -63,9 +65,14 @@ class Relater:
         AudioError
             If it cannot be read as audio.
         """
-        front_end = self._comparator.front_end
-        blocks = stream_audio(source, sample_rate=front_end.sample_rate)
-        return hear({"compare": self._model}, front_end.stream(blocks))
+        return self._hear(stream_audio(source, sample_rate=self.front_end.sample_rate))
+
+    def hear_array(self, samples: NDArray[np.float32]) -> Heard:
+        """Listen to mono samples at the front end's own rate, shape=(n_samples,)."""
+        return self._hear([samples])
+
+    def _hear(self, blocks: Iterable[NDArray[np.float32]]) -> Heard:
+        return hear({"compare": self._model}, self.front_end.stream(blocks))
 
     def relate(self, a: Heard, b: Heard) -> Relation:
         """Compare two recordings; the other way round gives the same probability, and one over the ratio.
@@ -105,7 +112,7 @@ class Relater:
         joint[low:high] = pooled_a[low:high] * pooled_b[low + shift : high + shift]
         first = find_peaks(joint / joint.sum(), bpms, top=1)[0].bpm
         second = first * 2.0 ** (shift / self._model.bins_per_octave)
-        frame_rate = self._comparator.front_end.frame_rate
+        frame_rate = self.front_end.frame_rate
         first, second = (
             refine_tempo(heard.onset, frame_rate=frame_rate, bpm=bpm)
             for heard, bpm in ((a, first), (b, second))

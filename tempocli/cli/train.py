@@ -291,7 +291,7 @@ def export_comparison(recipe: str, data_folder: Path, run_folder: Path, output: 
 
     chosen = load_comparison_recipe(find_recipe(recipe, "comparison"))
     network = load_comparator(run_folder / CHECKPOINT, chosen)
-    windows = PairSampler(data_folder, chosen).validation().windows[:32]
+    windows = PairSampler(data_folder, chosen).music(32)
     difference = export_comparator(network, chosen, data_folder, output, windows)
     click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
 

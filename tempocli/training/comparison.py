@@ -190,6 +190,20 @@ class PairSampler:
             rates.append(log_rates)
         return TrackViews(np.stack(windows), np.stack(rates))
 
+    def music(self, number: int) -> NDArray[np.float32]:
+        """Cut unchanged windows from that many clips, shape=(number, n_frames, n_mels)."""
+        store, n_frames = self._stores[0], self._recipe.network.n_frames
+        rng = np.random.default_rng(self._recipe.seed)
+        clips = [self._groups[0].draw(rng) for _ in range(number)]
+        frames = [store.frames[clip.start : clip.start + clip.length] for clip in clips]
+        starts = [max(0.0, (clip.length - n_frames) / 2.0) for clip in clips]
+        return np.stack(
+            [
+                stretch(each, start=start, rate=1.0, n_frames=n_frames)
+                for each, start in zip(frames, starts, strict=True)
+            ]
+        )
+
     def _track(
         self, store: Store, clip: Clip, rng: np.random.Generator
     ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
