@@ -90,9 +90,7 @@ def test_a_target_is_needed(songs: dict[str, str]) -> None:
     assert compare(songs["a"]).exit_code == 2
 
 
-def test_the_other_way_round_is_the_same(
-    relater: Relater, click_track: Callable[..., np.ndarray]
-) -> None:
+def test_the_other_way_round_is_the_same(relater: Relater, click_track: Callable[..., np.ndarray]) -> None:
     rng = np.random.default_rng(0)
     for _ in range(6):
         a, b = (

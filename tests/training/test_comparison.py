@@ -1,4 +1,4 @@
-"""Training the comparator: pairs of known rates, symmetric, resumed bit for bit, exported as it was trained."""
+"""Training the comparator: pairs of known rates, symmetric, resumed bit for bit, exported as trained."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_log_rates_are_in_range_and_of_both_kinds(recipe: ComparisonRecipe) -> N
     assert np.abs(rates).max() <= recipe.spread + recipe.same
     distance = np.abs(rates[:, :, None] - rates[:, None])[:, *np.triu_indices(recipe.views, 1)]
     assert 0.15 < (distance <= recipe.same).mean() < 0.6
-    assert 0.05 < ((distance >= recipe.different) & (distance < 0.12)).mean()
-    assert np.all((distance[:, 0] <= recipe.same))  # the first two of a track are always one tempo
+    assert ((distance >= recipe.different) & (distance < 0.12)).mean() > 0.05
+    assert np.all(distance[:, 0] <= recipe.same)  # the first two of a track are always one tempo
 
 
 def test_the_loss_wants_the_same_to_be_the_same() -> None:
