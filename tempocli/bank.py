@@ -164,7 +164,8 @@ def _read(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float32] |
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # From memory: numpy leaves a file open that turns out to be damaged.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             kept, of_key, digest = file["embeddings"], str(file["key"]), str(file["digest"])
         if of_key != key:
             log.info("%s: of another model or bank", path)
