@@ -37,6 +37,7 @@ name = "small"
 steps = 6
 tracks = 4
 views = 4
+spread = 0.3
 validate_every = 3
 checkpoint_every = 2
 
