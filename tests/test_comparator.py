@@ -46,7 +46,9 @@ def test_comparing_is_symmetric(comparator: Comparator, windows: np.ndarray) -> 
     np.testing.assert_allclose(there, back.T, atol=1e-5)
 
 
-def test_log_same_is_the_logarithm_of_the_sigmoid_with_some_doubt(comparator: Comparator, windows: np.ndarray) -> None:
+def test_log_same_is_the_logarithm_of_the_sigmoid_with_some_doubt(
+    comparator: Comparator, windows: np.ndarray
+) -> None:
     embedding = comparator.embed(windows)
     log_odds = comparator.log_odds(embedding, embedding).astype(np.float64)
     expected = np.log(0.97 / (1.0 + np.exp(-log_odds)) + 0.03)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ def neighbour_share(
     Returns
     -------
     share, chance : float
+        NaN when there are no neighbours that count.
     """
     count = len(embeddings)
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -71,7 +73,10 @@ def neighbour_share(
     similarity = np.where(pairs, unit @ unit.T, -np.inf)
     nearest = np.argsort(-similarity, axis=1)[:, :_NEIGHBOURS]
     rows = np.arange(count)[:, None]
-    return float(shared[rows, nearest].mean()), float(shared[pairs].mean())
+    counted = shared[rows, nearest][pairs[rows, nearest]]
+    if not len(counted):
+        return math.nan, math.nan
+    return float(counted.mean()), float(shared[pairs].mean())
 
 
 def tempo_pairs(bpms: NDArray[np.float64], *, folded: bool) -> NDArray[np.bool_]:
