@@ -1,4 +1,4 @@
-"""Make the table of localities in docs/compare.md and its figure.
+"""Make a table of what contrastive embeddings hold, by augmentation, and its figure.
 
 for r in none eq pitch stretch; do
     tempo train contrastive --recipe $r --data data --out runs/$r
