@@ -22,7 +22,7 @@ def command() -> None:
     type=click.FloatRange(options.MIN_BPM, options.MAX_BPM),
     multiple=True,
     metavar="BPM",
-    help="Only this tempo; may be given several times.  [default: all of the bank's, 100 MB]",
+    help="Only this tempo; may be given several times.  [default: all of the bank's, 150 MB]",
 )
 @options.verbosity
 def export(folder: Path, tempi: tuple[float, ...], verbose: bool, quiet: bool) -> None:
