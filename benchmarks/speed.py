@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
-import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -22,9 +20,18 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-CHECKOUT = HERE.parent
-WORKERS = HERE / "workers"
+from harness.commands import ENVIRONMENT, BenchmarkError, call, say
+from harness.environments import (
+    find_interpreter_with,
+    make_environment,
+    make_own_environment,
+    python_version,
+)
+from harness.machine import machine
+from harness.selection import spread
+from harness.worker import WORKERS, Answer, Worker, ask_in_turn
+
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 COLD_RUNS = 10
 WARM_ROUNDS = 3
@@ -35,21 +42,14 @@ MAX_COLD_RATIO = 1.6
 MAX_COLD_PEAK_MB = 250.0
 MAX_WARM_RATIO = 0.8
 
-# Settings of the caller's Python must not leak into the environments that are compared.
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-
-
-class BenchmarkError(Exception):
-    """Something that must work for the figures to mean anything did not."""
-
 
 @dataclass
 class Usage:
-    """What one process, or one file in a worker, cost: seconds, and MB (10^6 bytes) of peak memory."""
+    """What one process cost: seconds, and MB (10^6 bytes) of peak memory."""
 
     wall_s: float
     cpu_s: float
-    peak_mb: float = 0.0
+    peak_mb: float
 
 
 @dataclass
@@ -62,7 +62,8 @@ class Tool:
     worker: Path | None
     version: str = ""
     cold: list[Usage] = field(default_factory=list)
-    warm: dict[str, list[Usage]] = field(default_factory=dict)
+    # For each file, the answers of all rounds.
+    warm: list[list[Answer]] = field(default_factory=list)
 
 
 def main() -> None:
@@ -71,8 +72,8 @@ def main() -> None:
     cache: Path = arguments.cache.resolve()
     cache.mkdir(parents=True, exist_ok=True)
     try:
-        tempo = arguments.tempo_python or make_environment(cache / "tempo", str(CHECKOUT), "")
-        librosa = arguments.librosa_python or make_environment(cache / "librosa", "librosa", "librosa")
+        tempo = arguments.tempo_python or make_own_environment(cache / "env-tempo", CHECKOUT)
+        librosa = arguments.librosa_python or make_environment(cache / "env-librosa", [["librosa==0.11.0"]])
         files, cold_file = prepare_audio(arguments, tempo, cache)
         tools = list_tools(tempo, librosa, find_aubio(arguments.aubio_python), cold_file)
         load = os.getloadavg()[0]
@@ -115,52 +116,14 @@ def absolute(path: str) -> Path:
     return Path(path).absolute()
 
 
-def say(text: str) -> None:
-    """Tell how far it is, on stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def call(command: list[str]) -> str:
-    """Run a command that must succeed; return its output."""
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    if done.returncode != 0:
-        raise BenchmarkError(f"{' '.join(command[:4])} failed:\n{done.stderr.strip()[-2000:]}")
-    return done.stdout
-
-
-def make_environment(folder: Path, requirement: str, module: str) -> Path:
-    """Make a virtual environment that has `requirement`, or bring it up to date; return its interpreter.
-
-    It is left as it is when it can import `module` already.
-    """
-    python = folder / "bin" / "python"
-    if not python.exists():
-        say(f"making {folder}")
-        call([sys.executable, "-m", "venv", str(folder)])
-    elif module and has_module(python, module):
-        return python
-    say(f"installing {requirement} into {folder}")
-    call([str(python), "-m", "pip", "install", "--quiet", requirement])
-    return python
-
-
-def has_module(python: Path, module: str) -> bool:
-    """Tell whether an interpreter can import a module."""
-    command = [str(python), "-c", f"import {module}"]
-    return subprocess.run(command, capture_output=True, env=ENVIRONMENT, check=False).returncode == 0
-
-
 def find_aubio(given: Path | None) -> Path | None:
     """Find an interpreter that has aubio: the given one, the system's, or any on the search path."""
     if given is not None:
         return given
-    names = ["/usr/bin/python3", *(f"python3.{minor}" for minor in range(20, 7, -1)), "python3"]
-    for name in names:
-        found = shutil.which(name)
-        if found and has_module(Path(found), "aubio"):
-            return Path(found)
-    say("no interpreter has aubio, so it is left out (Debian: apt-get install python3-aubio)")
-    return None
+    found = find_interpreter_with("aubio")
+    if found is None:
+        say("no interpreter has aubio, so it is left out (Debian: apt-get install python3-aubio)")
+    return found
 
 
 def prepare_audio(arguments: argparse.Namespace, python: Path, cache: Path) -> tuple[list[str], str]:
@@ -194,12 +157,6 @@ def dev_files(table: Path) -> list[str]:
         ]
     except (OSError, KeyError, ValueError) as error:
         raise BenchmarkError(f"{table}: not a table with the columns path and duration_s: {error}") from error
-
-
-def spread(items: list[str], limit: int) -> list[str]:
-    """Take at most `limit` items, evenly from the whole list."""
-    n = min(limit, len(items))
-    return [items[index * len(items) // n] for index in range(n)]
 
 
 def list_tools(tempo: Path, librosa: Path, aubio: Path | None, cold_file: str) -> list[Tool]:
@@ -251,50 +208,19 @@ def run_once(command: list[str], cache: Path) -> Usage:
 
 
 def measure_warm(tools: list[Tool], files: list[str], cache: Path) -> None:
-    """Hand each file to one long-lived process of each tool in turn, so that all meet the same noise."""
-    workers = {tool.name: start_worker(tool, cache) for tool in tools if tool.worker}
+    """Have one long-lived process of each tool measure all files."""
     measured = [tool for tool in tools if tool.worker]
+    workers = [Worker(tool.name, [str(tool.python), str(tool.worker)], cache) for tool in measured]
     try:
-        for tool in measured:
+        for tool, worker in zip(measured, workers, strict=True):
             say(f"warming up {tool.name}")
-            tool.version = str(ask(tool, workers[tool.name], files[0])["version"])
-        for round_number in range(WARM_ROUNDS):
-            say(f"warm: round {round_number + 1} of {WARM_ROUNDS}, {len(files)} files")
-            for number, file in enumerate(files):
-                # Another tool comes first each time: the first one reads the file for all.
-                first = (number + round_number) % len(measured)
-                for tool in measured[first:] + measured[:first]:
-                    answer = ask(tool, workers[tool.name], file)
-                    usage = Usage(float(str(answer["wall_s"])), float(str(answer["cpu_s"])))
-                    tool.warm.setdefault(file, []).append(usage)
+            tool.version = worker.ask(files[0]).version
+        answers = ask_in_turn(workers, files, WARM_ROUNDS)
     finally:
-        for worker in workers.values():
-            worker.communicate()
-
-
-def start_worker(tool: Tool, cache: Path) -> subprocess.Popen[str]:
-    """Start the long-lived process of a tool."""
-    return subprocess.Popen(
-        [str(tool.python), str(tool.worker)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=cache,
-        env=ENVIRONMENT,
-    )
-
-
-def ask(tool: Tool, worker: subprocess.Popen[str], file: str) -> dict[str, object]:
-    """Have a worker measure one file."""
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    try:
-        worker.stdin.write(f"{file}\n")
-        worker.stdin.flush()
-        answer: dict[str, object] = json.loads(worker.stdout.readline())
-    except (OSError, ValueError) as error:
-        raise BenchmarkError(f"the worker of {tool.name} ended at {file}") from error
-    return answer
+        for worker in workers:
+            worker.close()
+    for tool in measured:
+        tool.warm = answers[tool.name]
 
 
 def report(tools: list[Tool], n_files: int, load: float) -> str:
@@ -365,30 +291,13 @@ def cold_median(tool: Tool, what: str) -> float:
 
 def warm_cpu(tool: Tool) -> float:
     """Take the median over files of the median over rounds of the CPU seconds."""
-    return statistics.median(
-        statistics.median(usage.cpu_s for usage in rounds) for rounds in tool.warm.values()
-    )
+    return statistics.median(statistics.median(answer.cpu_s for answer in rounds) for rounds in tool.warm)
 
 
 def files_a_second(tool: Tool) -> float:
     """Count the files that one process gets through in a second of wall time."""
-    spent = [usage.wall_s for rounds in tool.warm.values() for usage in rounds]
+    spent = [answer.wall_s for rounds in tool.warm for answer in rounds]
     return len(spent) / sum(spent)
-
-
-def machine() -> str:
-    """Describe this machine."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        processor = platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
-
-
-def python_version(python: Path) -> str:
-    """Ask an interpreter for its version."""
-    return call([str(python), "-c", "import platform; print(platform.python_version())"]).strip()
 
 
 if __name__ == "__main__":

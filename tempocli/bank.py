@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from tempocli.audio import load_audio
+from tempocli.encoder import checksum
 from tempocli.errors import AudioError, DataError
 from tempocli.references import (
     BANK_VERSION,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BUILT_IN = f"built-in {BANK_VERSION}"
 _BATCH = 16
 _NUMBER = re.compile(r"(?<![\d.])\d{2,3}(?:\.\d+)?(?![\d.]*\d)")
 _NUMBER_BPM = re.compile(r"(\d+(?:\.\d+)?)[ _-]?bpm", re.IGNORECASE)
@@ -49,10 +51,13 @@ class Bank:
 
     Attributes
     ----------
+    name : str
+        Of the references, whichever model embeds them.
     bpms : ndarray of float64, shape=(n_tempi,)
     embeddings : ndarray of float32, shape=(n_tempi, n_patterns, embedding_dim)
     """
 
+    name: str
     bpms: NDArray[np.float64]
     embeddings: NDArray[np.float32]
 
@@ -74,20 +79,20 @@ def load_bank(comparator: Comparator, cache: Path | None = None) -> Bank:
         Folder of the cache; the user's own by default.
     """
     shape = (len(bank_tempi()), len(PATTERNS), comparator.embedding_dim)
-    key = f"{comparator.digest()}-{BANK_VERSION}"
+    key = bank_key(comparator)
     shipped = references_path(comparator.path)
     kept = (cache or _cache_folder()) / f"{key}.npz"
     for path in (shipped, kept):
         embeddings = _read(path, key, shape)
         if embeddings is not None:
-            return Bank(bank_tempi(), embeddings)
+            return Bank(BUILT_IN, bank_tempi(), embeddings)
     log.info("embedding %d references", shape[0] * shape[1])
     embeddings = embed_bank(comparator)
     try:
         write_bank(kept, key, embeddings)
     except OSError as error:
         log.warning("%s: the references cannot be kept there (%s)", kept, error.strerror)
-    return Bank(bank_tempi(), embeddings)
+    return Bank(BUILT_IN, bank_tempi(), embeddings)
 
 
 def references_path(model: Path) -> Path:
@@ -207,7 +212,16 @@ def load_own_bank(comparator: Comparator, folder: Path) -> Bank:
     chosen = [_nearest(known, bpm) for bpm in axis]
     n_patterns = max(map(len, chosen))
     windows = _own_windows(comparator, files, known, [np.resize(each, n_patterns) for each in chosen])
-    return Bank(axis, _embed(comparator, windows).reshape(len(axis), n_patterns, -1))
+    embeddings = _embed(comparator, windows).reshape(len(axis), n_patterns, -1)
+    return Bank(_own_name(tempi), axis, embeddings)
+
+
+def _own_name(tempi: dict[Path, float]) -> str:
+    """Name references by what is in their files, for they may change under one folder's name."""
+    digest = hashlib.sha256()
+    for path in sorted(tempi):
+        digest.update(f"{path.name} {tempi[path]:g} {checksum(path)}\n".encode())
+    return f"own {digest.hexdigest()[:16]}"
 
 
 def _nearest(known: NDArray[np.float64], bpm: float) -> NDArray[np.intp]:

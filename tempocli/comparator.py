@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.encoder import Calibration, open_session
+from tempocli.encoder import Calibration, checksum, open_session
 from tempocli.errors import ModelError
 from tempocli.features import FrontEnd
 
@@ -102,7 +101,7 @@ class Comparator:
 
     def digest(self) -> str:
         """Compute the SHA-256 of the model's file: what is kept of its embeddings is kept under this."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return checksum(self.path)
 
     def embed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed log-mel windows, shape=(n, n_frames, n_mels), to shape=(n, embedding_dim)."""

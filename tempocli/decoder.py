@@ -49,11 +49,14 @@ def pool(
     geometric: bool = False,
     min_bpm: float = 0.0,
     max_bpm: float = math.inf,
+    by_certainty: bool = True,
 ) -> NDArray[np.float64]:
     """Pool the windows' distributions into the track's, within a range of tempi.
 
-    The mean over windows is taken of what each window says *within* the range, weighted by how much it
-    says there: the range constrains the search, it does not fold the answer.
+    The mean over windows is taken of what each window says *within* the range: the range constrains the
+    search, it does not fold the answer. By default each window counts as much as it is certain, by the top
+    value of its distribution there: breaks and fills have less of a say in what the tempo is. How sure that
+    is, all windows tell alike.
 
     Recordings are denser than the synthetic music that a model learned the tempo octave from, and what is
     dense sounds slow to it; the tilt makes up for that, since it weighs a tempo against its half.
@@ -67,9 +70,12 @@ def pool(
     tilt : float
         The distribution is weighted by the tempo to this power.
     geometric : bool
-        Take the geometric mean: the windows' log-probabilities are averaged, not their probabilities.
+        Take the geometric mean of all windows alike: their log-probabilities are averaged, not their
+        probabilities, and what is uncertain says little by itself.
     min_bpm, max_bpm : float
         Tempi outside have no probability.
+    by_certainty : bool
+        Whether windows count by their certainty, or all alike; of an arithmetic mean.
 
     Returns
     -------
@@ -79,11 +85,28 @@ def pool(
     # A bin is in the range when any tempo nearer to it than to its neighbours is.
     half_bin = math.sqrt(bpms[1] / bpms[0])
     inside = (bpms * half_bin >= min_bpm) & (bpms / half_bin <= max_bpm)
-    mean = tempogram.mean(axis=0, dtype=np.float64)
+    said = np.where(inside, tempogram, 0.0)
     if geometric:
-        mean = np.exp(np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64))
-    pooled = np.where(inside, mean * bpms**tilt, 0.0)
+        logs = np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64)
+        mean = np.where(inside, np.exp(logs), 0.0)
+    else:
+        if by_certainty:
+            said = said * said.max(axis=1, keepdims=True)
+        mean = said.mean(axis=0, dtype=np.float64)
+    pooled = mean * bpms**tilt
     return np.asarray(pooled / pooled.sum())
+
+
+def pulse(
+    tempogram: NDArray[np.float32],
+    bpms: NDArray[np.float64],
+    bins_per_octave: int,
+    *,
+    geometric: bool = False,
+) -> float:
+    """Tell how clear a pulse is, by the `folded_peak` of all windows alike; the rest is as with `pool`."""
+    mean = pool(tempogram, bpms, geometric=True) if geometric else tempogram.mean(axis=0)
+    return folded_peak(mean, bins_per_octave)
 
 
 def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64], *, top: int) -> list[Peak]:
@@ -136,6 +159,11 @@ def relation(bpm: float, first: float) -> str:
     return "other"
 
 
+def share_near(distribution: NDArray[np.floating], bpms: NDArray[np.float64], bpm: float) -> float:
+    """Tell how much of a distribution, shape=(n_bins,), lies within 4 % of a tempo."""
+    return float(distribution[np.abs(bpms - bpm) <= _TOLERANCE * bpm].sum())
+
+
 def octave_share(peaks: list[Peak]) -> float:
     """Tell the first peak's part of itself and of the peaks at 2, 3, 1/2 and 1/3 times its tempo."""
     first = peaks[0]
@@ -143,7 +171,7 @@ def octave_share(peaks: list[Peak]) -> float:
     return first.share / (first.share + sum(related))
 
 
-def folded_peak(distribution: NDArray[np.float64], bins_per_octave: int) -> float:
+def folded_peak(distribution: NDArray[np.floating], bins_per_octave: int) -> float:
     """Fold a distribution into one octave and tell how much lies within 4 % of its largest peak.
 
     It is near 1 for any clear pulse, whatever its octave, and small where there is none.
@@ -194,7 +222,6 @@ def local_tempi(
     tempi, shares = [], []
     for row in tempogram:
         peak = find_peaks(row * prior / (row * prior).sum(), bpms, top=1)[0]
-        near = np.abs(bpms - peak.bpm) <= _TOLERANCE * peak.bpm
         tempi.append(peak.bpm)
-        shares.append(float(row[near].sum()))
+        shares.append(share_near(row, bpms, peak.bpm))
     return np.array(tempi), np.array(shares)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import logging
 import sys
@@ -16,9 +17,13 @@ from tempocli.errors import DeviceError, ModelError
 from tempocli.features import FrontEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    # Windows, shape=(n_windows, n_frames, n_mels), to logits and embeddings; see `Encoder.encode`.
+    Encode = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +75,7 @@ class Encoder:
 
     Attributes
     ----------
+    path : Path
     name : str
         The model's own name.
     device : str
@@ -96,6 +102,7 @@ class Encoder:
     """
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
+        self.path = path
         self._session, self.device = open_session(path, device, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         try:
@@ -127,6 +134,16 @@ class Encoder:
         """
         logits, embedding = self._session.run(["logits", "embedding"], {"log_mel": windows})
         return logits, embedding
+
+    def settings(self) -> str:
+        """Name all that its answers depend on but the windows."""
+        return f"{self.name} {checksum(self.path)[:16]}"
+
+
+def checksum(path: Path) -> str:
+    """Compute the SHA-256 of a model's file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:

@@ -30,6 +30,10 @@ class AudioError(TempoError):
         return type(self), (self.name, self.reason)
 
 
+class TagError(AudioError):
+    """A file whose tags cannot be read or written; as `AudioError`."""
+
+
 class ModelError(TempoError):
     """A model that is unknown, damaged, or not one of ours."""
 
@@ -40,6 +44,10 @@ class DeviceError(TempoError):
 
 class DataError(TempoError):
     """A reference, estimate or manifest file that does not hold what it should."""
+
+
+class OutputError(TempoError):
+    """A result file that must not be written to, or not be continued."""
 
 
 class MissingExtraError(TempoError):

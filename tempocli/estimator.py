@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
 import numpy as np
 
@@ -13,29 +13,35 @@ from tempocli.decoder import (
     Peak,
     calibrated,
     find_peaks,
-    folded_peak,
     local_tempi,
     octave_share,
     pool,
+    pulse,
     relation,
-    softmax,
+    share_near,
 )
 from tempocli.errors import AudioError
 from tempocli.listening import hear
-from tempocli.methods import METHODS, open_models
+from tempocli.methods import METHODS, RemoteModel, encode_by_all, open_models
 from tempocli.refine import refine_tempo
 from tempocli.schema import Candidate, CurvePoint, Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from tempocli.encoder import Encode
     from tempocli.features import FrontEnd
     from tempocli.listening import Heard
+    from tempocli.methods import ModelFacts, WindowModel
 
-_COMPARE_WEIGHT = 0.2  # of the comparison's logarithms beside the classification's
 MIN_BPM, MAX_BPM = 30.0, 300.0
+
+
+class _Range(TypedDict):
+    min_bpm: float
+    max_bpm: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +69,10 @@ class Analysis:
 
 
 class Estimator:
-    """Estimates the tempo of music; holds the model, may be used from several threads at once.
+    """Estimates the tempo of music; holds the model.
+
+    It may be used from any number of threads at once: nothing in it changes once it is made, and the session
+    takes concurrent calls. Each call works on one core.
 
     Parameters
     ----------
@@ -121,12 +130,44 @@ class Estimator:
         if references is not None and method == "classify":
             raise ValueError("references have no use with the method classify")
         own = None if references is None else Path(references)
-        self._models = open_models(method, model, device=device, references=own)
-        self._encoder = next(iter(self._models.values()))
-        self._range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
+        self._opened: dict[str, WindowModel] | None = open_models(
+            method, model, device=device, references=own
+        )
+        self._method = method
+        self._set(self._opened, encode_by_all(self._opened), min_bpm, max_bpm, top)
+
+    def _set(
+        self, models: Mapping[str, ModelFacts], encode: Encode, min_bpm: float, max_bpm: float, top: int
+    ) -> None:
+        self._models = models
+        self._leading, self._encoder = next(iter(models.items()))
+        self._encode = encode
+        self._range: _Range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
         self._top = top
-        self.model_name = "+".join(model.name for model in self._models.values())
+        self.model_name = "+".join(model.name for model in models.values())
         self.device = self._encoder.device
+
+    def _here(self) -> dict[str, WindowModel]:
+        if self._opened is None:
+            raise TypeError("this estimator encodes in another process already")
+        return self._opened
+
+    def portable(self) -> PortableEstimator:
+        """Make what another process needs to be an estimator that encodes here."""
+        models = {method: RemoteModel(model) for method, model in self._here().items()}
+        return PortableEstimator(models, self._range["min_bpm"], self._range["max_bpm"], self._top)
+
+    @property
+    def encode(self) -> Encode:
+        """The model alone, `tempocli.encoder.Encoder.encode`, or all models; from any thread."""
+        return self._encode
+
+    def settings(self) -> str:
+        """Name all that an estimate depends on but the audio: the models, by checksum, and the search."""
+        models = " and ".join(model.settings() for model in self._here().values())
+        method = "" if self._method == "classify" else f"method {self._method}, "
+        low, high = self._range.values()
+        return f"{method}{models}, {low:g} to {high:g} BPM, top {self._top}"
 
     def estimate(self, source: str | Path | BinaryIO) -> Estimate:
         """Estimate the tempo of a file or binary stream.
@@ -190,7 +231,7 @@ class Estimator:
         chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
             Consecutive frames.
         """
-        heard = hear(self._models, chunks)
+        heard = hear(self._models, self._encode, chunks)
         if heard.reason is not None:
             return self._nothing(heard.reason, heard.duration)
         tempogram = _combine(heard.tempograms)
@@ -205,17 +246,23 @@ class Estimator:
 
     def _decide(self, heard: Heard, tempogram: NDArray[np.float32]) -> Estimate:
         encoder, calibration = self._encoder, self._encoder.calibration
-        leading = next(iter(self._models))
-        everything = pool(heard.tempograms[leading], encoder.bpms, geometric=leading == "compare")
-        if folded_peak(everything, encoder.bins_per_octave) < calibration.pulse:
+        leading = self._leading
+        clarity = pulse(
+            heard.tempograms[leading],
+            encoder.bpms,
+            encoder.bins_per_octave,
+            geometric=leading == "compare",
+        )
+        if clarity < calibration.pulse:
             return self._no_tempo("no steady pulse", heard.duration)
         pooled = self._pool(leading, tempogram)
+        alike = self._pool(leading, tempogram, by_certainty=False)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
         bpm = self._refine(heard.onset, peaks[0])
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
         return Estimate(
             bpm=bpm,
-            confidence=calibrated(peaks[0].share, calibration.confidence),
+            confidence=calibrated(share_near(alike, encoder.bpms, peaks[0].bpm), calibration.confidence),
             octave_confidence=calibrated(octave_share(peaks), calibration.octave),
             candidates=tuple(_candidates(peaks, bpm)),
             reason=None,
@@ -228,13 +275,16 @@ class Estimator:
             by_method=self._by_method(heard),
         )
 
-    def _pool(self, method: str, tempogram: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _pool(
+        self, method: str, tempogram: NDArray[np.float32], *, by_certainty: bool = True
+    ) -> NDArray[np.float64]:
         encoder = self._encoder
         return pool(
             tempogram,
             encoder.bpms,
             tilt=self._models[method].calibration.tilt,
             geometric=method == "compare",
+            by_certainty=by_certainty,
             **self._range,
         )
 
@@ -262,11 +312,35 @@ class Estimator:
 
 
 def _combine(tempograms: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Multiply the distributions of the methods; the comparison's counts for less."""
+    """Multiply the distributions of the methods, window by window."""
     first, *others = tempograms.values()
-    if not others:
-        return first
-    return softmax(np.log(first + 1e-9) + _COMPARE_WEIGHT * np.log(others[0] + 1e-9))
+    for other in others:
+        first = first * other
+        first = first / first.sum(axis=1, keepdims=True)
+    return first
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PortableEstimator:
+    """An estimator without its session, from `Estimator.portable`; it pickles."""
+
+    models: dict[str, RemoteModel]
+    min_bpm: float
+    max_bpm: float
+    top: int
+
+    def connect(self, encode: Encode) -> Estimator:
+        """Make an estimator of it.
+
+        Parameters
+        ----------
+        encode : callable
+            Gets windows encoded where the sessions are; it takes and returns what `Estimator.encode` does.
+        """
+        estimator = Estimator.__new__(Estimator)
+        estimator._opened = None
+        estimator._set(self.models, encode, self.min_bpm, self.max_bpm, self.top)
+        return estimator
 
 
 def _candidates(peaks: list[Peak], bpm: float) -> Iterator[Candidate]:

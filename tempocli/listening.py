@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.methods import WindowModel
+    from tempocli.encoder import Encode
+    from tempocli.methods import ModelFacts
 
 _SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_SECONDS = 3.0
@@ -54,13 +55,15 @@ class Heard:
         return None if len(self.times) else "silence"
 
 
-def hear(models: Mapping[str, WindowModel], chunks: Iterable[NDArray[np.float32]]) -> Heard:
+def hear(models: Mapping[str, ModelFacts], encode: Encode, chunks: Iterable[NDArray[np.float32]]) -> Heard:
     """Run models over log-mel frames, without keeping the frames.
 
     Parameters
     ----------
-    models : dict of str to WindowModel
-        By method; with the same front end and windows.
+    models : dict of str to ModelFacts
+        By method; with the same front end, windows and tempo axis.
+    encode : callable
+        Runs all of them, see `tempocli.methods.encode_by_all`.
     chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
         Consecutive frames, of the models' own front end.
 
@@ -71,7 +74,7 @@ def hear(models: Mapping[str, WindowModel], chunks: Iterable[NDArray[np.float32]
     leading = next(iter(models.values()))
     front_end = leading.front_end
     cutter = WindowCutter(leading.n_frames, front_end.n_mels)
-    windows = _Windows(models)
+    windows = _Windows(models, encode)
     onsets: list[NDArray[np.float32]] = []
     previous = np.zeros((0, front_end.n_mels), np.float32)
     for log_mel in chunks:
@@ -88,12 +91,11 @@ def hear(models: Mapping[str, WindowModel], chunks: Iterable[NDArray[np.float32]
 class _Windows:
     """Collects what the models say of the windows that are not silent."""
 
-    def __init__(self, models: Mapping[str, WindowModel]) -> None:
-        self._models = models
-        self._logits: dict[str, list[NDArray[np.float32]]] = {
-            method: [np.zeros((0, len(model.bpms)), np.float32)] for method, model in models.items()
-        }
+    def __init__(self, models: Mapping[str, ModelFacts], encode: Encode) -> None:
+        self._methods = list(models)
+        self._encode = encode
         leading = next(iter(models.values()))
+        self._logits = [np.zeros((0, len(models) * len(leading.bpms)), np.float32)]
         self._embeddings = [np.zeros((0, leading.embedding_dim), np.float32)]
         self._times: list[float] = []
 
@@ -104,14 +106,13 @@ class _Windows:
             if not sounding.any():
                 continue
             self._times.extend(centres[sounding])
-            for index, (method, model) in enumerate(self._models.items()):
-                logits, embedding = model.encode(windows[sounding])
-                self._logits[method].append(logits)
-                if index == 0:
-                    self._embeddings.append(embedding)
+            logits, embedding = self._encode(windows[sounding])
+            self._logits.append(logits)
+            self._embeddings.append(embedding)
 
     def heard(self, onset: NDArray[np.float32], frame_rate: float) -> Heard:
         """Put all of it together."""
-        tempograms = {method: softmax(np.concatenate(logits)) for method, logits in self._logits.items()}
+        parts = np.split(np.concatenate(self._logits), len(self._methods), axis=1)
+        tempograms = {method: softmax(logits) for method, logits in zip(self._methods, parts, strict=True)}
         times = np.array(self._times) / frame_rate
         return Heard(tempograms, np.concatenate(self._embeddings), times, onset, len(onset) / frame_rate)

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from tempocli.bank import Bank
     from tempocli.comparator import Comparator
-    from tempocli.encoder import Calibration
+    from tempocli.encoder import Calibration, Encode
     from tempocli.features import FrontEnd
 
 METHODS = ("classify", "compare", "both")
 DEFAULT_MODELS = {"classify": "tempo", "compare": "compare", "both": "tempo"}
 
 
-class WindowModel(Protocol):
-    """What scores windows on a tempo axis; `tempocli.encoder.Encoder` is one."""
+class ModelFacts(Protocol):
+    """What is known of a model that scores windows on a tempo axis; for the meaning see `Encoder`."""
 
     name: str
     device: str
@@ -36,9 +36,57 @@ class WindowModel(Protocol):
     calibration: Calibration
     embedding_dim: int
 
+
+class WindowModel(ModelFacts, Protocol):
+    """What scores windows on a tempo axis; `tempocli.encoder.Encoder` is one."""
+
     def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Give logits, shape=(n_windows, n_bins), and embeddings, shape=(n_windows, embedding_dim)."""
         ...
+
+    def settings(self) -> str:
+        """Name all that the answers depend on but the windows."""
+        ...
+
+
+class RemoteModel:
+    """All that is known of a model, but for its session, which stays where it is; this one pickles.
+
+    Parameters
+    ----------
+    model : ModelFacts
+        The one with the session; its attributes are copied.
+    """
+
+    def __init__(self, model: ModelFacts) -> None:
+        self.name = model.name
+        self.device = model.device
+        self.front_end = model.front_end
+        self.n_frames = model.n_frames
+        self.bpms = model.bpms
+        self.bins_per_octave = model.bins_per_octave
+        self.calibration = model.calibration
+        self.embedding_dim = model.embedding_dim
+
+
+def encode_by_all(models: dict[str, WindowModel]) -> Encode:
+    """Make one call of several models with the same axis.
+
+    Returns
+    -------
+    callable
+        From windows to the logits of all models, shape=(n_windows, n_models * n_bins), and the embeddings of
+        the leading one: for a single model, what its `encode` does.
+    """
+    leading, *others = models.values()
+    if not others:
+        return leading.encode
+
+    def encode(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits, embedding = leading.encode(windows)
+        return np.concatenate([logits, *(model.encode(windows)[0] for model in others)], axis=1), embedding
+
+    return encode
 
 
 class ReferenceModel:
@@ -55,6 +103,7 @@ class ReferenceModel:
 
     def __init__(self, comparator: Comparator, bank: Bank) -> None:
         self.comparator = comparator
+        self._bank_name = bank.name
         self._references = bank.embeddings.reshape(-1, comparator.embedding_dim)
         self._shape = bank.embeddings.shape[:2]
         self._prior = comparator.prior.log(bank.bpms)
@@ -83,6 +132,10 @@ class ReferenceModel:
         same = self.comparator.log_same(embedding, self._references)
         scores = same.reshape(len(windows), *self._shape).mean(axis=2) + self._prior
         return scores.astype(np.float32), embedding
+
+    def settings(self) -> str:
+        """Name all that the scores depend on but the windows."""
+        return f"{self.name} {self.comparator.digest()[:16]} with references {self._bank_name}"
 
 
 def open_models(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _MULTIPLES = np.array([0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0])
 _MAX_HERTZ = 20.0
 _SEARCH = 0.02  # share of the tempo to either side: a bin and a half of the encoder's axis
+# The encoder's own error. Where the pulse is unsteady, chance peaks far from what it said must not win.
+_DEVIATION = 0.01
 _GRID = 1601
 _SEGMENT_SECONDS = 180.0
 
@@ -29,7 +31,7 @@ def refine_tempo(
     """Refine a tempo on the onset strength of a whole track.
 
     The magnitudes of the onset strength's spectrum at the multiples of a tempo are summed, over segments of
-    at most three minutes, and the tempo with the largest sum near `bpm` is taken.
+    at most three minutes, and the tempo with the largest sum near `bpm` is taken, the nearer the better.
 
     Parameters
     ----------
@@ -54,7 +56,8 @@ def refine_tempo(
     n_segments = max(1, round(len(onset) / frame_rate / _SEGMENT_SECONDS))
     for segment in np.array_split(onset, n_segments):
         score += _pulse_spectrum(segment, frame_rate, grid)
-    return _peak(grid, score)
+    nearness = np.exp(-0.5 * ((grid / bpm - 1.0) / _DEVIATION) ** 2)
+    return _peak(grid, score, int((score * nearness).argmax()))
 
 
 def _pulse_spectrum(
@@ -72,8 +75,10 @@ def _pulse_spectrum(
     return score
 
 
-def _peak(grid: NDArray[np.float64], score: NDArray[np.float64]) -> float:
-    best = int(score.argmax())
+def _peak(grid: NDArray[np.float64], score: NDArray[np.float64], best: int) -> float:
+    """Climb from `best` to the top of its peak, and fit a parabola there."""
+    while 0 < best < len(grid) - 1 and (higher := max(score[best - 1], score[best + 1])) > score[best]:
+        best += 1 if score[best + 1] == higher else -1
     if 0 < best < len(grid) - 1:
         before, here, after = score[best - 1 : best + 2]
         curvature = before - 2.0 * here + after

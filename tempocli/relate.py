@@ -72,7 +72,7 @@ class Relater:
         return self._hear([samples])
 
     def _hear(self, blocks: Iterable[NDArray[np.float32]]) -> Heard:
-        return hear({"compare": self._model}, self.front_end.stream(blocks))
+        return hear({"compare": self._model}, self._model.encode, self.front_end.stream(blocks))
 
     def relate(self, a: Heard, b: Heard) -> Relation:
         """Compare two recordings; the other way round gives the same probability, and one over the ratio.

@@ -112,6 +112,25 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class FileStamp:
+    """By what a file is recognised as unchanged.
+
+    Attributes
+    ----------
+    size : int
+        Bytes.
+    mtime_ns : int
+        Time of the last change, in nanoseconds of the Unix epoch.
+    sha256 : str or None
+        Checksum of the content, in hexadecimal, where it was asked for.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FileResult:
     """The outcome for one input of a batch: exactly one of `estimate` and `error` is set.
 
@@ -123,8 +142,11 @@ class FileResult:
         The estimate, when the input could be read.
     error : str or None
         Why it could not, in one line without the path.
+    stamp : FileStamp or None
+        The file as it was when it was read; ``None`` for what is no regular file.
     """
 
     path: str
     estimate: Estimate | None = None
     error: str | None = None
+    stamp: FileStamp | None = None

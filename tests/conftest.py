@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import soundfile
 from clicks import make_clicks
+from fake_estimator import FakeEstimator
+
+import tempocli.estimator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,3 +70,21 @@ def compare_path() -> Path:
     if not COMPARE_MODEL.is_file():
         pytest.skip("needs models/compare.onnx, which is not here")
     return COMPARE_MODEL
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeEstimator]:
+    monkeypatch.setattr(tempocli.estimator, "Estimator", FakeEstimator)
+    return FakeEstimator
+
+
+@pytest.fixture
+def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: type[FakeEstimator]) -> Path:
+    """The current folder, with a folder of files whose names are their tempi."""
+    (tmp_path / "music" / "old").mkdir(parents=True)
+    for name in ("100.wav", "120.mp3", "old/90.flac"):
+        (tmp_path / "music" / name).touch()
+    for name in ("128.wav", "silent.wav", "broken.wav", "bug.wav"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -5,7 +5,10 @@ As a program it is `tempo` with this estimator, for tests that need a process of
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -26,7 +29,7 @@ def make_estimate(bpm: float | None, *, reason: str = "silence", model: str = "f
 
 
 class FakeEstimator:
-    """Takes "128.5.wav" for 128.5 BPM; "silent", "broken", "bug" and "slow" in a name have their effect."""
+    """Takes "128.5.wav" for 128.5 BPM; words of `_misbehave` in a name have their effect."""
 
     created: dict[str, Any]
 
@@ -35,6 +38,16 @@ class FakeEstimator:
         self.model_name = model or "tempo"
         self.device = "cpu"
         self.top = settings.get("top", 5)
+        self._settings = f"{model} {settings}"
+
+    def settings(self) -> str:
+        return self._settings
+
+    def portable(self) -> FakePortable:
+        return FakePortable()
+
+    def encode(self, windows: Any) -> Any:
+        return windows + 1.0, windows * 2.0
 
     def estimate(self, source: str | Path | BinaryIO) -> Estimate:
         if not isinstance(source, str | Path):
@@ -44,12 +57,7 @@ class FakeEstimator:
             raise AudioError(str(source), "No such file or directory")
         if Path(source).is_dir():
             raise AudioError(str(source), "is a directory")
-        if "broken" in name:
-            raise AudioError(str(source), "not audio")
-        if "bug" in name:
-            raise ZeroDivisionError("a bug")
-        if "slow" in name:
-            time.sleep(60)
+        _misbehave(name)
         if "silent" in name:
             return make_estimate(None)
         found = re.search(r"\d+(\.\d+)?", name)
@@ -65,10 +73,51 @@ class FakeEstimator:
         return Analysis(estimate, tempogram, times, bpms, np.zeros(8, np.float32))
 
 
+def _misbehave(name: str) -> None:
+    if "broken" in name:
+        raise AudioError(name, "not audio")
+    if "bug" in name:
+        raise ZeroDivisionError("a bug")
+    if "memory" in name:
+        raise MemoryError
+    if "slow" in name or "hang" in name:
+        time.sleep(60)
+    if "late" in name:
+        time.sleep(0.05)
+    if "crash" in name:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if "killed" in name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "exit" in name:
+        os._exit(7)
+    if "damaged" in name:
+        logging.getLogger("tempocli.audio").warning("%s: damaged", name)
+
+
+class FakePortable:
+    """What a worker makes its `FakeEstimator` of; names with "remote" are told what came back."""
+
+    def connect(self, encode: Any) -> FakeEstimator:
+        estimator = FakeEstimator()
+        plain = estimator.estimate
+
+        def estimate(source: Any) -> Estimate:
+            if "remote" in str(source):
+                logits, embedding = encode(np.full((1, 2, 2), 41.0))
+                return make_estimate(float(logits.mean() + embedding.mean()))
+            return plain(source)
+
+        estimator.estimate = estimate  # type: ignore[method-assign]
+        return estimator
+
+
 if __name__ == "__main__":
+    import fake_estimator
+
     import tempocli.estimator
     from tempocli.cli import main
 
-    tempocli.estimator.Estimator = FakeEstimator
+    # Not this module's own, which a worker would not find by the name __main__.
+    tempocli.estimator.Estimator = fake_estimator.FakeEstimator
     sys.argv[0] = "tempo"
     main()

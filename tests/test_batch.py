@@ -1,31 +1,48 @@
-"""Files are found in a settled order, and estimated in it, whatever the number of threads."""
+"""Files are found in a settled order and estimated in it; what kills a worker costs one file."""
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import threading
 import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from fake_estimator import FakeEstimator, make_estimate
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tempocli.batch import estimate_files, find_files
+from tempocli.batch import Selection, estimate_files, find_files
+from tempocli.batch import pool as pool_module
+from tempocli.batch.merging import MergingEncoder
+from tempocli.errors import TempoError
+from tempocli.estimator import Estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tempocli.schema import FileResult
 
-def touch(folder: Path, *names: str) -> None:
+
+def touch(folder: Path, *names: str) -> list[str]:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+    return [str(folder / name) for name in names]
 
 
 class TestFindFiles:
+    def found(self, folder: Path, **selection: tuple[str, ...]) -> list[str]:
+        return [os.path.relpath(path, folder) for path in find_files([folder], Selection(**selection))]
+
     def test_files_stand_for_themselves(self, tmp_path: Path) -> None:
         touch(tmp_path, "notes.txt")
         paths = [str(tmp_path / "notes.txt"), "missing.wav", "-"]
@@ -43,15 +60,14 @@ class TestFindFiles:
             "b/._2.mp3",
             "z.ogg",
         )
-        found = [os.path.relpath(path, tmp_path) for path in find_files([tmp_path])]
-        assert found == ["a.wav", "b/10.FLAC", "b/2.mp3", "z.ogg"]
+        assert self.found(tmp_path) == ["a.wav", "b/10.FLAC", "b/2.mp3", "z.ogg"]
 
     def test_relative_folders_give_relative_paths(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         touch(tmp_path, "music/a.wav")
         monkeypatch.chdir(tmp_path)
-        assert list(find_files(["music"])) == ["music/a.wav"]
+        assert list(find_files(["music", "."])) == ["music/a.wav", "./music/a.wav"]
 
     def test_loops_of_links_end(self, tmp_path: Path) -> None:
         touch(tmp_path, "a/song.wav")
@@ -65,14 +81,13 @@ class TestFindFiles:
         (tmp_path / "music").mkdir()
         (tmp_path / "music" / "folder").symlink_to(tmp_path / "real")
         (tmp_path / "music" / "link.wav").symlink_to(tmp_path / "real" / "song.wav")
-        found = [os.path.relpath(path, tmp_path / "music") for path in find_files([tmp_path / "music"])]
-        assert found == ["folder/song.wav", "link.wav"]
+        assert self.found(tmp_path / "music") == ["folder/song.wav", "link.wav"]
 
     def test_only_regular_files_are_taken_from_folders(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.wav")
         (tmp_path / "folder.wav").mkdir()
         touch(tmp_path, "song.wav")
-        assert list(find_files([tmp_path])) == [str(tmp_path / "song.wav")]
+        assert self.found(tmp_path) == ["song.wav"]
 
     def test_a_folder_without_audio_stands_for_itself(self, tmp_path: Path) -> None:
         touch(tmp_path, "a/notes.txt", "b/song.wav")
@@ -82,7 +97,7 @@ class TestFindFiles:
         ]
 
     def test_names_need_not_be_utf8(self, tmp_path: Path) -> None:
-        raw = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+        raw = os.fsencode(tmp_path) + b"/caf\xe9\n.wav"
         with open(raw, "wb"):
             pass
         assert [os.fsencode(path) for path in find_files([tmp_path])] == [raw]
@@ -94,47 +109,107 @@ class TestFindFiles:
 
         assert next(find_files(paths())) == "first.wav"
 
+    def test_folders_below_are_read_when_their_turn_comes(self, tmp_path: Path) -> None:
+        touch(tmp_path, "a/1.wav", "b/2.wav")
+        files = find_files([tmp_path])
+        assert next(files).endswith("1.wav")
+        touch(tmp_path, "b/3.wav")
+        assert [os.path.basename(path) for path in files] == ["2.wav", "3.wav"]
+
+    def test_trees_may_be_deeper_than_pythons_stack(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        depth = 1200
+        for _ in range(depth):  # one by one, for a path of that length is refused
+            os.mkdir("a")
+            os.chdir("a")
+        touch(tmp_path, "z.wav")
+        try:
+            assert list(find_files([tmp_path]))[-1] == str(tmp_path / "z.wav")
+        finally:
+            for _ in range(depth):  # pytest's own way to delete it is not up to it
+                os.chdir("..")
+                os.rmdir("a")
+
+    def test_patterns(self, tmp_path: Path) -> None:
+        touch(tmp_path, "a/Live/1.mp3", "a/2.MP3", "a/2.wav", "b/3.mp3", "b/take.bin")
+        assert self.found(tmp_path, include=("*.mp3",)) == ["a/2.MP3", "a/Live/1.mp3", "b/3.mp3"]
+        assert self.found(tmp_path, exclude=("live", "3.*")) == ["a/2.MP3", "a/2.wav"]
+        assert self.found(tmp_path, include=("*.bin", "a/*.wav")) == ["a/2.wav", "b/take.bin"]
+        assert self.found(tmp_path, exclude=("a/live/",)) == ["a/2.MP3", "a/2.wav", "b/3.mp3"]
+
+    def test_patterns_are_for_folders_only(self, tmp_path: Path) -> None:
+        song = touch(tmp_path, "song.wav")
+        assert list(find_files(song, Selection(exclude=("*",)))) == song
+
+    @given(st.lists(st.sampled_from(["a", "a/b", "c.wav", "a/d.wav", "a/b/c.wav"]), max_size=4))
+    def test_exclude_wins(self, patterns: list[str]) -> None:
+        selection = Selection(include=tuple(patterns), exclude=tuple(patterns))
+        assert not any(selection.takes(name) for name in patterns)
+
+    def test_memory_does_not_grow_with_the_number_of_files(self, tmp_path: Path) -> None:
+        # 100,000 paths: one folder of 1,000, reached by 100 names of a list.
+        touch(tmp_path, *(f"{number:04d}.wav" for number in range(1000)))
+        tracemalloc.start()
+        try:
+            count = sum(1 for _ in find_files(str(tmp_path) for _ in range(100)))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert count == 100_000
+        assert peak < 3_000_000
+
+
+def bpms(results: list[FileResult]) -> list[float | None]:
+    return [result.estimate and result.estimate.bpm for result in results]
+
 
 class TestEstimateFiles:
-    @pytest.mark.parametrize("jobs", [1, 2, 5])
+    @pytest.mark.parametrize("jobs", [1, 4])
     def test_keeps_the_order(self, tmp_path: Path, jobs: int) -> None:
-        class Uneven(FakeEstimator):
-            def estimate(self, source):
-                estimate = super().estimate(source)
-                time.sleep(0.02 if estimate.bpm % 3 == 0 else 0.0)
-                return estimate
-
-        names = [f"{bpm}.wav" for bpm in range(100, 130)]
-        touch(tmp_path, *names)
-        results = list(estimate_files(Uneven(), [str(tmp_path / name) for name in names], jobs=jobs))
-        assert [result.estimate and result.estimate.bpm for result in results] == list(range(100, 130))
+        names = [f"{bpm}{'late' if bpm % 3 == 0 else ''}.wav" for bpm in range(100, 130)]
+        results = list(estimate_files(FakeEstimator(), touch(tmp_path, *names), jobs=jobs))
+        assert bpms(results) == list(range(100, 130))
         assert [os.path.basename(result.path) for result in results] == names
 
-    @pytest.mark.parametrize("jobs", [1, 3])
-    def test_unreadable_inputs_become_errors(self, tmp_path: Path, jobs: int) -> None:
-        touch(tmp_path, "99.wav", "broken.wav", "101.wav")
+    def test_unreadable_inputs_become_errors(self, tmp_path: Path) -> None:
+        files = touch(tmp_path, "99.wav", "broken.wav", "101.wav")
         (tmp_path / "folder").mkdir()
-        files = [str(tmp_path / name) for name in ("99.wav", "broken.wav", "gone.wav", "101.wav")]
-        results = list(estimate_files(FakeEstimator(), [*files, str(tmp_path / "folder")], jobs=jobs))
-        assert [result.error for result in results] == [
+        files[2:2] = [str(tmp_path / "gone.wav"), str(tmp_path / "folder"), "null\0"]
+        results = list(estimate_files(FakeEstimator(), files, jobs=2))
+        assert [result.error for result in results][:4] == [
             None,
             "not audio",
             "No such file or directory",
-            None,
             "no audio files in this folder",
         ]
-        assert [result.estimate is None for result in results] == [False, True, True, False, True]
+        assert results[4].error
+        assert bpms(results) == [99, None, None, None, None, 101]
 
-    @pytest.mark.parametrize("jobs", [1, 3])
-    def test_bugs_are_raised_and_name_the_file(self, tmp_path: Path, jobs: int) -> None:
-        touch(tmp_path, "90.wav", "bug.wav", "91.wav")
-        results = estimate_files(
-            FakeEstimator(), [str(tmp_path / name) for name in ("90.wav", "bug.wav", "91.wav")], jobs=jobs
-        )
-        assert next(results).estimate
-        with pytest.raises(ZeroDivisionError) as caught:
-            list(results)
-        assert "bug.wav" in caught.value.__notes__[0]
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("crash.wav", "its decoder crashed (SIGSEGV)"),
+            ("killed.wav", "its decoder was killed (SIGKILL), as the system does when memory runs out"),
+            ("exit.wav", "its decoder ended the process (exit status 7)"),
+            ("memory.wav", "too little memory"),
+            ("bug.wav", "internal error: ZeroDivisionError: a bug (please report this)"),
+        ],
+    )
+    def test_what_harms_a_worker_costs_one_file(self, tmp_path: Path, name: str, reason: str) -> None:
+        files = touch(tmp_path, "90.wav", name, "91.wav", f"again {name}", "92.wav")
+        results = list(estimate_files(FakeEstimator(), files, jobs=2))
+        assert bpms(results) == [90, None, 91, None, 92]
+        assert [result.error for result in results] == [None, reason, None, reason, None]
+        assert results[1].stamp is not None
+
+    def test_a_file_that_hangs_is_given_up(self, tmp_path: Path) -> None:
+        files = touch(tmp_path, "90.wav", "hang.wav", "91.wav")
+        start = time.monotonic()
+        results = list(estimate_files(FakeEstimator(), files, jobs=1, timeout=1.5))
+        assert time.monotonic() - start < 30
+        assert [result.error for result in results] == [None, "took longer than 1.5 s", None]
 
     def test_looks_ahead_no_further_than_it_must(self) -> None:
         taken = []
@@ -148,33 +223,188 @@ class TestEstimateFiles:
         assert not taken
         for _ in range(10):
             next(results)
-        assert len(taken) <= 10 + 2 * 2
+        time.sleep(0.5)
+        assert len(taken) <= 10 + 1 + 2 * pool_module._AHEAD
         results.close()
 
-    def test_works_in_that_many_threads(self) -> None:
-        together = threading.Barrier(3, timeout=10)
+    def test_memory_does_not_grow_with_the_number_of_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """100,000 paths, through all but the processes."""
 
-        class Waiting:
-            def estimate(self, source: object) -> object:
-                together.wait()
-                return make_estimate(120.0)
+        class Seat:
+            def __init__(self, *_: object, **__: object) -> None:
+                pass
 
-        results = list(estimate_files(Waiting(), ["a", "b", "c"], jobs=3))
-        assert len(results) == 3
+            def estimate(self, path: str) -> object:
+                return Done(FileResult(path, error="x"))
 
-    def test_one_file_is_done_in_the_callers_thread(self) -> None:
-        class Where:
-            def estimate(self, source: object) -> object:
-                assert threading.current_thread() is threading.main_thread()
-                return make_estimate(120.0)
+            def close(self) -> None:
+                pass
 
-        assert len(list(estimate_files(Where(), ["a"], jobs=8))) == 1
+        from tempocli.batch import seat as seat_module
+        from tempocli.batch.worker import Done
+        from tempocli.schema import FileResult
+
+        monkeypatch.setattr(seat_module, "Seat", Seat)
+        tracemalloc.start()
+        try:
+            files = (f"/music/{number}.wav" for number in range(100_000))
+            count = sum(1 for _ in estimate_files(FakeEstimator(), files, jobs=2))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert count == 100_000
+        assert peak < 1_000_000
+
+    def test_workers_work_at_the_same_time(self, tmp_path: Path) -> None:
+        files = touch(tmp_path, *(f"{number} late.wav" for number in range(40)))
+        list(estimate_files(FakeEstimator(), files[:2], jobs=2))  # the server of the workers starts once
+        start = time.monotonic()
+        list(estimate_files(FakeEstimator(), files, jobs=8))
+        assert time.monotonic() - start < 40 * 0.05 + 2
+
+    def test_the_session_encodes_for_the_workers(self, tmp_path: Path) -> None:
+        results = list(estimate_files(FakeEstimator(), touch(tmp_path, "remote.wav", "90.wav"), jobs=2))
+        assert bpms(results) == [42.0 + 82.0, 90]
+
+    def test_a_failing_session_is_no_failure_of_a_file(self, tmp_path: Path) -> None:
+        class Failing(FakeEstimator):
+            def encode(self, windows: object) -> object:
+                raise RuntimeError("out of GPU memory")
+
+        with pytest.raises(RuntimeError, match="GPU memory"):
+            list(estimate_files(Failing(), touch(tmp_path, "remote.wav"), jobs=2))
+
+    def test_a_failing_list_is_raised(self, tmp_path: Path) -> None:
+        def files() -> Iterator[str]:
+            yield from touch(tmp_path, "90.wav")
+            raise OSError(5, "Input/output error", "list")
+
+        results = estimate_files(FakeEstimator(), files())
+        assert next(results).estimate
+        with pytest.raises(OSError, match="list"):
+            next(results)
+
+    def test_the_log_of_a_worker_is_heard(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING, "tempocli"):
+            list(estimate_files(FakeEstimator(), touch(tmp_path, "damaged.wav")))
+        assert [record.getMessage() for record in caplog.records] == ["damaged.wav: damaged"]
+
+    def test_stopping_ends_with_what_is_under_way(self, tmp_path: Path) -> None:
+        files = touch(tmp_path, *(f"{number}late.wav" for number in range(50)))
+        stop = threading.Event()
+        results = []
+        for result in estimate_files(FakeEstimator(), files, jobs=2, stop=stop):
+            results.append(result.path)
+            stop.set()
+        assert 1 <= len(results) < 50
+        assert results == files[: len(results)]
+
+    def test_closing_ends_the_workers_at_once(self, tmp_path: Path) -> None:
+        results = estimate_files(FakeEstimator(), touch(tmp_path, "90.wav", "slow.wav"), jobs=1)
+        next(results)
+        start = time.monotonic()
+        results.close()
+        assert time.monotonic() - start < 10
+
+    def test_stamps_tell_files_apart(self, tmp_path: Path) -> None:
+        (tmp_path / "1.wav").write_bytes(b"abc")
+        paths = [str(tmp_path / "1.wav"), "missing.wav"]
+        first, second = estimate_files(FakeEstimator(), paths)
+        assert first.stamp is not None
+        assert (first.stamp.size, first.stamp.sha256) == (3, None)
+        assert first.stamp.mtime_ns == os.stat(tmp_path / "1.wav").st_mtime_ns
+        assert second.stamp is None
+        hashed = next(iter(list(estimate_files(FakeEstimator(), paths, hashed=True))))
+        assert hashed.stamp is not None
+        assert hashed.stamp.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
     def test_a_dash_is_standard_input_only_where_it_is_given(self) -> None:
-        assert next(estimate_files(FakeEstimator(), ["-"], stdin=BytesIO(b"77"))).estimate == make_estimate(
-            77.0, model="fake"
-        )
-        assert next(estimate_files(FakeEstimator(), ["-"])).error == "No such file or directory"
+        given = list(estimate_files(FakeEstimator(), ["-"], stdin=BytesIO(b"77")))
+        assert [result.estimate for result in given] == [make_estimate(77.0, model="fake")]
+        (missing,) = estimate_files(FakeEstimator(), ["-"])
+        assert missing.error == "No such file or directory"
 
     def test_nothing_gives_nothing(self) -> None:
         assert list(estimate_files(FakeEstimator(), [], jobs=4)) == []
+
+    def test_workers_that_cannot_start_end_the_batch(self, tmp_path: Path) -> None:
+        class Unable(FakeEstimator):
+            def portable(self) -> object:
+                return Unportable()
+
+        with pytest.raises(TempoError, match="cannot be started"):
+            list(estimate_files(Unable(), touch(tmp_path, "90.wav")))
+
+
+class Unportable:
+    def connect(self, encode: object) -> object:
+        sys.exit(1)
+
+
+class TestRealModel:
+    def test_a_batch_is_the_same_as_one_by_one(
+        self, model_path: Path, click_track: Callable[..., np.ndarray], write_wav: Callable[..., Path]
+    ) -> None:
+        estimator = Estimator(model_path, device="cpu")
+        tracks = [(70.0, 8.0), (101.3, 15.0), (128.0, 60.0), (90.0, 2.0), (174.0, 25.0)]
+        files = [str(write_wav(click_track(bpm, length), name=f"{bpm}.wav")) for bpm, length in tracks]
+        alone = [estimator.estimate(path) for path in files]
+        for jobs in (1, 3):
+            assert [result.estimate for result in estimate_files(estimator, files, jobs=jobs)] == alone
+
+    def test_windows_of_many_files_in_one_call_give_the_same_tempi(
+        self, model_path: Path, click_track: Callable[..., np.ndarray]
+    ) -> None:
+        estimator = Estimator(model_path, device="cpu")
+        merged = estimator.portable().connect(MergingEncoder(estimator.encode).encode)
+        tracks = [click_track(bpm, 20.0) for bpm in (70.0, 101.3, 128.0, 174.0)] * 2
+        alone = [estimator.estimate_array(track, 22050) for track in tracks]
+        with ThreadPoolExecutor(4) as threads:
+            together = list(threads.map(lambda track: merged.estimate_array(track, 22050), tracks))
+        for one, other in zip(alone, together, strict=True):
+            assert other.bpm == pytest.approx(one.bpm, abs=1e-4)
+            assert other.confidence == pytest.approx(one.confidence, abs=1e-4)
+
+
+class TestMergingEncoder:
+    def test_what_waits_is_encoded_together(self) -> None:
+        sizes = []
+        first = threading.Event()
+
+        def encode(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            sizes.append(len(windows))
+            first.wait(10)
+            return windows + 1.0, windows * 2.0
+
+        merging = MergingEncoder(encode)
+        data = [np.full((2, 3), float(number)) for number in range(6)]
+        with ThreadPoolExecutor(6) as threads:
+            answers = [threads.submit(merging.encode, each) for each in data]
+            while len(merging._waiting) < 5:
+                time.sleep(0.01)
+            first.set()
+            for each, answer in zip(data, answers, strict=True):
+                logits, embedding = answer.result(10)
+                assert (logits == each + 1.0).all()
+                assert (embedding == each * 2.0).all()
+        assert sizes == [2, 10]
+
+    def test_a_call_is_bounded(self) -> None:
+        merging = MergingEncoder(lambda windows: (windows, windows))
+        with merging._change:
+            merging._waiting = [_request(200), _request(100), _request(100)]
+        assert [len(request.windows) for request in merging._take()] == [200]
+        assert [len(request.windows) for request in merging._take()] == [100, 100]
+
+    def test_a_failure_reaches_all_who_wait(self) -> None:
+        def encode(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            raise RuntimeError("no memory")
+
+        with pytest.raises(RuntimeError, match="no memory"):
+            MergingEncoder(encode).encode(np.zeros((1, 1)))
+
+
+def _request(size: int) -> object:
+    from tempocli.batch.merging import _Request
+
+    return _Request(np.zeros((size, 1)))

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
-from fake_estimator import FakeEstimator
 
 import tempocli.estimator
 from tempocli import registry
@@ -29,27 +28,11 @@ from tempocli.errors import DeviceError, ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fake_estimator import FakeEstimator
+
 ROOT = Path(__file__).resolve().parents[1]
 FAKE = str(ROOT / "tests" / "fake_estimator.py")
 SCHEMA = json.loads((ROOT / "docs" / "estimate.schema.json").read_text())
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeEstimator]:
-    monkeypatch.setattr(tempocli.estimator, "Estimator", FakeEstimator)
-    return FakeEstimator
-
-
-@pytest.fixture
-def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: type[FakeEstimator]) -> Path:
-    """The current folder, with a folder of files whose names are their tempi."""
-    (tmp_path / "music" / "old").mkdir(parents=True)
-    for name in ("100.wav", "120.mp3", "old/90.flac"):
-        (tmp_path / "music" / name).touch()
-    for name in ("128.wav", "silent.wav", "broken.wav", "bug.wav"):
-        (tmp_path / name).touch()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def tempo(*args: str, stdin: bytes = b"") -> Result:
@@ -228,9 +211,29 @@ class TestFailures:
     def test_quiet_still_says_what_failed(self, music: Path) -> None:
         assert tempo("-q", "broken.wav").stderr == "tempo: broken.wav: not audio\n"
 
+    def test_among_several_a_bug_costs_one_file(self, music: Path) -> None:
+        result = tempo("bug.wav", "128.wav")
+        assert (result.exit_code, result.stdout) == (3, "128.wav\t128.00\n")
+        assert result.stderr == (
+            "tempo: bug.wav: internal error: ZeroDivisionError: a bug (please report this)\n"
+        )
+
+    def test_a_crash_costs_one_file(self, music: Path) -> None:
+        (music / "crash.wav").touch()
+        result = tempo("crash.wav", "128.wav")
+        assert (result.exit_code, result.stdout) == (3, "128.wav\t128.00\n")
+        assert result.stderr == "tempo: crash.wav: its decoder crashed (SIGSEGV)\n"
+
+    @pytest.mark.parametrize("files", [["hang.wav"], ["hang.wav", "128.wav"]])
+    def test_a_file_that_takes_too_long_is_given_up(self, music: Path, files: list[str]) -> None:
+        (music / "hang.wav").touch()
+        result = tempo(*files, "--timeout", "2")
+        assert result.exit_code == (3 if len(files) > 1 else 1)
+        assert result.stderr == "tempo: hang.wav: took longer than 2 s\n"
+
     def test_a_bug_is_one_line_that_names_the_file(self, music: Path) -> None:
-        result = tempo("128.wav", "bug.wav")
-        assert (result.exit_code, result.stdout) == (1, "128.wav\t128.00\n")
+        result = tempo("bug.wav")
+        assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.count("\n") == 1
         assert "bug.wav" in result.stderr
         assert "ZeroDivisionError: a bug" in result.stderr
@@ -370,7 +373,7 @@ class TestOutput:
     def test_a_dash_is_stdout(self, music: Path) -> None:
         assert estimated(tempo("128.wav", "-o", "-")) == "128.00\n"
 
-    @pytest.mark.parametrize("args", [["128.wav", "bug.wav"], ["broken.wav", "--format", "text"]])
+    @pytest.mark.parametrize("args", [["bug.wav"], ["broken.wav", "--format", "text"]])
     def test_on_failure_nothing_is_left(self, music: Path, args: list[str]) -> None:
         (music / "out.csv").write_text("old")
         before = sorted(os.listdir(music))
@@ -441,23 +444,27 @@ class TestProcess:
             assert child.stdout.readline() == b"128.wav\t128.00\n"
             child.kill()
 
-    @pytest.mark.parametrize("jobs", ["1", "2"])
-    def test_an_interrupt_leaves_nothing(self, music: Path, jobs: str) -> None:
-        for name in ("slow1.wav", "slow2.wav", "slow3.wav"):
+    @pytest.mark.parametrize("args", [["slow1.wav"], ["--jobs", "2", "slow1.wav", "slow2.wav"]])
+    def test_an_interrupt_leaves_nothing(self, music: Path, args: list[str]) -> None:
+        for name in ("slow1.wav", "slow2.wav"):
             (music / name).touch()
         before = sorted(os.listdir(music))
-        args = ["128.wav", "slow1.wav", "slow2.wav", "slow3.wav", "-o", "out.csv", "--jobs", jobs]
+        args = [*args, "-o", "out.json"]
         with subprocess.Popen([sys.executable, FAKE, "estimate", *args], stderr=subprocess.PIPE) as child:
             deadline = time.monotonic() + 30
             while sorted(os.listdir(music)) == before and time.monotonic() < deadline:
                 time.sleep(0.02)
-            time.sleep(0.5)  # the output is open: give it time to be in the middle of a file
+            time.sleep(2)  # the output is open: give it time to be in the middle of a file
             start = time.monotonic()
             child.send_signal(signal.SIGINT)
+            assert child.stderr is not None
+            said = child.stderr.readline()
+            if said != b"tempo: interrupted\n":  # there are several: the second one is meant
+                assert said == b"tempo: finishing the files under way; Ctrl-C again to leave them\n"
+                child.send_signal(signal.SIGINT)
             assert child.wait(30) == 130
             assert time.monotonic() - start < 5
-            assert child.stderr is not None
-            assert child.stderr.read() == b"tempo: interrupted\n"
+            assert child.stderr.read() in {b"", b"tempo: interrupted\n"}
         assert sorted(os.listdir(music)) == before
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

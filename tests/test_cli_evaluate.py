@@ -294,6 +294,15 @@ class FakeEstimator:
     def __init__(self, model=None, *, method="classify", references=None, device="auto"):
         self.model_name = str(model)
 
+    def portable(self):
+        return self
+
+    def connect(self, encode):
+        return self
+
+    def encode(self, windows):
+        raise AssertionError("there is nothing to encode")
+
     def estimate(self, source):
         path = Path(source)
         if not path.exists():

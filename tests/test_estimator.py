@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import math
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,6 +147,19 @@ def test_threads_share_one_estimator(estimator: Estimator, click_track: Callable
     alone = [estimator.estimate_array(track, 22050) for track in tracks]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda track: estimator.estimate_array(track, 22050), tracks)) == alone
+
+
+def test_the_service_of_the_documentation(model_path: Path) -> None:
+    root = SAMPLE.parents[1]
+    blocks = (root / "docs" / "python.md").read_text(encoding="utf-8").split("```python\n")
+    (code,) = [block.split("```")[0] for block in blocks if "asyncio" in block]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120, check=True
+    )
+    one, other, failed = map(ast.literal_eval, done.stdout.splitlines())
+    assert one == other
+    assert one["bpm"] == pytest.approx(SAMPLE_BPM, abs=0.05)
+    assert "Format not recognised" in failed["error"]
 
 
 def test_a_change_of_tempo_shows_in_the_curve(

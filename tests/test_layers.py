@@ -33,10 +33,13 @@ RANKS = {
     "estimator": 8,
     "batch": 9,
     "tables": 9,
+    "tags": 9,
     "evaluation": 10,
     "plot": 10,
     "writers": 10,
-    "cli": 11,
+    "results": 11,
+    "cluster": 12,
+    "cli": 13,
 }
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {
@@ -52,6 +55,10 @@ HOMES = {
     "av": "audio",
     "torch": "training",
     "matplotlib": "plot",
+    "pyarrow": "results",
+    "mutagen": "tags",
+    "ray": "cluster",
+    "fsspec": "cluster",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -11,10 +11,12 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from tempocli.batch import estimate_files
 from tempocli.cli import cli
 from tempocli.errors import ModelError
 from tempocli.estimator import Estimator
 from tempocli.references import PATTERNS, Reference, synthesise
+from tempocli.registry import list_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +74,47 @@ def test_both_reports_both(both: Estimator) -> None:
     assert estimate.model == "tempo+compare"
     assert dict(estimate.by_method).keys() == {"classify", "compare"}
     assert all(bpm == pytest.approx(SAMPLE_BPM, abs=0.05) for _, bpm in estimate.by_method)
+
+
+@pytest.mark.parametrize("method", ["compare", "both"])
+def test_worker_processes_estimate_the_same(
+    method: str, request: pytest.FixtureRequest, click_track: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    estimator: Estimator = request.getfixturevalue(method)
+    files = [str(SAMPLE), str(tmp_path / "clicks.wav")]
+    soundfile.write(files[1], click_track(101.3, 20.0), RATE)
+    alone = [estimator.estimate(path) for path in files]
+    assert alone[0].model == estimator.model_name
+    for jobs in (1, 2):
+        assert [each.estimate for each in estimate_files(estimator, files, jobs=jobs)] == alone
+
+
+def test_settings_name_method_and_models(compare: Estimator, both: Estimator) -> None:
+    plain = Estimator(device="cpu").settings()
+    sums = {entry.name: f"{entry.name} {entry.sha256[:16]}" for entry in list_models()}
+    assert plain == f"{sums['tempo']}, 30 to 300 BPM, top 5"
+    assert compare.settings().startswith(f"method compare, {sums['compare']} with references built-in 1, ")
+    assert both.settings().startswith(f"method both, {sums['tempo']} and {sums['compare']} with ")
+
+
+def test_settings_follow_the_contents_of_own_references(compare_path: Path, tmp_path: Path) -> None:
+    def settings(seconds: float) -> str:
+        loop = synthesise(Reference("kick-hat", 90.0), sample_rate=RATE, n_samples=round(seconds * RATE))
+        soundfile.write(tmp_path / "90bpm.wav", loop, RATE)
+        return Estimator(method="compare", references=tmp_path, device="cpu").settings()
+
+    assert settings(16 / 3) == settings(16 / 3) != settings(8 / 3)
+
+
+def test_a_batch_by_another_method_is_not_gone_on_with(
+    compare_path: Path, model_path: Path, tmp_path: Path
+) -> None:
+    command = ["estimate", str(SAMPLE), "-o", str(tmp_path / "out.csv"), "--resume"]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    refused = CliRunner().invoke(cli, [*command, "--method", "compare"])
+    assert refused.exit_code == 1
+    assert "method compare" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
 
 
 def test_a_range_holds_for_comparison(compare_path: Path, click_track: Callable[..., np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""The line protocol between `speed.py` and its workers; standard library only, Python 3.10 or newer.
+"""The line protocol between the benchmarks and their workers; standard library only, Python 3.9 or newer.
 
 With a file as argument a worker prints its tempo and ends: that is a cold start. Without, it reads one path a
 line on stdin and answers each with one line of JSON, until stdin closes.
@@ -7,6 +7,8 @@ line on stdin and answers each with one line of JSON, until stdin closes.
 from __future__ import annotations
 
 import json
+import os
+import resource
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -15,8 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def variant(default: str) -> str:
+    """Return which of a tool's methods is asked for."""
+    return os.environ.get("BENCHMARK_VARIANT", default)
+
+
 def serve(measure: Callable[[str], float | None], version: str) -> None:
-    """Answer paths with tempi and what they cost.
+    """Answer paths with tempi and what they cost; call it when everything is loaded.
 
     Parameters
     ----------
@@ -30,11 +37,26 @@ def serve(measure: Callable[[str], float | None], version: str) -> None:
         return
     # CPU seconds are counted from answer to answer, over all threads of the process: what threads still burn
     # after an answer is charged to the next file, and waiting for that file costs nothing.
-    spent = time.process_time()
+    spent = load_cpu = cpu_seconds()
     for line in sys.stdin:
         began = time.perf_counter()
-        bpm = measure(line.rstrip("\n"))
+        answer = try_measure(measure, line.rstrip("\n"))
         wall = time.perf_counter() - began
-        now = time.process_time()
-        print(json.dumps({"bpm": bpm, "cpu_s": now - spent, "wall_s": wall, "version": version}), flush=True)
+        now = cpu_seconds()
+        cost = {"cpu_s": now - spent, "wall_s": wall, "load_cpu_s": load_cpu, "version": version}
+        print(json.dumps({**answer, **cost}), flush=True)
         spent = now
+
+
+def try_measure(measure: Callable[[str], float | None], path: str) -> dict[str, float | str | None]:
+    """Measure one file; a tool that fails on it says why."""
+    try:
+        return {"bpm": measure(path), "error": None}
+    except Exception as error:
+        return {"bpm": None, "error": f"{type(error).__name__}: {error}"}
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of this process so far, and of the processes it has run."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime

@@ -1,12 +1,15 @@
-"""Worker: this tool, from Python."""
+"""Worker: this tool, from Python; the variant is a model's name."""
 
 from importlib.metadata import version
 
-from protocol import serve
+from protocol import serve, variant
 
 from tempocli import Estimator
+from tempocli.registry import list_models
 
-estimator = Estimator(device="cpu")
+model = variant("tempo")
+methods = {entry.name: entry.method for entry in list_models()}
+estimator = Estimator(model, method=methods[model], device="cpu")
 
 
 def measure(path: str) -> float | None:
@@ -14,4 +17,4 @@ def measure(path: str) -> float | None:
     return estimator.estimate(path).bpm
 
 
-serve(measure, f"{version('tempo-estimate')}, model {estimator.model_name}")
+serve(measure, version("tempo-estimate"))

@@ -102,7 +102,7 @@ def main() -> None:
         console.os_error(error)
         code = code or 1
     console.abandon_stdout()
-    if "multiprocessing" in sys.modules:
+    if "multiprocessing" in sys.modules and sys.modules["multiprocessing"].active_children():
         # Training's worker processes are ended by the interpreter's own exit.
         sys.exit(code)
     # That exit would wait for a thread in the middle of a three-hour file after an interrupt, and takes the

@@ -80,8 +80,13 @@ _stderr = _Stderr()
 
 def error(message: str) -> None:
     """Write one line to stderr."""
-    _stderr.write(f"tempo: {printable(message)}\n")
+    _stderr.write(f"{one_line(message)}\n")
     _stderr.flush()
+
+
+def one_line(message: str) -> str:
+    """Make a message what a line of ours on stderr is."""
+    return f"tempo: {printable(message)}"
 
 
 def os_error(cause: OSError) -> None:

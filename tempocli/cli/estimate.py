@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
-from tempocli import writers
-from tempocli.batch import estimate_files
-from tempocli.cli import console, options
+from tempocli import tags, writers
+from tempocli.batch import Selection
+from tempocli.cli import console, local, options, ray
 from tempocli.cli.inputs import Inputs
-from tempocli.errors import AudioError
-from tempocli.schema import FileResult
-from tempocli.writers.files import atomic_file
+from tempocli.cli.sinks import GROWING, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
-    from tempocli.estimator import Estimator
+    from tempocli.cli.options import EngineOptions, ResumeOptions, TagOptions
 
-    Image = Callable[..., None]
-
-logger = logging.getLogger(__name__)
-
-EXIT_SOME_FAILED = 3
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
 _EXAMPLES = """\b
@@ -36,6 +25,8 @@ Examples:
   tempo estimate song.mp3                          tempo and candidates
   bpm=$(tempo estimate song.mp3)                   just the number
   tempo estimate ~/Music -o tempi.csv              all files of a folder
+  tempo estimate ~/Music -o tempi.csv --resume     go on where it was interrupted
+  tempo estimate ~/Music --write-tags --dry-run    what would be written into the files
   tempo estimate --curve --format json mix.flac    tempo over time
   tempo estimate --plot mix.png mix.flac           the same, drawn
   tempo estimate --method both song.mp3            also by comparison with click and drum references
@@ -61,10 +52,20 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(writers.FORMATS),
+    type=click.Choice([*writers.FORMATS, "parquet"]),
     help="Output format.  [default: by the suffix of --output, else text]",
 )
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="In folders, take the files that match, and not those with an audio file's extension.",
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
+)
 @click.option("-o", "--output", metavar="FILE", help="Write the results to FILE, whole or not at all.")
+@options.resuming
 @click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl).")
 @click.option(
     "--plot", metavar="FILE", help="Draw the tempogram of one input to a .png, .svg or .pdf (extra 'plot')."
@@ -73,6 +74,13 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @options.model
 @options.device
 @options.jobs
+@options.engine
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help=f"Give up a file after this time.  [default: {local.TIMEOUT:g} when there are several]",
+)
 @click.option(
     "--top", type=click.IntRange(min=1), metavar="K", default=5, show_default=True, help="Candidates at most."
 )
@@ -85,13 +93,17 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     help="Decimals of a tempo.",
 )
 @options.tempo_range
+@options.tagging
 @options.verbosity
 def command(
     paths: tuple[str, ...],
     files_from: str | None,
     null_separated: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
     format_name: str | None,
     output: str | None,
+    resuming: ResumeOptions,
     curve: bool,
     plot: str | None,
     method: str,
@@ -99,10 +111,13 @@ def command(
     model: str | None,
     device: str,
     jobs: int,
+    engine: EngineOptions,
+    timeout: float | None,
     top: int,
     precision: int,
     min_bpm: float,
     max_bpm: float,
+    tagging: TagOptions,
     verbose: bool,
     quiet: bool,
 ) -> None:
@@ -113,133 +128,44 @@ def command(
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
     options.check_references(method, references)
-    inputs = Inputs(paths, files_from, null_separated)
+    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude))
     inputs.check()
     output = None if output == "-" else output
     format_name = format_name or _format_of(output)
     _check_format(format_name, inputs, curve=curve)
     _check_plot(plot, inputs)
     _check_overwrites((output, plot), paths)
-    view = _View(
-        format_name, writers.Layout(precision, named=not inputs.single, curve=curve), output, inputs.single
-    )
+    if engine.ray_address is not None and engine.engine != "ray":
+        raise click.UsageError("--ray-address needs --engine ray.")
     # The two best are what MIREX asks for.
     top = max(top, 2) if format_name == "mirex" else top
-    tally = _Tally(notes=not quiet and view.lacks_reasons)
-
-    with ExitStack() as stack:
-        # Opened before the work, which may be long and would be lost.
-        file = stack.enter_context(atomic_file(output)) if output is not None else None
-        image = _open_image(stack, plot) if plot is not None else None
-        how = {"method": method, "references": references, "device": device}
-        estimator = _load(model, **how, top=top, min_bpm=min_bpm, max_bpm=max_bpm)
-        if image is not None:
-            view.write(tally.watch(_draw(estimator, paths[0], image)), file)
-        else:
-            files: Iterable[str] = inputs.files()
-            if view.has_room_for_a_bar and not quiet:
-                files = list(files)
-            stdin = console.stdin() if "-" in paths else None
-            results = tally.watch(estimate_files(estimator, files, jobs=jobs, stdin=stdin))
-            view.write(console.track(results, len(files)) if isinstance(files, list) else results, file)
-    click.get_current_context().exit(tally.exit_code())
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """How the results are shown: as a table on a terminal, else in a format of `tempocli.writers`."""
-
-    format_name: str
-    layout: writers.Layout
-    output: str | None
-    single: bool
-
-    @property
-    def _is_table(self) -> bool:
-        return self.format_name == "text" and self.output is None and console.stdout_is_terminal()
-
-    @property
-    def lacks_reasons(self) -> bool:
-        """Whether it does not say why an input has no tempo."""
-        return self.format_name in {"text", "mirex"} and not self._is_table
-
-    @property
-    def has_room_for_a_bar(self) -> bool:
-        """Whether a progress bar would be seen, and no results run through it."""
-        streams = (
-            self.output is None and console.stdout_is_terminal() and self.format_name not in {"text", "json"}
-        )
-        return not self.single and console.stderr_is_terminal() and not streams
-
-    def write(self, results: Iterable[FileResult], file: BinaryIO | None) -> None:
-        """Write to a file, or to stdout as the results come."""
-        if self._is_table:
-            from tempocli.cli import display
-
-            show = display.show_one if self.single else display.show_many
-            show(results, self.layout)
-            return
-        put = console.write if file is None else file.write
-        for piece in writers.write(self.format_name, results, self.layout):
-            put(writers.encode(piece))
-
-
-class _Tally:
-    """Reports what failed, and remembers it for the exit status."""
-
-    def __init__(self, *, notes: bool) -> None:
-        self._notes = notes
-        self.n_results = 0
-        self.n_failed = 0
-
-    def watch(self, results: Iterable[FileResult]) -> Iterator[FileResult]:
-        """Pass results on."""
-        for result in results:
-            self.n_results += 1
-            if result.estimate is None:
-                self.n_failed += 1
-                console.error(f"{result.path}: {result.error}")
-            elif result.estimate.bpm is None and self._notes:
-                console.error(f"{result.path}: no tempo: {result.estimate.reason}")
-            yield result
-        if not self.n_results:
-            console.error("the list names no files")
-        logger.info("%d inputs, %d failed", self.n_results, self.n_failed)
-
-    def exit_code(self) -> int:
-        """Return 0 when all is well, 1 when nothing is, 3 when some inputs failed."""
-        if self.n_failed == self.n_results:
-            return 1
-        return EXIT_SOME_FAILED if self.n_failed else 0
-
-
-def _load(model: str | None, **settings: Any) -> Estimator:
-    from tempocli.estimator import Estimator
-
-    estimator = Estimator(model, **settings)
-    logger.info("model: %s", estimator.model_name)
-    return estimator
-
-
-def _draw(estimator: Estimator, path: str, image: Image) -> Iterator[FileResult]:
-    try:
-        analysis = estimator.analyse(console.stdin() if path == "-" else path)
-    except AudioError as error:
-        yield FileResult(path, error=error.reason)
-        return
-    image(analysis, title=writers.printable(os.path.basename(path)))
-    yield FileResult(path, estimate=analysis.estimate)
-
-
-def _open_image(stack: ExitStack, plot: str) -> Image:
-    from tempocli.plot import draw_tempogram
-
-    suffix = os.path.splitext(plot)[1].lower()
-    return partial(draw_tempogram, file=stack.enter_context(atomic_file(plot)), image_format=suffix[1:])
+    search = {
+        "model": model,
+        "method": method,
+        "references": references,
+        "device": device,
+        "top": top,
+        "min_bpm": min_bpm,
+        "max_bpm": max_bpm,
+    }
+    layout = writers.Layout(precision, named=not inputs.single, curve=curve)
+    if engine.engine == "ray":
+        others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed
+        ray.check(inputs, format_name, output, others=others)
+        work = ray.work(search, layout, timeout=timeout or local.TIMEOUT, hashed=resuming.verify_hash)
+        status = ray.run(inputs, str(output), work, engine.ray_address, resume=resuming.resume, quiet=quiet)
+    else:
+        view = View(format_name, layout, output, inputs.single)
+        _check_resume(view, resuming)
+        _check_tagging(tagging, paths)
+        status = local.run(local.Request(inputs, view, search, jobs, timeout, resuming, tagging, plot, quiet))
+    click.get_current_context().exit(status)
 
 
 def _format_of(output: str | None) -> str:
     suffix = os.path.splitext(output or "")[1].lower()
+    if suffix == ".parquet":
+        return "parquet"
     if suffix not in writers.SUFFIXES:
         raise click.UsageError(f"No format is known by the suffix {suffix!r} of {output!r}: give --format.")
     return writers.SUFFIXES[suffix]
@@ -250,10 +176,31 @@ def _check_format(format_name: str, inputs: Inputs, *, curve: bool) -> None:
         raise click.UsageError(
             f"--format {format_name} describes one track: give one file (jsonl takes many)."
         )
-    if curve and format_name not in writers.CURVE_FORMATS:
+    if curve and format_name not in {*writers.CURVE_FORMATS, "parquet"}:
         raise click.UsageError(
             f"--curve has no place in the format {format_name}: give --format json or jsonl."
         )
+
+
+def _check_resume(view: View, resuming: ResumeOptions) -> None:
+    if view.format_name == "parquet" and not view.can_be_continued:
+        raise click.UsageError("--format parquet needs --output FILE.")
+    if resuming.resume and not view.can_be_continued:
+        formats = ", ".join(sorted(GROWING))
+        raise click.UsageError(f"--resume needs --output FILE in one of the formats {formats}.")
+    if resuming.verify_hash and not view.can_be_continued:
+        raise click.UsageError("--verify-hash has a use only with --output, as --resume has.")
+    if resuming.retry_failed and not resuming.resume:
+        raise click.UsageError("--retry-failed needs --resume.")
+
+
+def _check_tagging(tagging: TagOptions, paths: Iterable[str]) -> None:
+    if (tagging.overwrite or tagging.dry_run) and not tagging.write_tags:
+        raise click.UsageError("--overwrite and --dry-run need --write-tags.")
+    if tagging.write_tags and "-" in paths:
+        raise click.UsageError("--write-tags cannot write into standard input.")
+    if tagging.write_tags or tagging.skip_tagged:
+        tags.require()
 
 
 def _check_plot(plot: str | None, inputs: Inputs) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from tempocli.batch import find_files
+from tempocli.batch import Selection, find_files
 from tempocli.cli import console
 
 if TYPE_CHECKING:
@@ -29,11 +29,14 @@ class Inputs:
         A file that lists more, or ``-``.
     null_separated : bool
         Whether the list has a null character after each path, and not a line break.
+    selection : Selection
+        Which files of folders are wanted.
     """
 
     paths: tuple[str, ...]
     files_from: str | None
     null_separated: bool
+    selection: Selection = field(default_factory=Selection)
 
     def check(self) -> None:
         """Raise click.UsageError when nothing is asked for, or the impossible."""
@@ -51,15 +54,26 @@ class Inputs:
         """Whether there is exactly one input and it is no folder."""
         return self.files_from is None and len(self.paths) == 1 and not _is_folder(self.paths[0])
 
+    @property
+    def can_be_counted(self) -> bool:
+        """Whether `files` can be gone through twice."""
+        return self.files_from is None or os.path.isfile(self.files_from)
+
+    def names(self) -> Iterator[str]:
+        """Yield what was named, folders as they are."""
+        yield from self.paths
+        if self.files_from is not None:
+            yield from self._listed()
+
     def files(self) -> Iterator[str]:
         """Yield the files, folders expanded, as they are found."""
         for path in self.paths:
             if _is_folder(path):
-                yield from find_files([path])
+                yield from find_files([path], self.selection)
             else:
                 yield path
         if self.files_from is not None:
-            yield from find_files(self._listed())
+            yield from find_files(self._listed(), self.selection)
 
     def _listed(self) -> Iterator[str]:
         if self.files_from == "-":

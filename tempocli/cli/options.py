@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,14 +15,11 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 MIN_BPM, MAX_BPM = 30, 300
-# Every file under way holds a decoder and its buffers; more threads than this are for the user to ask for.
-_MAX_DEFAULT_JOBS = 4
 
 
 def default_jobs() -> int:
-    """Count the cores that this process may use, up to the number from which more do not help."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MAX_DEFAULT_JOBS)
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def model(function: Function) -> Function:
@@ -79,8 +78,8 @@ def jobs(function: Function) -> Function:
         type=click.IntRange(min=1),
         metavar="N",
         default=default_jobs,
-        show_default=f"the cores, at most {_MAX_DEFAULT_JOBS}",
-        help="Files to work on at a time.",
+        show_default="the cores",
+        help="Files to work on at a time, each on one core.",
     )(function)
 
 
@@ -114,3 +113,142 @@ def verbosity(function: Function) -> Function:
     return click.option(
         "-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device; tracebacks."
     )(function)
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeOptions:
+    """How an output file is continued.
+
+    Attributes
+    ----------
+    resume : bool
+        Whether it is.
+    verify_hash : bool
+        Whether files are told apart by content.
+    retry_failed : bool
+        Whether inputs that failed are tried again.
+    """
+
+    resume: bool
+    verify_hash: bool
+    retry_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TagOptions:
+    """What to do about the tags of files.
+
+    Attributes
+    ----------
+    write_tags : bool
+        Whether estimates are written into their files.
+    overwrite : bool
+        Whether another tempo that is there already is replaced unasked.
+    dry_run : bool
+        Whether it is only said what would be written.
+    min_confidence : float
+        Estimates with less are not written.
+    skip_tagged : bool
+        Whether files that say their tempo already are left alone.
+    """
+
+    write_tags: bool
+    overwrite: bool
+    dry_run: bool
+    min_confidence: float
+    skip_tagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Where the work is done.
+
+    Attributes
+    ----------
+    engine : str
+        ``"local"`` or ``"ray"``.
+    ray_address : str or None
+        Of a running Ray cluster.
+    """
+
+    engine: str
+    ray_address: str | None
+
+
+def engine(function: Function) -> Function:
+    """Add --engine and --ray-address, as one argument `engine`."""
+    return _grouped(
+        "engine",
+        EngineOptions,
+        function,
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Work on this machine, or by Ray on a cluster (extra 'ray'); see docs/scale.md.",
+        ),
+        click.option(
+            "--ray-address", metavar="ADDR", help="A running Ray cluster; without it Ray starts here."
+        ),
+    )
+
+
+def resuming(function: Function) -> Function:
+    """Add --resume and what belongs to it, as one argument `resuming`."""
+    return _grouped(
+        "resuming",
+        ResumeOptions,
+        function,
+        click.option(
+            "--resume",
+            is_flag=True,
+            help="Go on with an interrupted --output, or add to a whole one (csv, jsonl, parquet).",
+        ),
+        click.option(
+            "--verify-hash",
+            is_flag=True,
+            help="Let --resume tell changed files by content, not by size and time.",
+        ),
+        click.option("--retry-failed", is_flag=True, help="Let --resume try files again that have failed."),
+    )
+
+
+def tagging(function: Function) -> Function:
+    """Add --write-tags and what belongs to it, as one argument `tagging`."""
+    return _grouped(
+        "tagging",
+        TagOptions,
+        function,
+        click.option(
+            "--write-tags", is_flag=True, help="Write the tempo into the tags of the files (extra 'tags')."
+        ),
+        click.option(
+            "--overwrite", is_flag=True, help="Replace other tempi in tags without asking for each of them."
+        ),
+        click.option("--dry-run", is_flag=True, help="Only say which tags would be written."),
+        click.option(
+            "--min-confidence",
+            type=click.FloatRange(0, 1),
+            metavar="P",
+            default=0.5,
+            show_default=True,
+            help="Write no tag when the confidence is less.",
+        ),
+        click.option(
+            "--skip-tagged", is_flag=True, help="Leave out files whose tags say their tempo (extra 'tags')."
+        ),
+    )
+
+
+def _grouped(name: str, kind: type, function: Function, *added: Callable[[Any], Any]) -> Function:
+    """Add options to a command that gets them as one dataclass `kind`, whose fields have their names."""
+
+    @wraps(function)
+    def wrapper(**given: Any) -> Any:
+        values = {field.name: given.pop(field.name) for field in fields(kind)}
+        return function(**given, **{name: kind(**values)})
+
+    for decorate in reversed(added):
+        wrapper = decorate(wrapper)
+    return wrapper  # type: ignore[return-value]

@@ -53,7 +53,7 @@ def _generated(default: int) -> Callable[[Callable[..., None]], Callable[..., No
 
 @data.command()
 @_shared
-@_generated(2500)
+@_generated(3000)
 def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Compose and render music in some fifty styles (FluidSynth and soundfonts)."""
     from tempocli.training.prepare import make_synthetic
@@ -109,7 +109,7 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @data.command()
 @click.argument("folder", type=_THERE)
 @_shared
-@_generated(776)
+@_generated(1300)
 def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the MIDI songs in FOLDER, also those in WAD files, at the tempo each one gives."""
     from tempocli.training.midi import midi_songs
@@ -212,7 +212,7 @@ def _progress(steps: int, score: Callable[[dict[str, float]], str]) -> Iterator[
         def report(step: int, values: dict[str, float]) -> None:
             if any(name.startswith("validation") for name in values):
                 bar.update(task, score=score(values))
-            bar.update(task, completed=step, loss=values[next(iter(values))])
+            bar.update(task, completed=step, loss=values["loss"])
 
         yield report
 
@@ -325,17 +325,21 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     from tempocli.training.export import load_network
     from tempocli.training.recipe import find_recipe, load_recipe
     from tempocli.training.sampling import Sampler
+    from tempocli.training.scale import rescale
 
     chosen = load_recipe(find_recipe(recipe))
     network = load_network(run_folder / CHECKPOINT, chosen)
     sampler = Sampler(data_folder, chosen)
+    windows, tempi = sampler.validation()
+    if chosen.scale:
+        network = rescale(network, windows, tempi)
     difference = write(
         network,
         output,
         name=chosen.name,
         front_end=sampler.front_end,
         calibration=calibrate(network_scorer(network, chosen.octave_tilt), sampler),
-        windows=sampler.validation()[0],
+        windows=windows,
     )
     click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tempocli.decoder import find_peaks, folded_peak, log_odds, octave_share, pool, softmax
+from tempocli.decoder import find_peaks, log_odds, octave_share, pool, pulse, share_near, softmax
 from tempocli.encoder import Calibration
-from tempocli.training.sampling import Sampler, is_validation
 from tempocli.training.views import beatless, stretch
 
 if TYPE_CHECKING:
@@ -20,12 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.training.network import TempoNetwork
+    from tempocli.training.sampling import Sampler
 
 _FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 _TOLERANCE = 0.04
 _VIEWS = 3  # differently equalised and stretched copies of every clip
 _BEATLESS = 200
-_NEAR_NOISE = 0.05
+_NEAR_NOISE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,13 @@ class Scorer:
     tilt: float = 0.0
     geometric: bool = False
 
-    def pool(self, windows: NDArray[np.float32], *, tilt: float = 0.0) -> NDArray[np.float64]:
-        """Give the track's distribution."""
-        return pool(self.tempogram(windows), self.bpms, tilt=tilt, geometric=self.geometric)
+    def pool(self, tempogram: NDArray[np.float32], *, by_certainty: bool = True) -> NDArray[np.float64]:
+        """Give the track's distribution, of those of its windows."""
+        return pool(tempogram, self.bpms, tilt=self.tilt, geometric=self.geometric, by_certainty=by_certainty)
+
+    def pulse(self, windows: NDArray[np.float32]) -> float:
+        """Tell how clear the pulse of windows is."""
+        return pulse(self.tempogram(windows), self.bpms, self.bins_per_octave, geometric=self.geometric)
 
 
 def network_scorer(network: TempoNetwork, tilt: float) -> Scorer:
@@ -62,7 +66,9 @@ def network_scorer(network: TempoNetwork, tilt: float) -> Scorer:
 
 
 def calibrate(scorer: Scorer, sampler: Sampler) -> Calibration:
-    """Fit the calibration on the labelled clips kept out of training, and on noise.
+    """Fit the calibration on the clips of known tempo that training does not see, and on noise.
+
+    Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
 
     Parameters
     ----------
@@ -77,22 +83,25 @@ def calibrate(scorer: Scorer, sampler: Sampler) -> Calibration:
     rng = np.random.default_rng(0)
     shares, right, octaves, octave_right, pulses = [], [], [], [], []
     for windows, bpm in _validation_clips(sampler, rng):
-        peaks = find_peaks(scorer.pool(windows, tilt=scorer.tilt), scorer.bpms, top=5)
+        tempogram = scorer.tempogram(windows)
+        peaks = find_peaks(scorer.pool(tempogram), scorer.bpms, top=5)
         ratio = peaks[0].bpm / bpm
         hits = [abs(ratio - factor) <= _TOLERANCE * factor for factor in _FACTORS]
-        shares.append(log_odds(peaks[0].share))
+        alike = scorer.pool(tempogram, by_certainty=False)
+        shares.append(log_odds(share_near(alike, scorer.bpms, peaks[0].bpm)))
         right.append(hits[0])
         if any(hits):
             octaves.append(log_odds(octave_share(peaks)))
             octave_right.append(hits[0])
-        pulses.append(folded_peak(scorer.pool(windows), scorer.bins_per_octave))
-    noise = [
-        folded_peak(scorer.pool(windows), scorer.bins_per_octave) for windows in _beatless_clips(sampler, rng)
-    ]
+        pulses.append(scorer.pulse(windows))
+    noise = [scorer.pulse(windows) for windows in _beatless_clips(sampler, rng)]
     # A number for music that has little pulse is a smaller fault than none for music that has one, and
     # recordings are less clear than synthetic music: so the threshold is near the noise.
     low, high = float(np.quantile(noise, 0.99)), float(np.quantile(pulses, 0.01))
     pulse = low + _NEAR_NOISE * max(0.0, high - low)
+    if sampler.recipe.scale:
+        # Plain clicks have no octave to be right about, so the shares stay what they are.
+        return Calibration(tilt=scorer.tilt, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=pulse)
     return Calibration(
         tilt=scorer.tilt,
         confidence=fit_logistic(np.array(shares), np.array(right)),
@@ -117,12 +126,13 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
     design = np.stack([np.ones_like(score), score], axis=1)
     start = np.array([0.0, 1.0])
     weights = start.copy()
-    for _ in range(50):
+    for _ in range(100):
         expected = 1.0 / (1.0 + np.exp(-design @ weights))
         gradient = design.T @ (expected - right) + (weights - start)
         hessian = (design * (expected * (1.0 - expected))[:, None]).T @ design + np.eye(2)
         step = np.linalg.solve(hessian, gradient)
-        weights = weights - step
+        # Whole steps of Newton's method can run away where nearly all answers are right.
+        weights = weights - step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-9:
             break
     return float(weights[0]), float(weights[1])
@@ -131,9 +141,9 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
 def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[NDArray[np.float32], float]]:
     recipe, clips = sampler.recipe, []
     n_frames = recipe.network.n_frames
-    for store, _ in sampler.stores:
-        for clip in store.clips:
-            if clip.bpm is None or not is_validation(clip):
+    for store, known in sampler.known:
+        for clip in known:
+            if clip.bpm is None:
                 continue
             frames = store.frames[clip.start : clip.start + clip.length]
             for _ in range(_VIEWS):

@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from tempocli.training.network import (
-    MULTIPLES,
     ModulationSpectrum,
     NetworkConfig,
     band_groups,
     onset_curves,
     standardise,
 )
+
+# Of a tempo, where its metrical levels are looked for. The encoder has two more; the model that ships, these.
+_MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,9 @@ class SpectrumTrunk(nn.Module):
         )
         self.groups: Tensor
         self.register_buffer("groups", band_groups(config.n_mels, config.n_groups), persistent=False)
-        self.spectrum = ModulationSpectrum(axis)
+        self.spectrum = ModulationSpectrum(axis, _MULTIPLES)
         width = config.channels
-        self.stem = nn.Conv1d((config.n_groups + 1) * len(MULTIPLES), width, 1)
+        self.stem = nn.Conv1d((config.n_groups + 1) * len(_MULTIPLES), width, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.BatchNorm1d(width),
@@ -117,7 +119,11 @@ class SpectrumTrunk(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Compute the maps."""
-        x = self.stem(self.spectrum(standardise(onset_curves(log_mel, self.groups))))
+        x = self.stem(
+            self.spectrum(
+                standardise(onset_curves(log_mel, self.groups, frame_step=self.spectrum.frame_step))
+            )
+        )
         for block in self.blocks:
             x = x + block(x)
         maps: Tensor = self.head(x)

@@ -51,7 +51,9 @@ _PROGRESSIONS = (
     (0, 5, 1, 4), (1, 4, 0, 0), (0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4),
 )  # fmt: skip
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10))
-_MELODY, _CHORDS, _BASS, _PAD = 0, 1, 2, 3
+_MELODY, _CHORDS, _BASS, _PAD, _OSTINATO = 0, 1, 2, 3, 4
+# Steps from one note of an ostinato to the next, by the steps of a beat: most of them against the beat.
+_OSTINATO_STEPS = {4: (1, 1, 2, 3, 3, 6, 6), 3: (1, 2, 2, 4)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,13 @@ class _Composer:
 
     def _draw_parts(self) -> tuple[str, ...]:
         rng, soft = self.rng, self.score.kit == "none"
-        chances = {"bass": 0.85, "chords": 1.0 if soft else 0.85, "melody": 0.65, "pad": 0.3}
+        chances = {
+            "bass": 0.85,
+            "chords": 1.0 if soft else 0.85,
+            "melody": 0.65,
+            "pad": 0.3,
+            "ostinato": 0.35,
+        }
         return tuple(part for part, chance in chances.items() if rng.random() < chance)
 
     def _add(self, step_time: float, hold: float, channel: int, pitch: int, velocity: float) -> None:
@@ -246,12 +254,19 @@ class _Composer:
     def _harmony(self, parts: tuple[str, ...]) -> None:
         melody, chords, bass = _PROGRAMS[self.style.programs]
         rng = self.rng
-        writers = {"bass": self._bass, "chords": self._chords, "melody": self._melody, "pad": self._pad}
+        writers = {
+            "bass": self._bass,
+            "chords": self._chords,
+            "melody": self._melody,
+            "pad": self._pad,
+            "ostinato": self._ostinato,
+        }
         programs = {
             "bass": (_BASS, bass),
             "chords": (_CHORDS, chords),
             "melody": (_MELODY, melody),
             "pad": (_PAD, (48, 50, 52, 88, 89, 90, 91, 94, 95)),
+            "ostinato": (_OSTINATO, melody + chords + (11, 12, 13, 45, 46, 108)),
         }
         for part in parts:
             channel, options = programs[part]
@@ -300,7 +315,7 @@ class _Composer:
 
     def _melody(self) -> None:
         rng = self.rng
-        per_beat = 3 if len(self.style.chords[0]) % (self.style.beats * 4) else 4
+        per_beat = self._steps_per_beat()
         per_phrase = self.style.beats * per_beat * int(rng.choice([1, 2, 4]))
         busy = self.style.density / per_beat
         strong = [
@@ -320,6 +335,30 @@ class _Composer:
                 late = self.swing * step if per_beat == 4 and place % 2 else 0.0
                 pitch = self._pitch(degree + self._chord(bar) % 3, 5)
                 self._add((start + place) * step + late, step * hold, _MELODY, pitch, rng.uniform(70, 105))
+
+    def _steps_per_beat(self) -> int:
+        return 3 if len(self.style.chords[0]) % (self.style.beats * 4) else 4
+
+    def _ostinato(self) -> None:
+        """Repeat a figure of equal notes: as dense as recordings are, or in cross-rhythm to the beat."""
+        rng = self.rng
+        per_beat = self._steps_per_beat()
+        every = int(rng.choice(_OSTINATO_STEPS[per_beat]))
+        bars = int(rng.choice([1, 1, 2, 4]))  # after which it starts again on the beat
+        n_steps = bars * self.style.beats * per_beat
+        figure = [int(degree) for degree in rng.integers(0, 8, size=int(rng.integers(1, 5)))]
+        step = self.beat / per_beat
+        hold = step * every * float(rng.uniform(0.4, 1.2))
+        loud, octave = rng.uniform(50, 110), int(rng.choice([3, 4, 5]))
+        silent = self._silent_bars(0.25)
+        for first in range(0, self.n_bars, bars):
+            for index, place in enumerate(range(0, n_steps, every)):
+                time = first * self.bar + place * step
+                bar = int(time / self.bar + 1e-6)
+                if bar not in silent:
+                    pitch = self._pitch(self._chord(bar) + figure[index % len(figure)], octave)
+                    late = self.swing * step if per_beat == 4 and place % 2 else 0.0
+                    self._add(time + late, hold, _OSTINATO, pitch, loud)
 
     def _pad(self) -> None:
         for bar in range(self.n_bars):

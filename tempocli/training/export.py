@@ -15,6 +15,7 @@ import torch
 
 from tempocli.encoder import METADATA_VERSION, Calibration, Encoder
 from tempocli.errors import MissingExtraError, TempoError
+from tempocli.training.deploy import deployable
 from tempocli.training.engine import load_checkpoint
 from tempocli.training.network import NetworkConfig, TempoNetwork
 
@@ -84,7 +85,9 @@ def export(
     """
     config = network.config
     example = torch.zeros(2, config.n_frames, config.n_mels)
-    model = to_onnx(network, {"log_mel": example}, {"log_mel": "windows"}, ["logits", "embedding"])
+    model = to_onnx(
+        deployable(network), {"log_mel": example}, {"log_mel": "windows"}, ["logits", "embedding"]
+    )
     with proven(path) as partial:
         save(model, partial, _metadata(config, name, front_end, calibration))
         difference = parity(network, partial, windows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tempocli.bank import Bank, bank_key, embed_bank, references_path, write_bank
+from tempocli.bank import BUILT_IN, Bank, bank_key, embed_bank, references_path, write_bank
 from tempocli.comparator import METADATA_VERSION, Comparator
 from tempocli.decoder import softmax
 from tempocli.encoder import Calibration
@@ -94,7 +94,7 @@ def export_comparator(
         difference = comparator_parity(network, comparator, windows)
         refuse_difference(difference)
         embeddings = embed_bank(comparator)
-        scorer = _scorer(ReferenceModel(comparator, Bank(bank_tempi(), embeddings)))
+        scorer = _scorer(ReferenceModel(comparator, Bank(BUILT_IN, bank_tempi(), embeddings)))
         save(copy.deepcopy(model), written, _metadata(recipe, sampler.front_end, calibrate(scorer, sampler)))
         key = bank_key(Comparator(written, device="cpu"))
     write_bank(references_path(path), key, embeddings)

@@ -140,7 +140,7 @@ def _open_midi(song: Song) -> tuple[Any, list[Any]]:
     try:
         midi = mido.MidiFile(file=BytesIO(song.data))
         return midi, list(midi)
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, mido.KeySignatureError) as error:
         raise DataError(f"{song.name}: not a MIDI file that can be read ({error})") from error
 
 

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
+# Of a tempo, where the trunk looks for its metrical levels: 2/3 and 4/3 are what three against two confuses.
+MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 4 / 3, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
+# Channels of the time branch's patches. Multiples of 16 are what onnxruntime computes fastest.
+_FIRST, _SECOND = 16, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,12 @@ class NetworkConfig:
         Resolution of the tempo axis.
     min_bpm : float
         Tempo of bin 0.
+    scale : float
+        Factor between a tempo and the modulation frequency at its bin; other than 1 in a network whose
+        scale has been set after its training (`tempocli.training.scale`).
+    frame_step : int
+        Frames that the modulation spectrum takes as one, 1 or 2. Two hold the modulations that matter; one
+        holds the fastest multiples of fast tempi as well, whose absence would tell the absolute tempo.
     n_groups : int
         Fixed onset-strength curves, each of neighbouring bands; their mean is one more.
     n_activations : int
@@ -46,6 +55,9 @@ class NetworkConfig:
         Length of the embedding.
     dropout, context_dropout : float
         In the trunk, and in the context path, which would else learn the synthesiser by heart.
+    context : bool
+        Whether there is a context path. Without it nothing knows the absolute tempo, and the embedding is
+        what the trunk holds, `2 * channels` long.
     """
 
     n_frames: int = 1024
@@ -54,30 +66,34 @@ class NetworkConfig:
     n_bins: int = 160
     bins_per_octave: int = 48
     min_bpm: float = 30.0
+    scale: float = 1.0
+    frame_step: int = 2
     n_groups: int = 8
     n_activations: int = 8
     channels: int = 64
     n_blocks: int = 3
-    time_channels: int = 24
+    time_channels: int = 32
     time_blocks: int = 7
     embedding_dim: int = 128
     dropout: float = 0.1
     context_dropout: float = 0.1
+    context: bool = True
 
 
 class ModulationSpectrum(nn.Module):
     """Magnitude of onset curves at log-spaced modulation frequencies, stacked by harmonic.
 
-    Input has shape=(batch, curves, n_frames / 2); output has shape=(batch, curves * multiples, n_bins).
+    Input has shape=(batch, curves, n_frames / frame_step); output has
+    shape=(batch, curves * multiples, n_bins).
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, multiples: tuple[float, ...] = MULTIPLES) -> None:
         super().__init__()
-        n_frames, frame_rate = config.n_frames // 2, config.frame_rate / 2
-        below = round(-math.log2(min(MULTIPLES)) * config.bins_per_octave)
-        above = round(math.log2(max(MULTIPLES)) * config.bins_per_octave)
+        n_frames, frame_rate = config.n_frames // config.frame_step, config.frame_rate / config.frame_step
+        below = round(-math.log2(min(multiples)) * config.bins_per_octave)
+        above = round(math.log2(max(multiples)) * config.bins_per_octave)
         bins = torch.arange(-below, config.n_bins + above, dtype=torch.float64)
-        hertz = config.min_bpm / 60.0 * 2.0 ** (bins / config.bins_per_octave)
+        hertz = config.scale * config.min_bpm / 60.0 * 2.0 ** (bins / config.bins_per_octave)
         # Modulations that the frame rate cannot hold are left out, not folded back.
         kept = hertz < 0.48 * frame_rate
         time = torch.arange(n_frames, dtype=torch.float64)
@@ -90,8 +106,9 @@ class ModulationSpectrum(nn.Module):
         # Small and exact in float32; kept out of checkpoints because it follows from the settings.
         basis = torch.cat([torch.cos(phase) * scale, torch.sin(phase) * scale], dim=1)
         self.register_buffer("basis", basis.float(), persistent=False)
-        self.offsets = [round(math.log2(multiple) * config.bins_per_octave) + below for multiple in MULTIPLES]
+        self.offsets = [round(math.log2(multiple) * config.bins_per_octave) + below for multiple in multiples]
         self.n_bins = config.n_bins
+        self.frame_step = config.frame_step
 
     def forward(self, curves: Tensor) -> Tensor:
         """Project `curves` and stack the harmonics."""
@@ -117,11 +134,12 @@ def band_groups(n_mels: int, n_groups: int) -> Tensor:
     return groups
 
 
-def onset_curves(log_mel: Tensor, groups: Tensor) -> Tensor:
-    """Compute the fixed onset-strength curves, shape=(batch, curves, n_frames / 2)."""
+def onset_curves(log_mel: Tensor, groups: Tensor, *, frame_step: int) -> Tensor:
+    """Compute the fixed onset-strength curves, shape=(batch, curves, n_frames / frame_step)."""
     rise = nn.functional.pad(torch.relu(log_mel[:, 1:] - log_mel[:, :-1]), (0, 0, 1, 0))
-    # Half the frame rate holds every modulation on the axis; exact times matter to the decoder alone.
-    return ((rise[:, 0::2] + rise[:, 1::2]) @ groups).transpose(1, 2)
+    if frame_step == 2:
+        rise = rise[:, 0::2] + rise[:, 1::2]
+    return (rise @ groups).transpose(1, 2)
 
 
 def standardise(curves: Tensor) -> Tensor:
@@ -171,9 +189,9 @@ class TimeBranch(nn.Module):
         # Patches of 3 frames by 6 bands, every 3 bands; then 3 neighbouring patches; then all that is left.
         self.n_patches = (config.n_mels - 6) // 3 + 1
         self.n_joined = self.n_patches // 3
-        self.first = nn.Linear(18, 12)
-        self.second = nn.Linear(36, 20)
-        self.gather = nn.Linear(20 * self.n_joined, width)
+        self.first = nn.Linear(18, _FIRST)
+        self.second = nn.Linear(3 * _FIRST, _SECOND)
+        self.gather = nn.Linear(_SECOND * self.n_joined, width)
         self.blocks = nn.ModuleList(TimeBlock(width, 2**depth) for depth in range(config.time_blocks))
         self.last = nn.Linear(width, config.n_activations)
 
@@ -185,8 +203,8 @@ class TimeBranch(nn.Module):
         x = nn.functional.pad(x, (0, 0, 1, 1))
         stop = 3 * (self.n_patches - 1) + 1
         patches = [x[:, t : t + n_frames, f : f + stop : 3] for t in range(3) for f in range(6)]
-        x = torch.relu(self.first(torch.stack(patches, dim=-1)))  # (batch, frames, patches, 12)
-        x = x[:, :, : 3 * self.n_joined].reshape(batch, n_frames, self.n_joined, 36)
+        x = torch.relu(self.first(torch.stack(patches, dim=-1)))  # (batch, frames, patches, _FIRST)
+        x = x[:, :, : 3 * self.n_joined].reshape(batch, n_frames, self.n_joined, 3 * _FIRST)
         x = torch.relu(self.second(x)).reshape(batch, n_frames, -1)
         x = torch.relu(self.gather(x))  # (batch, frames, width)
         for block in self.blocks:
@@ -211,9 +229,7 @@ class TempoNetwork(nn.Module):
         self.spectrum = ModulationSpectrum(config)
         if config.n_activations:
             self.branch = TimeBranch(config)
-        width, n_context = config.channels, 2 * config.channels
-        if config.n_activations:
-            n_context += 2 * config.time_channels
+        width = config.channels
         self.stem = nn.Conv1d((n_curves + config.n_activations) * len(MULTIPLES), width, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -228,14 +244,16 @@ class TempoNetwork(nn.Module):
             for _ in range(config.n_blocks)
         )
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Conv1d(width, 1, 1))
-        self.context = nn.Sequential(
-            nn.LayerNorm(n_context),
-            nn.Dropout(config.context_dropout),
-            nn.Linear(n_context, config.embedding_dim),
-            nn.ReLU(),
-            nn.Dropout(config.context_dropout),
-        )
-        self.octave = nn.Linear(config.embedding_dim, config.n_bins)
+        if config.context:
+            n_context = 2 * width + (2 * config.time_channels if config.n_activations else 0)
+            self.context = nn.Sequential(
+                nn.LayerNorm(n_context),
+                nn.Dropout(config.context_dropout),
+                nn.Linear(n_context, config.embedding_dim),
+                nn.ReLU(),
+                nn.Dropout(config.context_dropout),
+            )
+            self.octave = nn.Linear(config.embedding_dim, config.n_bins)
 
     def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Encode windows.
@@ -249,17 +267,18 @@ class TempoNetwork(nn.Module):
         logits : Tensor of float32, shape=(batch, n_bins)
         embedding : Tensor of float32, shape=(batch, embedding_dim)
         """
-        curves = onset_curves(log_mel, self.groups)
-        context = []
+        curves = onset_curves(log_mel, self.groups, frame_step=self.config.frame_step)
+        heard = []
         if self.config.n_activations:
             activations, hidden = self.branch(log_mel)
             curves = torch.cat([curves, activations], dim=1)
-            context = [hidden.mean(dim=1), hidden.amax(dim=1)]
+            heard = [hidden.mean(dim=1), hidden.amax(dim=1)]
         stacked = self.spectrum(standardise(curves))
         x = self.stem(stacked)
         for block in self.blocks:
             x = x + block(x)
-        context = [x.mean(dim=-1), x.amax(dim=-1), *context]
-        embedding = self.context(torch.cat(context, dim=1))
-        logits = self.head(x)[:, 0] + self.octave(embedding)
-        return logits, embedding
+        logits, summary = self.head(x)[:, 0], [x.mean(dim=-1), x.amax(dim=-1)]
+        if not self.config.context:
+            return logits, torch.cat(summary, dim=1)
+        embedding = self.context(torch.cat([*summary, *heard], dim=1))
+        return logits + self.octave(embedding), embedding

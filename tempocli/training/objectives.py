@@ -108,3 +108,80 @@ def equivariance(
         return -(moved * torch.log(target + 1e-8)).sum(dim=1).mean()
 
     return 0.5 * (one_way(folded_a, folded_b, shift) + one_way(folded_b, folded_a, -shift))
+
+
+def shift(probabilities: Tensor, bins: Tensor) -> Tensor:
+    """Shift distributions along their axis by a fraction of bins, row by row; what leaves the axis is lost.
+
+    Parameters
+    ----------
+    probabilities : Tensor of float32, shape=(batch, n_bins)
+    bins : Tensor of float32, shape=(batch,)
+        Positive is faster.
+
+    Returns
+    -------
+    Tensor of float32, shape=(batch, n_bins)
+    """
+    n_bins = probabilities.shape[1]
+    places = torch.arange(n_bins, device=probabilities.device)[None, :] - bins[:, None]
+    low = places.floor().clamp(0, n_bins - 2)
+    part = places - low
+    moved = probabilities.gather(1, low.long()) * (1.0 - part)
+    moved = moved + probabilities.gather(1, low.long() + 1) * part
+    return torch.where((places >= 0.0) & (places <= n_bins - 1.0), moved, torch.zeros_like(moved))
+
+
+def consensus(logits: Tensor, log2_rate: Tensor, *, bins_per_octave: int, sharpness: float) -> Tensor:
+    """S1's equivariance among several views of a recording, octaves apart: to learn from nothing else.
+
+    The distribution of each view is shifted back by its known rate, to where that of the unstretched
+    recording would be, and is there compared with the sharpened mean of the other views'. The target has no
+    gradient, and there is no ratio of outputs, hence no pole. A constant answer disagrees with its own
+    shifts, and sharpening makes an answer that is spread over several tempi unstable: neither collapse is
+    at rest.
+
+    Parameters
+    ----------
+    logits : Tensor of float32, shape=(n_views, batch, n_bins)
+        Two views or more.
+    log2_rate : Tensor of float32, shape=(n_views, batch)
+    sharpness : float
+        Power to which targets are raised.
+
+    Returns
+    -------
+    Tensor of float32, scalar
+
+    References
+    ----------
+    Quinton, "Equivariant self-supervision for musical tempo estimation", ISMIR 2022: the task; his loss is on
+    the ratio of two scalar outputs. Comparing shifted distributions is how Gagneré, Essid and Peeters, ICASSP
+    2024, do it, with other terms.
+    """
+    probabilities = torch.softmax(logits, dim=-1).flatten(0, 1)
+    moved = shift(probabilities, -log2_rate.flatten() * bins_per_octave).reshape(logits.shape)
+    with torch.no_grad():
+        others = (moved.sum(dim=0, keepdim=True) - moved) ** sharpness
+        target = others / (others.sum(dim=-1, keepdim=True) + 1e-12)
+    return -(target * torch.log(moved + 1e-8)).sum(dim=-1).mean()
+
+
+def off_centre(logits: Tensor, *, bins_per_octave: int) -> Tensor:
+    """Tell how far a batch's mean tempo is from the middle of the axis, squared, in octaves.
+
+    S1's task is met as well an octave higher for all music, and training drifts there, until the end of the
+    axis cuts it off. Held at the middle on average, a network that does not know the absolute tempo can only
+    choose which metrical level to follow.
+
+    Parameters
+    ----------
+    logits : Tensor of float32, shape=(..., n_bins)
+
+    Returns
+    -------
+    Tensor of float32, scalar
+    """
+    mean = torch.softmax(logits, dim=-1).flatten(0, -2).mean(dim=0)
+    octaves = (torch.arange(len(mean), device=mean.device) - 0.5 * (len(mean) - 1)) / bins_per_octave
+    return (mean * octaves).sum().square()

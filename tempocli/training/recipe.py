@@ -21,13 +21,20 @@ class Recipe:
     name : str
         Name of the model.
     mix : dict of str to float
-        Share of each labelled store in a batch, by folder name.
+        Share of each labelled store in a batch, by folder name; empty to learn from unlabelled music alone.
     unlabelled : str
         Folder name of the store of unlabelled music; empty for none.
+    scale : str
+        Folder name of a store of click tracks. They set the scale of a network that has learned from
+        unlabelled music alone, at export; they have no part in its training.
     seed, steps : int
         Every draw follows from the seed and the number of the step.
     batch_size, unlabelled_size : int
-        Labelled windows, and pairs of views of unlabelled music, in a step.
+        Labelled windows, and unlabelled recordings, in a step.
+    n_views : int
+        Views of each unlabelled recording.
+    elsewhere : float
+        Chance that a view is of another excerpt of the recording than the view before it.
     beatless : float
         Share of the labelled windows that have no tempo.
     learning_rate, weight_decay : float
@@ -41,7 +48,10 @@ class Recipe:
     equivariance_start : int
         Steps before S1's loss counts.
     sharpness : float
-        Power that sharpens the targets of S1's loss.
+        Power that sharpens the targets of S1's loss, which is `objectives.equivariance`, folded to an octave,
+        beside labels, and `objectives.consensus` without.
+    centring : float
+        Weight of `objectives.off_centre`, which goes with `objectives.consensus`.
     octave_tilt : float
         Power of the tempo by which the decoder weighs octaves; see `tempocli.decoder.pool`. It has no part in
         the training itself.
@@ -52,12 +62,15 @@ class Recipe:
     """
 
     name: str
-    mix: dict[str, float]
+    mix: dict[str, float] = field(default_factory=dict)
     unlabelled: str = ""
+    scale: str = ""
     seed: int = 0
     steps: int = 6000
     batch_size: int = 32
     unlabelled_size: int = 12
+    n_views: int = 2
+    elsewhere: float = 0.0
     beatless: float = 0.03
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
@@ -66,11 +79,20 @@ class Recipe:
     equivariance: float = 0.5
     equivariance_start: int = 1000
     sharpness: float = 2.0
+    centring: float = 1.0
     octave_tilt: float = 0.0
     validate_every: int = 500
     checkpoint_every: int = 250
     network: NetworkConfig = field(default_factory=NetworkConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
+
+    def __post_init__(self) -> None:
+        if bool(self.mix) == bool(self.scale):
+            raise ValueError("either labelled stores (mix) or click tracks (scale) set the scale")
+        if not self.mix and (not self.unlabelled or self.equivariance_start > 0):
+            raise ValueError("without labelled stores, unlabelled music must count from step 0")
+        if self.n_views < 2 or (self.mix and self.n_views > 2):
+            raise ValueError("two views of a recording beside labels, two or more without")
 
     def identity(self) -> str:
         """Describe all that decides the weights, so that a run goes on with its own recipe only."""
@@ -124,6 +146,8 @@ def _build(kind: type, table: dict[str, Any]) -> Any:
         wanted = str(known[key].type)
         if wanted in {"int", "float"} and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ValueError(f"setting {key!r} is not a number")
+        if wanted == "bool" and not isinstance(value, bool):
+            raise ValueError(f"setting {key!r} is neither true nor false")
         if wanted == "int" and not isinstance(value, int):
             raise ValueError(f"setting {key!r} is not a whole number")
     return kind(**table)

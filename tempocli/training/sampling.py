@@ -66,17 +66,16 @@ class Batch:
     labelled : ndarray of float32, shape=(batch_size, n_frames, n_mels)
     bpm : ndarray of float32, shape=(batch_size,)
         Tempo of each labelled window; NaN where there is none.
-    views_a, views_b : ndarray of float32, shape=(unlabelled_size, n_frames, n_mels)
-        Two views of the same excerpts.
-    log2_ratio : ndarray of float32, shape=(unlabelled_size,)
-        ``log2(rate_b / rate_a)``.
+    views : ndarray of float32, shape=(n_views, unlabelled_size, n_frames, n_mels)
+        Views of unlabelled recordings.
+    log2_rate : ndarray of float32, shape=(n_views, unlabelled_size)
+        Logarithm of the rate of each view.
     """
 
     labelled: NDArray[np.float32]
     bpm: NDArray[np.float32]
-    views_a: NDArray[np.float32]
-    views_b: NDArray[np.float32]
-    log2_ratio: NDArray[np.float32]
+    views: NDArray[np.float32]
+    log2_rate: NDArray[np.float32]
 
 
 class Sampler:
@@ -88,6 +87,12 @@ class Sampler:
         Folder whose subfolders are the stores that the recipe names.
     recipe : Recipe
 
+    Attributes
+    ----------
+    known : list of (Store, list of Clip)
+        Clips of known tempo that training does not see: the groups kept out of the labelled stores, or the
+        click tracks that set the scale.
+
     Raises
     ------
     DataError
@@ -98,11 +103,15 @@ class Sampler:
         self.recipe = recipe
         self.stores = [(open_store(data / name), weight) for name, weight in recipe.mix.items()]
         self.unlabelled = open_store(data / recipe.unlabelled) if recipe.unlabelled else None
-        opened = [store for store, _ in self.stores] + ([self.unlabelled] if self.unlabelled else [])
+        scale = open_store(data / recipe.scale) if recipe.scale else None
+        opened = [store for store in (*(store for store, _ in self.stores), self.unlabelled, scale) if store]
         self.front_end: FrontEnd = opened[0].front_end
         if any(store.front_end != self.front_end for store in opened):
             raise DataError(f"{data}: the stores were made with different front-end settings")
         self._train = [[clip for clip in store.clips if not is_validation(clip)] for store, _ in self.stores]
+        self.known = [
+            (store, [clip for clip in store.clips if is_validation(clip)]) for store, _ in self.stores
+        ] + ([(scale, scale.clips)] if scale else [])
         total = sum(recipe.mix.values())
         self._weights = [weight / total for weight in recipe.mix.values()]
         self._groups = Groups(self.unlabelled.clips) if self.unlabelled else None
@@ -110,15 +119,16 @@ class Sampler:
     def batch(self, step: int) -> Batch:
         """Make the batch of a step."""
         rng = np.random.default_rng([self.recipe.seed, step])
-        labelled = [self._labelled(rng) for _ in range(self.recipe.batch_size)]
-        pairs = [self._pair(rng) for _ in range(self.recipe.unlabelled_size)] if self.unlabelled else []
-        empty = np.zeros((0, self.recipe.network.n_frames, self.front_end.n_mels), np.float32)
+        labelled = [self._labelled(rng) for _ in range(self.recipe.batch_size if self.stores else 0)]
+        recordings = [self._views(rng) for _ in range(self.recipe.unlabelled_size)] if self.unlabelled else []
+        shape = (0, self.recipe.network.n_frames, self.front_end.n_mels)
+        views = [views for views, _ in recordings]
+        rates = [rates for _, rates in recordings]
         return Batch(
-            np.stack([window for window, _ in labelled]),
+            np.stack([window for window, _ in labelled]) if labelled else np.zeros(shape, np.float32),
             np.array([bpm for _, bpm in labelled], np.float32),
-            np.stack([a for a, _, _ in pairs]) if pairs else empty,
-            np.stack([b for _, b, _ in pairs]) if pairs else empty,
-            np.array([ratio for _, _, ratio in pairs], np.float32),
+            np.stack(views, axis=1) if views else np.zeros((0, *shape), np.float32),
+            np.log2(np.stack(rates, axis=1)).astype(np.float32) if rates else np.zeros((0, 0), np.float32),
         )
 
     def _rate(self, rng: np.random.Generator) -> float:
@@ -186,19 +196,23 @@ class Sampler:
         assert self._groups is not None
         return self._groups.draw(rng)
 
-    def _pair(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    def _views(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         assert self.unlabelled is not None
         clip = self._draw_unlabelled(rng)
-        rates = [self._rate(rng), self._rate(rng)]
-        # The longer excerpt is drawn; the shorter lies inside it, so that neither has padding.
-        start = draw_excerpt(clip.length, rate=max(rates), n_frames=self.recipe.network.n_frames, rng=rng)
-        a, b = (
-            self._augment(self._cut(self.unlabelled, clip, rate, rng, start=start), rng) for rate in rates
-        )
-        return a, b, float(np.log2(rates[1] / rates[0]))
+        rates = [self._rate(rng) for _ in range(self.recipe.n_views)]
+        views: list[NDArray[np.float32]] = []
+        for rate in rates:
+            # The first excerpt is the first view's, the others' are the same or, by chance, elsewhere.
+            if not views or (self.recipe.elsewhere and rng.random() < self.recipe.elsewhere):
+                # The longest is drawn; the others lie inside it, so that none has padding.
+                start = draw_excerpt(
+                    clip.length, rate=max(rates), n_frames=self.recipe.network.n_frames, rng=rng
+                )
+            views.append(self._augment(self._cut(self.unlabelled, clip, rate, rng, start=start), rng))
+        return np.stack(views), np.array(rates)
 
     def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Cut one unchanged window from every clip kept out of training.
+        """Cut one unchanged window from every clip of known tempo that training does not see.
 
         Returns
         -------
@@ -208,13 +222,13 @@ class Sampler:
         Raises
         ------
         DataError
-            If no clip was kept out.
+            If there is none.
         """
         n_frames = self.recipe.network.n_frames
         windows, bpm = [], []
-        for store, _ in self.stores:
-            for clip in store.clips:
-                if is_validation(clip) and clip.bpm is not None:
+        for store, clips in self.known:
+            for clip in clips:
+                if clip.bpm is not None:
                     frames = store.frames[clip.start : clip.start + clip.length]
                     start = max(0.0, (clip.length - n_frames) / 2.0)
                     windows.append(stretch(frames, start=start, rate=1.0, n_frames=n_frames))

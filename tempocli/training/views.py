@@ -38,6 +38,8 @@ class ViewConfig:
         Chance that labelled music has unlabelled music under it, 3 to 20 dB softer.
     echo, compression : float
         Chance that labelled music gets echoes, and that its dynamics are compressed.
+    warmth : float
+        Chance that labelled music gets the louder bass and softer treble that recordings have.
     """
 
     max_stretch: float = 0.2
@@ -48,6 +50,7 @@ class ViewConfig:
     overlay: float = 0.0
     echo: float = 0.0
     compression: float = 0.0
+    warmth: float = 0.0
 
 
 def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames: int) -> NDArray[np.float32]:
@@ -137,9 +140,9 @@ def pitch_shift(log_mel: NDArray[np.float32], semitones: float, front_end: Front
 def produce(
     log_mel: NDArray[np.float32], beat: float, config: ViewConfig, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Do to a view what producers do to music: echoes in time with the beat, and compression.
+    """Do to a view what producers do to music: echoes in time with the beat, compression, a warm sound.
 
-    Both make music denser than a sequencer plays it, the dotted-eighth echo in cross-rhythm, and neither
+    The first two make music denser than a sequencer plays it, the dotted-eighth echo in cross-rhythm; nothing
     changes the tempo.
 
     Parameters
@@ -156,6 +159,8 @@ def produce(
         log_mel = _echo(log_mel, beat, rng)
     if rng.random() < config.compression:
         log_mel = _compress(log_mel, float(rng.uniform(0.2, 0.8)))
+    if rng.random() < config.warmth:
+        log_mel = _warm(log_mel, float(rng.uniform(2.0, 10.0)))
     return log_mel
 
 
@@ -180,6 +185,11 @@ def _compress(log_mel: NDArray[np.float32], strength: float) -> NDArray[np.float
     level += 0.03 * level.max() + 1e-6
     gain = (level / level.max()) ** -strength
     return np.asarray(np.log1p(magnitude * gain[:, None]), np.float32)
+
+
+def _warm(log_mel: NDArray[np.float32], tilt_db: float) -> NDArray[np.float32]:
+    curve = np.linspace(tilt_db + 3.0, 3.0 - tilt_db, log_mel.shape[1])
+    return np.asarray(np.log1p(np.expm1(log_mel) * (10.0 ** (curve / 20.0)).astype(np.float32)), np.float32)
 
 
 def overlay(

@@ -22,20 +22,25 @@ _JAMS_VERSION = "0.3.4"
 def write_json(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
     """Write one document for all results, whether one or many."""
     records = [_record(result, layout) for result in results]
-    yield _dump({"schema_version": SCHEMA_VERSION, "results": records}, indent=2)
+    yield dump({"schema_version": SCHEMA_VERSION, "results": records}, indent=2)
 
 
 def write_jsonl(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
     """Write one object a line and result."""
     for result in results:
-        yield _dump({"schema_version": SCHEMA_VERSION, **_record(result, layout)})
+        yield dump(line_record(result, layout))
 
 
 def write_jams(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
     """Write a JAMS document; its sandbox has what the tempo namespace has no place for."""
     for result in results:
         if result.estimate is not None:
-            yield _dump(_jams(result, layout), indent=2)
+            yield dump(_jams(result, layout), indent=2)
+
+
+def line_record(result: FileResult, layout: Layout) -> dict[str, Any]:
+    """Make the object of one line of JSONL."""
+    return {"schema_version": SCHEMA_VERSION, **_record(result, layout)}
 
 
 def _record(result: FileResult, layout: Layout) -> dict[str, Any]:
@@ -110,7 +115,8 @@ def _candidates(candidates: tuple[Candidate, ...], layout: Layout) -> list[dict[
     ]
 
 
-def _dump(value: dict[str, Any], *, indent: int | None = None) -> str:
+def dump(value: dict[str, Any], *, indent: int | None = None) -> str:
+    """Write a JSON value and a line feed, in characters that UTF-8 can encode."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n"
     # What stands for a byte of a path that is not UTF-8 has no UTF-8 form of its own.
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

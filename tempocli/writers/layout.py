@@ -30,10 +30,19 @@ class Layout:
         """Write a tempo in BPM."""
         return f"{value:.{self.precision}f}"
 
+    def settings(self) -> str:
+        """Name what a result file depends on, to follow the estimator's settings."""
+        return f", precision {self.precision}{', curve' if self.curve else ''}"
+
 
 def encode(text: str) -> bytes:
     """Encode as UTF-8; bytes of a path that were not UTF-8 come out as they were."""
     return text.encode("utf-8", sys.getfilesystemencodeerrors())
+
+
+def decode(data: bytes) -> str:
+    """Undo `encode`."""
+    return data.decode("utf-8", sys.getfilesystemencodeerrors())
 
 
 def escape(text: str) -> str:

@@ -37,7 +37,7 @@ def write_text(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
 
 def write_csv(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
     """Write the `COLUMNS` with a header, quoted as RFC 4180 says, a line feed after each row."""
-    return _table(results, layout, ",", _quote)
+    return _table(results, layout, ",", quote)
 
 
 def write_tsv(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
@@ -67,12 +67,13 @@ def _table(
 ) -> Iterator[str]:
     header = separator.join(COLUMNS) + "\n"
     for result in results:
-        row = separator.join(protect(cell) for cell in _cells(result, layout)) + "\n"
+        row = separator.join(protect(cell) for cell in cells(result, layout)) + "\n"
         yield header + row
         header = ""
 
 
-def _cells(result: FileResult, layout: Layout) -> list[str]:
+def cells(result: FileResult, layout: Layout) -> list[str]:
+    """Write a result as the texts of the `COLUMNS`."""
     estimate = result.estimate
     if estimate is None:
         return [result.path, *[""] * 7, result.error or ""]
@@ -89,7 +90,8 @@ def _cells(result: FileResult, layout: Layout) -> list[str]:
     ]
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Quote a cell of CSV where it must be."""
     if any(character in text for character in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text

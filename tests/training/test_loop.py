@@ -80,7 +80,7 @@ def test_validation_clips_are_never_trained_on(recipe, data_folder: Path) -> Non
 def test_batches_follow_from_seed_and_step(recipe, data_folder: Path) -> None:
     first, again, other = (Sampler(data_folder, recipe).batch(step) for step in (3, 3, 4))
     np.testing.assert_array_equal(first.labelled, again.labelled)
-    np.testing.assert_array_equal(first.log2_ratio, again.log2_ratio)
+    np.testing.assert_array_equal(first.log2_rate, again.log2_rate)
     assert not np.array_equal(first.labelled, other.labelled)
 
 
@@ -91,6 +91,15 @@ def test_logistic_calibration_recovers_its_coefficients() -> None:
     bias, slope = fit_logistic(score, right)
     assert bias == pytest.approx(0.5, abs=0.05)
     assert slope == pytest.approx(0.7, abs=0.05)
+
+
+def test_logistic_calibration_does_not_run_away_where_nearly_all_is_certain() -> None:
+    score = np.concatenate([np.full(300, 9.2), np.full(20, 0.0)])
+    right = np.arange(320) % 16 != 0
+    bias, slope = fit_logistic(score, right)
+    expected = 1 / (1 + np.exp(-(bias + slope * score)))
+    assert expected[:300].mean() == pytest.approx(right[:300].mean(), abs=0.02)
+    assert 0.0 <= slope < 1.0
 
 
 def test_from_recipe_to_model_by_the_command_line(

@@ -70,6 +70,16 @@ def test_songs_are_found_in_folders_and_in_wad_files(tmp_path: Path) -> None:
     assert "game.wad/D_RUNNIN" in {song.name for song in songs}
 
 
+def test_a_key_signature_that_does_not_exist_says_so() -> None:
+    data = midi_bytes(120.0)
+    start = data.index(b"MTrk") + 8
+    event = b"\x00\xff\x59\x02\x01\xff"
+    length = struct.pack(">i", struct.unpack(">i", data[start - 4 : start])[0] + len(event))
+    song = Song("odd.mid", data[: start - 4] + length + event + data[start:])
+    with pytest.raises(DataError, match="not a MIDI file"):
+        read_midi(song, style="s", duration=10.0)
+
+
 def test_what_is_no_midi_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a MIDI file"):
         read_midi(Song("text.mid", b"this is text"), style="s", duration=10.0)

@@ -1,0 +1,1 @@
+"""What the benchmarks share: environments of their own for the tools, workers that measure, tables."""

@@ -1,0 +1,88 @@
+"""One session for the windows of many files."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tempocli.encoder import Encode
+
+# Windows of one call at the most: 40 MB of them, and more outputs than that inside the network.
+_MAX_WINDOWS = 256
+
+
+class _Request:
+    def __init__(self, windows: NDArray[Any]) -> None:
+        self.windows = windows
+        self.answer: tuple[NDArray[Any], NDArray[Any]] | None = None
+        self.error: Exception | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.answer is not None or self.error is not None
+
+
+class MergingEncoder:
+    """Encodes for many threads by one call at a time, each of all the windows that wait.
+
+    For a GPU, which is kept busy by large calls only. A CPU gains nothing by them, see `docs/scale.md`.
+
+    Parameters
+    ----------
+    encode : callable
+        The session's own, see `tempocli.encoder.Encoder.encode`.
+    """
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+        self._waiting: list[_Request] = []
+        self._change = threading.Condition()
+        self._busy = False
+
+    def encode(self, windows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Encode windows, together with those of other threads; as `tempocli.encoder.Encoder.encode`."""
+        mine = _Request(windows)
+        with self._change:
+            self._waiting.append(mine)
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: mine.is_done or not self._busy)
+                if mine.error is not None:
+                    raise mine.error
+                if mine.answer is not None:
+                    return mine.answer
+                # Whoever finds the session free encodes for all that wait.
+                batch = self._take()
+                self._busy = True
+            self._run(batch)
+            with self._change:
+                self._busy = False
+                self._change.notify_all()
+
+    def _take(self) -> list[_Request]:
+        n_taken = n_windows = 0
+        for request in self._waiting:
+            n_windows += len(request.windows)
+            if n_taken and n_windows > _MAX_WINDOWS:
+                break
+            n_taken += 1
+        batch, self._waiting = self._waiting[:n_taken], self._waiting[n_taken:]
+        return batch
+
+    def _run(self, batch: list[_Request]) -> None:
+        try:
+            logits, embeddings = self._encode(np.concatenate([request.windows for request in batch]))
+        except Exception as error:  # whatever it is, each of them has to know
+            for request in batch:
+                request.error = error
+            return
+        start = 0
+        for request in batch:
+            stop = start + len(request.windows)
+            request.answer = logits[start:stop], embeddings[start:stop]
+            start = stop

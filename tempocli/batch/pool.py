@@ -1,0 +1,211 @@
+"""Many files, in order, by several workers at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tempocli.batch.seat import Seat
+    from tempocli.batch.worker import Done, Portable
+    from tempocli.encoder import Encode
+    from tempocli.schema import Estimate, FileResult
+
+# Files a worker may be ahead of the oldest one that is not done: their results wait in memory, and are what
+# a killed batch has to do again.
+_AHEAD = 16
+_POLL_SECONDS = 0.2
+
+
+class SupportsBatch(Protocol):
+    """What a batch needs of an estimator; `tempocli.estimator.Estimator` is one."""
+
+    device: str
+
+    @property
+    def encode(self) -> Encode:
+        """The model alone, called from several threads at once."""
+
+    def portable(self) -> Portable:
+        """Make what the workers estimate with."""
+
+    def estimate(self, source: str | Path | BinaryIO, /) -> Estimate:
+        """Estimate a stream, which no worker can read."""
+
+
+def estimate_files(
+    estimator: SupportsBatch,
+    files: Iterable[str],
+    *,
+    jobs: int = 1,
+    timeout: float | None = None,
+    hashed: bool = False,
+    stdin: BinaryIO | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[FileResult]:
+    """Estimate the tempo of many files, in their order.
+
+    Worker processes read the files and decide; the estimator's one session encodes for them. A file that
+    crashes or hangs a worker costs that file alone.
+
+    Parameters
+    ----------
+    estimator : SupportsBatch
+        Its model is called from several threads at once when `jobs` is more than 1.
+    files : iterable of str
+        Read in another thread, as results are taken, at most ``16 * jobs`` ahead.
+    jobs : int
+        Worker processes, each of which keeps one core busy.
+    timeout : float, optional
+        Seconds that one file may take, before its worker is ended and the file has failed.
+    hashed : bool
+        Whether the results have the checksum of the files' content.
+    stdin : binary file, optional
+        What the name ``-`` stands for, read in this process; without it, a file of that name.
+    stop : threading.Event, optional
+        Once it is set no further file is begun, and the results end with those that were under way.
+
+    Yields
+    ------
+    FileResult
+        One for each file; a file that failed, for whatever reason, has an error.
+
+    Raises
+    ------
+    TempoError
+        If no worker process can be started.
+    """
+    batch = _Batch(estimator, iter(files), jobs=jobs, stdin=stdin, stop=stop or threading.Event())
+    try:
+        batch.start(timeout=timeout, hashed=hashed)
+        yield from batch.results()
+    finally:
+        batch.close()
+
+
+class _Batch:
+    """Threads that take files, each with a worker of its own, and results that are given out in order."""
+
+    def __init__(
+        self,
+        estimator: SupportsBatch,
+        files: Iterator[str],
+        *,
+        jobs: int,
+        stdin: BinaryIO | None,
+        stop: threading.Event,
+    ) -> None:
+        self._estimator = estimator
+        self._files = files
+        self._jobs = jobs
+        self._stdin = stdin
+        self._stop = stop
+        self._seats: list[Seat] = []
+        self._taking = threading.Lock()  # one thread at a time reads `files`
+        self._change = threading.Condition()  # of all that follows
+        self._done: dict[int, Done | BaseException] = {}  # what cannot be done is raised in its turn
+        self._n_taken = 0
+        self._n_given = 0
+        self._exhausted = False
+        self._closed = False
+        self._error: BaseException | None = None
+
+    @property
+    def _takes_more(self) -> bool:
+        return not (self._exhausted or self._closed or self._error or self._stop.is_set())
+
+    def start(self, *, timeout: float | None, hashed: bool) -> None:
+        from tempocli.batch.seat import Seat
+
+        encode = self._estimator.encode
+        if self._estimator.device != "cpu":
+            from tempocli.batch.merging import MergingEncoder
+
+            encode = MergingEncoder(encode).encode
+        portable = self._estimator.portable()
+        for number in range(self._jobs):
+            seat = Seat(portable, encode, timeout=timeout, hashed=hashed)
+            self._seats.append(seat)
+            threading.Thread(target=self._work, args=(seat,), name=f"tempo {number}", daemon=True).start()
+
+    def results(self) -> Iterator[FileResult]:
+        while (done := self._next()) is not None:
+            for record in done.records:
+                logging.getLogger(record.name).handle(record)
+            yield done.result
+
+    def close(self) -> None:
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        for seat in self._seats:
+            seat.close()
+
+    def _next(self) -> Done | None:
+        with self._change:
+            # Not for ever: a signal's handler, in this very thread, may set the event that stops the batch.
+            while not self._change.wait_for(self._is_settled, _POLL_SECONDS):
+                pass
+            done = self._done.pop(self._n_given, None) or self._error
+            if isinstance(done, BaseException):
+                raise done
+            self._n_given += done is not None
+            self._change.notify_all()
+            return done
+
+    def _is_settled(self) -> bool:
+        nothing_left = self._n_given == self._n_taken and not self._takes_more
+        return nothing_left or self._n_given in self._done
+
+    def _work(self, seat: Seat) -> None:
+        number = None
+        try:
+            while (taken := self._take()) is not None:
+                number, path = taken
+                done = self._estimate(seat, path)
+                with self._change:
+                    self._done[number] = done
+                    number = None
+                    self._change.notify_all()
+        except BaseException as error:
+            with self._change:
+                self._error = error
+                if number is not None:
+                    self._done[number] = error
+                self._change.notify_all()
+        finally:
+            seat.close()
+
+    def _estimate(self, seat: Seat, path: str) -> Done:
+        if path != "-" or self._stdin is None:
+            return seat.estimate(path)
+        from tempocli.batch.worker import Done, estimate_file
+
+        return Done(estimate_file(self._estimator, path, source=self._stdin))
+
+    def _take(self) -> tuple[int, str] | None:
+        with self._taking:
+            if not self._wait_for_room():
+                return None
+            path = next(self._files, None)
+            with self._change:
+                if path is None:
+                    self._exhausted = True
+                    self._change.notify_all()
+                if not self._takes_more or path is None:
+                    return None
+                self._n_taken += 1
+                return self._n_taken - 1, path
+
+    def _wait_for_room(self) -> bool:
+        with self._change:
+            while not self._change.wait_for(self._has_room, _POLL_SECONDS):
+                pass
+            return self._takes_more
+
+    def _has_room(self) -> bool:
+        return self._n_taken - self._n_given < _AHEAD * self._jobs or not self._takes_more

@@ -1,0 +1,166 @@
+"""The process that reads files: all is done here but the encoding, which is where the model is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import connection, parent_process
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from tempocli.batch.stamps import stamp_of
+from tempocli.errors import AudioError
+from tempocli.schema import FileResult
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+    from tempocli.encoder import Encode
+    from tempocli.schema import Estimate
+
+logger = logging.getLogger(__name__)
+
+# Linux kills the process with the highest score when memory runs out: rather one worker than the whole batch.
+_OOM_SCORE = "500"
+
+
+class SupportsEstimate(Protocol):
+    """What estimates one file; `tempocli.estimator.Estimator` does."""
+
+    def estimate(self, source: str | Path | BinaryIO, /) -> Estimate:
+        """Estimate one file; raise AudioError when it cannot be read."""
+
+
+class Portable(Protocol):
+    """An estimator without its model, which pickles; see `tempocli.estimator.PortableEstimator`."""
+
+    def connect(self, encode: Encode, /) -> SupportsEstimate:
+        """Make an estimator that encodes by `encode`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A file to estimate."""
+
+    path: str
+    hashed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A request to encode; the answer is logits and embeddings."""
+
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The outcome of a task, and what was logged on the way."""
+
+    result: FileResult
+    records: list[logging.LogRecord] = field(default_factory=list)
+
+
+class Ready:
+    """The worker has started."""
+
+
+class _Abandoned(BaseException):
+    """Nobody is at the other end any more; no failure of the file that was being read."""
+
+
+def serve(channel: Connection, portable: Portable, log_level: int) -> None:
+    """Estimate one file after another until the other end of `channel` is closed; the target of a process."""
+    _protect_the_batch()
+    records = _collect_log(log_level)
+
+    def encode(windows: Any) -> Any:
+        try:
+            channel.send(Windows(windows))
+            return channel.recv()
+        except (EOFError, OSError) as error:
+            raise _Abandoned from error
+
+    # Whoever has the other end may end at any moment, killed or done; there is nothing to tidy up then.
+    with suppress(EOFError, OSError, _Abandoned):
+        estimator = portable.connect(encode)
+        channel.send(Ready())
+        while True:
+            task: Task = channel.recv()
+            result = estimate_file(estimator, task.path, hashed=task.hashed)
+            channel.send(Done(result, records.copy()))
+            records.clear()
+
+
+def estimate_file(
+    estimator: SupportsEstimate, path: str, *, source: BinaryIO | None = None, hashed: bool = False
+) -> FileResult:
+    """Estimate one file, or the stream that `path` only names; whatever goes wrong is its own failure."""
+    stamp = None
+    try:
+        if source is not None:
+            return FileResult(path, estimate=estimator.estimate(source))
+        stamp = stamp_of(path, hashed=hashed)
+        return FileResult(path, estimate=estimator.estimate(path), stamp=stamp)
+    except AudioError as error:
+        return FileResult(path, error=(source is None and _folder_error(path)) or error.reason, stamp=stamp)
+    except MemoryError:
+        return FileResult(path, error="too little memory", stamp=stamp)
+    except OSError as error:
+        return FileResult(path, error=error.strerror or str(error), stamp=stamp)
+    except Exception as error:
+        logger.info("%s: %s", path, traceback.format_exc())
+        reason = " ".join(f"internal error: {type(error).__name__}: {error}".split())
+        return FileResult(path, error=f"{reason} (please report this)", stamp=stamp)
+
+
+def _folder_error(path: str) -> str | None:
+    if not os.path.isdir(path):
+        return None
+    try:
+        os.scandir(path).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return "no audio files in this folder"
+
+
+def _protect_the_batch() -> None:
+    # Ctrl-C reaches all processes of a terminal; what it means is for the first one to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+        score.write(_OOM_SCORE)
+    parent = parent_process()
+    if parent is not None:
+        # In the middle of a file, or in a decoder that hangs, the end of the batch would go unnoticed.
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+class _Collector(logging.Handler):
+    """Keeps log records for the process that shows them."""
+
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args = record.getMessage(), None  # the arguments may not pickle
+        self._records.append(record)
+
+
+def _collect_log(level: int) -> list[logging.LogRecord]:
+    records: list[logging.LogRecord] = []
+    ours = logging.getLogger("tempocli")
+    ours.handlers[:] = [_Collector(records)]
+    ours.setLevel(level)
+    ours.propagate = False
+    return records

@@ -1,0 +1,201 @@
+"""``--engine local``: from the inputs to where the results go, on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tempocli import writers
+from tempocli.batch import estimate_files
+from tempocli.batch.stamps import stamp_of
+from tempocli.cli import console, progress
+from tempocli.cli.interrupts import stopping
+from tempocli.cli.sinks import Growing, Sink, View, growing_file, plain_sink
+from tempocli.cli.tagging import Tagging, may_ask, untagged
+from tempocli.cli.tally import Tally
+from tempocli.errors import AudioError
+from tempocli.schema import FileResult
+from tempocli.writers.files import atomic_file
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tempocli.cli.inputs import Inputs
+    from tempocli.cli.options import ResumeOptions, TagOptions
+    from tempocli.estimator import Estimator
+    from tempocli.results import ResultFile
+
+    Image = Callable[..., None]
+
+logger = logging.getLogger(__name__)
+
+# Of one file, in seconds: a mix of ten hours takes a minute of CPU.
+TIMEOUT = 600.0
+_LONG_SECONDS = 30.0  # a batch that deserves a summary wherever it is run
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        What to estimate.
+    view : View
+        How and where results are shown.
+    search : dict
+        What `tempocli.estimator.Estimator` takes.
+    jobs : int
+        Worker processes.
+    timeout : float or None
+        Seconds that one file may take, if the user said so.
+    resuming : ResumeOptions
+        Whether and how an output is continued.
+    tagging : TagOptions
+        What to do about tags.
+    plot : str or None
+        The image to draw.
+    quiet : bool
+        Whether stderr has errors only.
+    """
+
+    inputs: Inputs
+    view: View
+    search: dict[str, Any]
+    jobs: int
+    timeout: float | None
+    resuming: ResumeOptions
+    tagging: TagOptions
+    plot: str | None
+    quiet: bool
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether one file is read in this process, which starts and is interrupted at once."""
+        needs_worker = self.timeout is not None or self.resuming.resume or self.tagging.skip_tagged
+        return self.inputs.single and not needs_worker
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether it is said how it goes."""
+        return not self.quiet and self.view.has_room_for_progress
+
+
+def run(request: Request) -> int:
+    """Estimate, and return the exit status."""
+    view, resuming = request.view, request.resuming
+    tally = Tally(notes=not request.quiet and view.lacks_reasons)
+    with ExitStack() as stack:
+        # Opened before the work, which may be long and would be lost.
+        growing = view.can_be_continued
+        file = stack.enter_context(growing_file(view, resume=resuming.resume)) if growing else None
+        sink: Sink = stack.enter_context(plain_sink(view)) if file is None else Growing(file)
+        if request.tagging.write_tags:
+            sink = Tagging(sink, request.tagging, tally, hashed=resuming.verify_hash)
+        image = _open_image(stack, request.plot) if request.plot is not None else None
+        estimator = _load(request.search)
+        if file is not None:
+            settings = estimator.settings() + view.layout.settings()
+            file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
+        if image is not None:
+            sink.write(tally.watch(_draw(estimator, request.inputs.paths[0], image)))
+        elif request.is_simple:
+            path = request.inputs.paths[0]
+            sink.write(tally.watch(_estimate_one(estimator, path, hashed=resuming.verify_hash)))
+        else:
+            stop = stack.enter_context(stopping(quiet=request.quiet))
+            _run_batch(request, estimator, file, sink, tally, stop)
+        if file is not None:
+            file.finish()
+    return tally.exit_code()
+
+
+def _run_batch(
+    request: Request,
+    estimator: Estimator,
+    file: ResultFile | None,
+    sink: Sink,
+    tally: Tally,
+    stop: threading.Event,
+) -> None:
+    inputs, tagging = request.inputs, request.tagging
+    files = untagged(inputs.files(), tally) if tagging.skip_tagged else inputs.files()
+    results = estimate_files(
+        estimator,
+        _left_to_do(files, file, tally),
+        jobs=request.jobs,
+        timeout=request.timeout or TIMEOUT,
+        hashed=request.resuming.verify_hash,
+        stdin=console.stdin() if "-" in inputs.paths else None,
+        stop=stop,
+    )
+    if request.has_progress:
+        with_bar = console.stderr_is_terminal() and not (tagging.write_tags and may_ask(tagging))
+        results = progress.shown(results, tally, inputs, bar=with_bar)
+    sink.write(tally.watch(results))
+    if stop.is_set():
+        raise KeyboardInterrupt
+    if not tally.n_done:
+        console.error("the list names no files")
+    elif request.has_progress:
+        _summarise(tally, request.view)
+
+
+def _left_to_do(files: Iterable[str], done: ResultFile | None, tally: Tally) -> Iterator[str]:
+    for path in files:
+        had_failed = done.take(path) if done is not None else None
+        if had_failed is None:
+            yield path
+        else:
+            tally.add_earlier(failed=had_failed)
+
+
+def _summarise(tally: Tally, view: View) -> None:
+    on_terminal = console.stderr_is_terminal()
+    # A pipe of few files is left in peace.
+    if on_terminal or view.output is not None or tally.seconds > _LONG_SECONDS:
+        for line in tally.summary(histogram=on_terminal):
+            console.error(line)
+
+
+def _load(search: dict[str, Any]) -> Estimator:
+    from tempocli.estimator import Estimator
+
+    estimator = Estimator(**search)
+    logger.info("model: %s", estimator.model_name)
+    return estimator
+
+
+def _estimate_one(estimator: Estimator, path: str, *, hashed: bool) -> Iterator[FileResult]:
+    stamp = None if path == "-" else stamp_of(path, hashed=hashed)
+    try:
+        estimate = estimator.estimate(console.stdin() if path == "-" else path)
+        yield FileResult(path, estimate=estimate, stamp=stamp)
+    except AudioError as error:
+        yield FileResult(path, error=error.reason, stamp=stamp)
+    except Exception as error:
+        error.add_note(f"while estimating {path!r}")
+        raise
+
+
+def _draw(estimator: Estimator, path: str, image: Image) -> Iterator[FileResult]:
+    try:
+        analysis = estimator.analyse(console.stdin() if path == "-" else path)
+    except AudioError as error:
+        yield FileResult(path, error=error.reason)
+        return
+    image(analysis, title=writers.printable(os.path.basename(path)))
+    yield FileResult(path, estimate=analysis.estimate)
+
+
+def _open_image(stack: ExitStack, plot: str) -> Image:
+    from tempocli.plot import draw_tempogram
+
+    suffix = os.path.splitext(plot)[1].lower()
+    return partial(draw_tempogram, file=stack.enter_context(atomic_file(plot)), image_format=suffix[1:])

@@ -1,0 +1,149 @@
+"""Where results go: a table on a terminal, a stream, a file written whole, or one that can be continued."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from tempocli import writers
+from tempocli.cli import console
+from tempocli.writers.files import atomic_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tempocli.results import ResultFile
+    from tempocli.schema import FileResult
+
+# Those that can grow row by row, and be continued; the names of `tempocli.results.FORMATS`.
+GROWING = frozenset({"csv", "jsonl", "parquet"})
+
+
+class Sink(Protocol):
+    """What takes results."""
+
+    def write(self, results: Iterable[FileResult]) -> None:
+        """Write them as they come."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How results are shown.
+
+    Attributes
+    ----------
+    format_name : str
+        One of `tempocli.writers.FORMATS`, or ``parquet``.
+    layout : Layout
+        How numbers and names are written.
+    output : str or None
+        The file to write, or ``None`` for stdout.
+    single : bool
+        Whether there is exactly one input.
+    """
+
+    format_name: str
+    layout: writers.Layout
+    output: str | None
+    single: bool
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a table for a person."""
+        return self.format_name == "text" and self.output is None and console.stdout_is_terminal()
+
+    @property
+    def lacks_reasons(self) -> bool:
+        """Whether it does not say why an input has no tempo."""
+        return self.format_name in {"text", "mirex"} and not self.is_table
+
+    @property
+    def has_room_for_progress(self) -> bool:
+        """Whether no results would run through what is said about progress."""
+        on_the_terminal = self.output is None and console.stdout_is_terminal()
+        streams = on_the_terminal and self.format_name not in {"text", "json"}
+        return not self.single and not (streams and console.stderr_is_terminal())
+
+    @property
+    def can_be_continued(self) -> bool:
+        """Whether results go to a file that grows row by row."""
+        return self.format_name in GROWING and self.output is not None and _is_plain(self.output)
+
+
+def _is_plain(path: str) -> bool:
+    """Tell whether a path is a regular file or none yet, and no device or pipe."""
+    try:
+        return not stat.S_ISCHR(mode := os.stat(path).st_mode) and not stat.S_ISFIFO(mode)
+    except OSError:
+        return True
+
+
+class Stream:
+    """Results in a format of `tempocli.writers`, to stdout or an open file."""
+
+    def __init__(self, view: View, file: BinaryIO | None) -> None:
+        self._view = view
+        self._put = console.write if file is None else file.write
+
+    def write(self, results: Iterable[FileResult]) -> None:
+        """Write them as they come, if the format allows."""
+        for piece in writers.write(self._view.format_name, results, self._view.layout):
+            self._put(writers.encode(piece))
+
+
+class Table:
+    """Results for a person."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def write(self, results: Iterable[FileResult]) -> None:
+        """Show one at once, several at the end."""
+        from tempocli.cli import display
+
+        show = display.show_one if self._view.single else display.show_many
+        show(results, self._view.layout)
+
+
+class Growing:
+    """Results in a file that can be continued."""
+
+    def __init__(self, file: ResultFile) -> None:
+        self._file = file
+
+    def write(self, results: Iterable[FileResult]) -> None:
+        """Append them as they come."""
+        for result in results:
+            self._file.append(result)
+
+
+@contextmanager
+def plain_sink(view: View) -> Iterator[Sink]:
+    """Open what results go to, if it cannot be continued; a file appears whole or not at all."""
+    if view.is_table:
+        yield Table(view)
+    elif view.output is None:
+        yield Stream(view, None)
+    else:
+        with atomic_file(view.output) as file:
+            yield Stream(view, file)
+
+
+@contextmanager
+def growing_file(view: View, *, resume: bool) -> Iterator[ResultFile]:
+    """Open a result file; if it does not become whole, say what is left of it."""
+    from tempocli.results import ResultFile
+
+    assert view.output is not None
+    with ResultFile(view.output, view.format_name, view.layout, resume=resume) as file:
+        try:
+            yield file
+        except BaseException:
+            if file.n_rows:
+                console.error(
+                    f"{file.n_rows} results are kept in {file.part}: the same command with --resume goes on"
+                )
+            raise

@@ -1,0 +1,105 @@
+"""``--write-tags`` and ``--skip-tagged``: what is asked, said and counted; `tempocli.tags` does the work."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from tempocli import tags
+from tempocli.batch.stamps import stamp_of
+from tempocli.cli import console
+from tempocli.errors import TagError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tempocli.cli.options import TagOptions
+    from tempocli.cli.sinks import Sink
+    from tempocli.cli.tally import Tally
+    from tempocli.schema import FileResult
+
+
+def may_ask(options: TagOptions) -> bool:
+    """Tell whether a person is there to be asked before a tempo is replaced, and has to be."""
+    is_there = sys.stdin is not None and sys.stdin.isatty() and console.stderr_is_terminal()
+    return is_there and not options.overwrite and not options.dry_run
+
+
+def untagged(paths: Iterable[str], tally: Tally) -> Iterator[str]:
+    """Pass on the files that do not say their tempo, and those whose tags cannot be read."""
+    for path in paths:
+        try:
+            is_tagged = path != "-" and tags.read_tempo(path) is not None
+        except TagError:
+            is_tagged = False
+        if is_tagged:
+            tally.n_skipped += 1
+        else:
+            yield path
+
+
+class Tagging:
+    """A sink that writes estimates into the tags of their files before it passes them on.
+
+    Parameters
+    ----------
+    sink : Sink
+        What takes the results, with the stamps that the files have then.
+    options : TagOptions
+        What is wanted.
+    tally : Tally
+        Counts what was written, and what failed.
+    hashed : bool
+        Whether results have the checksum of the content.
+    """
+
+    def __init__(self, sink: Sink, options: TagOptions, tally: Tally, *, hashed: bool) -> None:
+        self._sink = sink
+        self._options = options
+        self._tally = tally
+        self._hashed = hashed
+
+    def write(self, results: Iterable[FileResult]) -> None:
+        """Tag, then pass on."""
+        self._sink.write(map(self._tagged, results))
+
+    def _tagged(self, result: FileResult) -> FileResult:
+        estimate = result.estimate
+        if estimate is None or estimate.bpm is None or estimate.confidence < self._options.min_confidence:
+            return result
+        try:
+            written = self._tag(result.path, estimate.bpm)
+        except TagError as error:
+            self._tally.n_untagged += 1
+            console.error(f"{result.path}: tag not written: {error.reason}")
+            return result
+        return replace(result, stamp=stamp_of(result.path, hashed=self._hashed)) if written else result
+
+    def _tag(self, path: str, bpm: float) -> bool:
+        old = tags.read_tempo(path)
+        new = tags.tag_text(path, bpm)
+        if old is not None and tags.is_same(old, bpm):
+            return False
+        if self._options.dry_run:
+            console.error(f"{path}: tag {_shown(old)} -> {new}")
+            return False
+        if old is not None and not self._may_replace(path, old, new):
+            return False
+        tags.write_tempo(path, bpm)
+        self._tally.n_tagged += 1
+        return True
+
+    def _may_replace(self, path: str, old: str, new: str) -> bool:
+        if self._options.overwrite:
+            return True
+        if not may_ask(self._options):
+            console.error(f"{path}: tag says {old}, not {new}; --overwrite replaces it")
+            return False
+        return click.confirm(console.one_line(f"{path}: replace the tag {old} by {new}?"), err=True)
+
+
+def _shown(old: str | None) -> str:
+    return "none" if old is None else old

@@ -1,0 +1,141 @@
+"""What one Ray task does: read a list of files, estimate them, return their rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tempocli.batch.seat import Seat
+from tempocli.cluster.storage import fetch, open_storage, remote_stamp, write_whole
+from tempocli.errors import AudioError
+from tempocli.estimator import Estimator
+from tempocli.results import parquet
+from tempocli.schema import FileResult
+from tempocli.writers.documents import line_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from tempocli.writers import Layout
+
+_AHEAD = 2  # files that are fetched while one is estimated
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How files are estimated; the same for all tasks of a run.
+
+    Attributes
+    ----------
+    model, method, references, device, min_bpm, max_bpm, top
+        Of the `tempocli.estimator.Estimator`.
+    layout : Layout
+        How numbers are written.
+    timeout : float
+        Seconds that one file may take.
+    hashed : bool
+        Whether results have the checksum of the content.
+    """
+
+    model: str | None
+    method: str
+    references: str | None
+    device: str
+    min_bpm: float
+    max_bpm: float
+    top: int
+    layout: Layout
+    timeout: float | None
+    hashed: bool
+
+    def estimator(self) -> Estimator:
+        """Load the model."""
+        return Estimator(
+            self.model,
+            method=self.method,
+            references=self.references,
+            device=self.device,
+            min_bpm=self.min_bpm,
+            max_bpm=self.max_bpm,
+            top=self.top,
+        )
+
+    def settings(self, estimator: Estimator) -> str:
+        """Name all that an estimate depends on but the audio, as the local engine does."""
+        return estimator.settings() + self.layout.settings()
+
+
+def estimate_list(name: str, folder: str, work: Work) -> int:
+    """Estimate the files of one list, and write their results as one Parquet file.
+
+    Its name follows from the list's and it appears whole: done twice, it is there once.
+
+    Parameters
+    ----------
+    name : str
+        Path or URL of a JSONL file of positions, paths and locations.
+    folder : str
+        Path or URL of the folder for the result.
+    work : Work
+        How.
+
+    Returns
+    -------
+    int
+        Number of files.
+    """
+    system, path = open_storage(name)
+    with system.open(path, "rb") as lines:
+        entries = [json.loads(line) for line in lines]
+    rows = list(_rows(entries, work))
+    columns = parquet.schema(curve=work.layout.curve, position=True)
+    write_whole(f"{folder}/part-{entries[0]['position']:012d}.parquet", parquet.to_bytes(rows, columns))
+    return len(rows)
+
+
+def _rows(entries: list[dict[str, Any]], work: Work) -> Iterator[dict[str, Any]]:
+    settings, seat = _workplace(work, os.getpid())
+    with ThreadPoolExecutor(_AHEAD) as threads:
+        coming = deque(threads.submit(fetch, entry["location"]) for entry in entries[:_AHEAD])
+        for number, entry in enumerate(entries):
+            if number + _AHEAD < len(entries):
+                coming.append(threads.submit(fetch, entries[number + _AHEAD]["location"]))
+            result = _estimate(seat, entry["location"], coming.popleft())
+            stamp = result.stamp
+            yield line_record(replace(result, path=entry["path"]), work.layout) | {
+                "size": stamp and stamp.size,
+                "mtime_ns": stamp and stamp.mtime_ns,
+                "sha256": stamp and stamp.sha256,
+                "settings": settings,
+                "position": entry["position"],
+            }
+
+
+def _estimate(seat: Seat, location: str, coming: Future[tuple[str, bool]]) -> FileResult:
+    try:
+        path, is_copy = coming.result()
+    except AudioError as error:
+        return FileResult(location, error=error.reason)
+    try:
+        result = seat.estimate(path).result
+    finally:
+        if is_copy:
+            os.unlink(path)
+    if not is_copy:
+        return result
+    sha256 = None if result.stamp is None else result.stamp.sha256
+    return replace(result, stamp=remote_stamp(location, sha256))
+
+
+@lru_cache(maxsize=1)
+def _workplace(work: Work, process: int) -> tuple[str, Seat]:
+    """Load the model once a process of Ray's, and keep one worker process, which may die of a file."""
+    estimator = work.estimator()
+    seat = Seat(estimator.portable(), estimator.encode, timeout=work.timeout, hashed=work.hashed)
+    return work.settings(estimator), seat

@@ -1,0 +1,222 @@
+"""Estimates by Ray: the driver lists the files, tasks estimate them and write Parquet."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import Counter
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tempocli.batch import Selection
+from tempocli.cluster.chunk import Work, estimate_list
+from tempocli.cluster.storage import locate, open_storage
+from tempocli.errors import MissingExtraError, OutputError, TempoError
+from tempocli.results import parquet
+from tempocli.results.index import PathIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_LISTS = "_lists"  # in the output folder; readers of Parquet skip what begins with an underscore
+# Files a task: few at first, that all cores have work soon; many later, that there are not too many tasks.
+_CHUNKS = ((1_000, 16), (100_000, 200), (None, 2_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to estimate, and where to.
+
+    Attributes
+    ----------
+    names : iterable of str
+        Files and folders, paths or URLs; paths must mean the same on all machines.
+    output : str
+        Folder for the Parquet files, a path or URL.
+    work : Work
+        How.
+    selection : Selection
+        Which files of folders are wanted.
+    address : str or None
+        Of a running Ray cluster; without one, that in the variable RAY_ADDRESS, or else Ray is started on
+        this machine.
+    resume : bool
+        Whether an output that is there is added to.
+    """
+
+    names: Iterable[str]
+    output: str
+    work: Work
+    selection: Selection = field(default_factory=Selection)
+    address: str | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has become of it.
+
+    Attributes
+    ----------
+    n_results : int
+        Files that are in the output, those of earlier runs included.
+    n_earlier : int
+        How many of them were there before.
+    reasons : Counter of str
+        Why files failed, and how many.
+    """
+
+    n_results: int
+    n_earlier: int
+    reasons: Counter[str]
+
+
+def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> Outcome:
+    """Estimate files on a Ray cluster, or by a Ray of this machine.
+
+    Ray retries tasks whose node is lost. When all is done it is verified that every file is in the result
+    exactly once.
+
+    Parameters
+    ----------
+    job : Job
+        What, how, where to.
+    done : callable, optional
+        Is told now and then how many files have been estimated.
+
+    Raises
+    ------
+    MissingExtraError
+        If ray is not installed.
+    OutputError
+        If the output is there and not to be added to, or was made with other settings.
+    TempoError
+        If the cluster cannot be reached, or the result is not whole.
+    """
+    try:
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("The engine ray", "ray") from error
+    parquet.require()
+    system, folder = open_storage(job.output)
+    settings = job.work.settings(job.work.estimator())
+    earlier, n_earlier = _earlier(job, system, folder, settings)
+    lists = f"{folder}/{_LISTS}"
+    with suppress(FileNotFoundError):
+        system.rm(lists, recursive=True)
+    system.makedirs(lists, exist_ok=True)
+    names = _write_lists(job, earlier, n_earlier, system, lists)
+    if names:
+        with _ray(job.address):
+            _run(names, job.work, system.unstrip_protocol(folder), done)
+    outcome = _verify(job, system, folder, n_earlier + sum(names.values()), n_earlier)
+    system.rm(lists, recursive=True)
+    return outcome
+
+
+def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathIndex, int]:
+    """Read which files are in the output already."""
+    index, n_earlier = PathIndex(), 0
+    if system.exists(folder) and system.glob(f"{folder}/*.parquet"):
+        if not job.resume:
+            raise OutputError(f"{job.output}: has results already; add to them by --resume, or delete them")
+        for rows in parquet.read_columns(folder, system, ["path", "error", "settings"]):
+            for row in rows:
+                if row["settings"] != settings:
+                    raise OutputError(
+                        f"{job.output}: made with other settings ({row['settings']}; now {settings}); "
+                        "give the same, or another output"
+                    )
+                index.add(parquet.from_text(row["path"]), failed=row["error"] is not None)
+            n_earlier += len(rows)
+    index.freeze()
+    return index, n_earlier
+
+
+def _write_lists(job: Job, earlier: PathIndex, position: int, system: Any, lists: str) -> dict[str, int]:
+    """Write what is to be done as lists of files, and return their names and lengths."""
+    names: dict[str, int] = {}
+    chunk: list[bytes] = []
+    first = position
+
+    def close() -> None:
+        name = f"{lists}/{len(names):08d}.jsonl"
+        with system.open(name, "wb") as file:
+            file.write(b"".join(chunk))
+        names[system.unstrip_protocol(name)] = len(chunk)
+        chunk.clear()
+
+    for path, location in locate(job.names, job.selection):
+        if earlier.take(path) is not None:
+            continue
+        entry = {"position": position, "path": path, "location": location}
+        chunk.append(json.dumps(entry).encode() + b"\n")
+        position += 1
+        if len(chunk) >= next(size for end, size in _CHUNKS if end is None or position - first <= end):
+            close()
+    if chunk:
+        close()
+    return names
+
+
+def _run(names: Iterable[str], work: Work, folder: str, done: Callable[[int], None] | None) -> None:
+    import ray.data
+
+    def estimate(batch: dict[str, Any]) -> dict[str, list[int]]:
+        return {"count": [estimate_list(str(name), folder, work) for name in batch["list"]]}
+
+    items = [{"list": name} for name in names]
+    # A task for each list: what a lost node had under way is done again by another.
+    lists = ray.data.from_items(items, override_num_blocks=len(items))
+    counts = lists.map_batches(estimate, batch_size=None, num_cpus=1)
+    total = 0
+    try:
+        for row in counts.iter_rows():
+            total += row["count"]
+            if done is not None:
+                done(total)
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise TempoError(f"Ray gave up: {reason}; what was done is kept, go on with --resume") from error
+
+
+def _verify(job: Job, system: Any, folder: str, n_expected: int, n_earlier: int) -> Outcome:
+    """Count what is in the output; every position must be there exactly once."""
+    reasons: Counter[str] = Counter()
+    counts = np.zeros(n_expected, np.uint8)
+    if n_expected:
+        for rows in parquet.read_columns(folder, system, ["position", "error"]):
+            np.add.at(counts, [row["position"] for row in rows], 1)
+            reasons.update(row["error"] for row in rows if row["error"] is not None)
+    n_missing, n_twice = int((counts == 0).sum()), int((counts > 1).sum())
+    if n_missing or n_twice:
+        raise TempoError(
+            f"{job.output}: {n_missing} files are missing and {n_twice} are there more than once"
+        )
+    return Outcome(n_expected, n_earlier, reasons)
+
+
+@contextmanager
+def _ray(address: str | None) -> Iterator[None]:
+    import ray
+
+    if ray.is_initialized():
+        yield  # by whoever calls us
+        return
+    # By itself Ray would look for a cluster that was started here before, and wait for one that has died.
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TempoError(f"Ray cannot be reached at {address}: {reason}") from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    try:
+        yield
+    finally:
+        ray.shutdown()

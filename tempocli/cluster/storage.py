@@ -1,0 +1,154 @@
+"""Files anywhere: paths, and URLs through fsspec and its packages."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from tempocli.batch import Selection, find_files
+from tempocli.errors import AudioError, MissingExtraError, TempoError
+from tempocli.schema import FileStamp
+from tempocli.writers.files import atomic_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def is_url(name: str) -> bool:
+    """Tell whether a name is a URL and not a path."""
+    return "://" in name
+
+
+def open_storage(url: str) -> tuple[Any, str]:
+    """Get the fsspec file system of a URL or path, and the path in it.
+
+    Raises
+    ------
+    MissingExtraError
+        If fsspec is not installed.
+    TempoError
+        If the package for this kind of URL is not, or there is none.
+    """
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise MissingExtraError("A URL", "ray") from error
+    try:
+        system, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise TempoError(f"{url}: {error}") from error
+    return system, path
+
+
+def locate(names: Iterable[str], selection: Selection) -> Iterator[tuple[str, str]]:
+    """List the audio files that names stand for, as `tempocli.batch.find_files` does.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Files and folders, paths or URLs.
+    selection : Selection
+        Which files of folders are wanted.
+
+    Yields
+    ------
+    path, location : str
+        The file as the user named it, and where it is for any machine.
+    """
+    for name in names:
+        if is_url(name):
+            yield from ((url, url) for url in _find_urls(name, selection))
+        else:
+            yield from ((path, os.path.abspath(path)) for path in find_files([name], selection))
+
+
+def _find_urls(url: str, selection: Selection) -> Iterator[str]:
+    system, top = open_storage(url)
+    if not system.isdir(top):
+        yield url
+        return
+    found = _walk(system, top.rstrip("/"), "", selection)
+    first = next(found, None)
+    yield url if first is None else first
+    yield from found
+
+
+def _walk(system: Any, top: str, relative: str, selection: Selection) -> Iterator[str]:
+    folder = f"{top}/{relative}" if relative else top
+    entries = sorted(
+        (entry["name"].rstrip("/").rsplit("/", 1)[-1], entry) for entry in _listing(system, folder)
+    )
+    for name, entry in entries:
+        below = f"{relative}/{name}" if relative else name
+        if name.startswith("."):
+            continue
+        if entry["type"] == "directory":
+            if selection.enters(below):
+                yield from _walk(system, top, below, selection)
+        elif selection.takes(below):
+            yield system.unstrip_protocol(entry["name"])
+
+
+def _listing(system: Any, folder: str) -> Iterator[dict[str, Any]]:
+    for entry in system.ls(folder, detail=True):
+        # Object stores list a folder's own placeholder among what it holds.
+        if entry["name"].rstrip("/") != folder.rstrip("/"):
+            yield entry
+
+
+def fetch(location: str) -> tuple[str, bool]:
+    """Have a file as one of this machine.
+
+    Returns
+    -------
+    path : str
+        Where it is.
+    is_copy : bool
+        Whether it is a copy, which the caller deletes.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be fetched.
+    """
+    if not is_url(location):
+        return location, False
+    system, path = open_storage(location)
+    if "file" in _protocols(system):
+        return path, False
+    # The suffix stays, for one decoder looks at it.
+    descriptor, copy = tempfile.mkstemp(prefix="tempo-", suffix=os.path.splitext(path)[1])
+    os.close(descriptor)
+    try:
+        system.get_file(path, copy)
+    except Exception as error:  # each package has errors of its own
+        os.unlink(copy)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise AudioError(location, f"cannot be fetched: {reason}") from error
+    return copy, True
+
+
+def remote_stamp(location: str, sha256: str | None) -> FileStamp | None:
+    """Read what a URL's file is recognised by, as far as its storage says."""
+    system, path = open_storage(location)
+    try:
+        modified = system.modified(path)
+        return FileStamp(int(system.size(path)), int(modified.timestamp() * 1e9), sha256)
+    except (NotImplementedError, OSError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_whole(location: str, data: bytes) -> None:
+    """Write a file that appears whole or not at all, replacing an old one."""
+    system, path = open_storage(location)
+    if "file" in _protocols(system):
+        with atomic_file(path) as file:
+            file.write(data)
+    else:
+        system.pipe_file(path, data)  # object stores have no halves of files
+
+
+def _protocols(system: Any) -> tuple[str, ...]:
+    protocol = system.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

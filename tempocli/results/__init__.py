@@ -1,0 +1,5 @@
+"""Result files that grow as results come, survive what kills the process, and can be continued."""
+
+from tempocli.results.file import FORMATS, ResultFile, part_of
+
+__all__ = ["FORMATS", "ResultFile", "part_of"]

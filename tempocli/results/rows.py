@@ -1,0 +1,146 @@
+"""Rows of result files: results with their files' stamps and the settings they were made with, and back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tempocli.errors import DataError
+from tempocli.schema import FileStamp
+from tempocli.writers.documents import dump, line_record
+from tempocli.writers.layout import decode, encode
+from tempocli.writers.lines import COLUMNS, cells, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from tempocli.schema import FileResult
+    from tempocli.writers import Layout
+
+# What is added to the columns, or keys, of the format.
+ADDED = ("size", "mtime_ns", "sha256", "settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is read back of a row.
+
+    Attributes
+    ----------
+    path : str
+        The input as the user named it.
+    stamp : FileStamp or None
+        The file as it was.
+    settings : str
+        What it was estimated with.
+    failed : bool
+        Whether the input could not be read.
+    """
+
+    path: str
+    stamp: FileStamp | None
+    settings: str
+    failed: bool
+
+
+class RowFormat(Protocol):
+    """A format in which results can be appended to a file, and found in it again."""
+
+    header: bytes
+
+    def encode(self, result: FileResult, layout: Layout, settings: str) -> bytes:
+        """Write a result as one row."""
+
+    def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
+        """Read the whole rows of a file, each with its bytes, up to where it was cut off.
+
+        Raises
+        ------
+        DataError
+            If it is no result file of this format.
+        """
+
+
+class CsvRows:
+    """CSV with a header."""
+
+    header = encode(",".join((*COLUMNS, *ADDED)) + "\n")
+
+    def encode(self, result: FileResult, layout: Layout, settings: str) -> bytes:
+        """Write a result as one row."""
+        added = ["" if value is None else str(value) for value in _added(result, settings)]
+        return encode(",".join(quote(cell) for cell in (*cells(result, layout), *added)) + "\n")
+
+    def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
+        """Read rows; see `RowFormat.read`."""
+        header = file.readline()
+        if header != self.header:
+            if self.header.startswith(header):
+                return
+            raise DataError(f"{name}: has not the columns of a result file")
+        record = b""
+        for line in file:
+            record += line
+            # A line feed within quotes belongs to a path.
+            if record.count(b'"') % 2:
+                continue
+            row = _csv_row(record)
+            if row is None:
+                return
+            yield row, record
+            record = b""
+
+
+class JsonRows:
+    """One JSON object a line."""
+
+    header = b""
+
+    def encode(self, result: FileResult, layout: Layout, settings: str) -> bytes:
+        """Write a result as one row."""
+        added = dict(zip(ADDED, _added(result, settings), strict=True))
+        return encode(dump(line_record(result, layout) | added))
+
+    def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
+        """Read rows; see `RowFormat.read`."""
+        for record in file:
+            try:
+                values = json.loads(record) if record.endswith(b"\n") else None
+            except ValueError:
+                values = None
+            if not isinstance(values, dict):
+                return
+            if not {"path", "error", *ADDED} <= values.keys():
+                raise DataError(f"{name}: has not the keys of a result file")
+            stamp = _stamp(values["size"], values["mtime_ns"], values["sha256"])
+            yield Row(values["path"], stamp, values["settings"], values["error"] is not None), record
+
+
+def _added(result: FileResult, settings: str) -> tuple[int | str | None, ...]:
+    stamp = result.stamp
+    if stamp is None:
+        return None, None, None, settings
+    return stamp.size, stamp.mtime_ns, stamp.sha256, settings
+
+
+def _csv_row(record: bytes) -> Row | None:
+    """Read a row; None when it is not whole."""
+    if not record.endswith(b"\n"):
+        return None
+    try:
+        (values,) = csv.reader(io.StringIO(decode(record), newline=""), strict=True)
+        row = dict(zip((*COLUMNS, *ADDED), values, strict=True))
+        stamp = _stamp(row["size"], row["mtime_ns"], row["sha256"])
+    except (ValueError, csv.Error):
+        return None
+    return Row(row["path"], stamp, row["settings"], row["error"] != "")
+
+
+def _stamp(size: int | str | None, mtime_ns: int | str | None, sha256: str | None) -> FileStamp | None:
+    if size in {None, ""} or mtime_ns in {None, ""}:
+        return None
+    return FileStamp(int(size or 0), int(mtime_ns or 0), sha256 or None)

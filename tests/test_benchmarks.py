@@ -1,0 +1,219 @@
+"""The parts of benchmarks/ that need no other tool: its worker protocol, what it keeps, its table."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness.commands import BenchmarkError
+from harness.environments import STAMP, find_python, make_environment
+from harness.estimates import decode, estimate_all, read_kept
+from harness.peer_report import Result, draw, table
+from harness.selection import spread
+from harness.systems import Peer, System, one_line, read_peers, set_up
+from harness.worker import WORKERS, Worker, ask_in_turn
+
+from tempocli.evaluation import Score
+
+BENCHMARKS = WORKERS.parent
+
+# Answers with the number in the file's name; counts its questions in a file, talks too much, fails on 13.
+WORKER = f"""
+import sys
+sys.path.insert(0, {str(WORKERS)!r})
+from pathlib import Path
+from protocol import serve, variant
+
+def measure(path):
+    print("some chatter")
+    with open("asked.txt", "a") as file:
+        file.write(path + "\\n")
+    number = int(Path(path).stem)
+    if number == 13:
+        raise ValueError("unlucky")
+    if number == 99:
+        sys.exit("it broke")
+    return number * float(variant("1"))
+
+serve(measure, "1.2")
+"""
+
+
+@pytest.fixture
+def system(tmp_path):
+    worker = tmp_path / "number_worker.py"
+    worker.write_text(WORKER, encoding="utf-8")
+    return System("numbers", "none", "2", Path(sys.executable), worker, {}, [])
+
+
+@pytest.fixture
+def start(system, tmp_path):
+    workers = []
+
+    def start(**changes):
+        workers.append(replace(system, **changes).start(tmp_path))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.close()
+
+
+def asked(folder):
+    return (folder / "asked.txt").read_text(encoding="utf-8").split()
+
+
+def test_worker_answers_with_tempo_cost_and_version(start):
+    worker = start()
+    answer = worker.ask("60.wav")
+    assert (answer.bpm, answer.error, answer.version) == (120.0, None, "1.2")
+    assert answer.load_cpu_s > 0.0
+    assert answer.wall_s >= 0.0
+    assert worker.ask("13.wav").error == "ValueError: unlucky"
+    assert worker.ask("70.wav").bpm == 140.0
+
+
+def test_a_worker_that_ends_says_its_last_words(start):
+    worker = start()
+    with pytest.raises(BenchmarkError, match=r"numbers ended at 99\.wav: it broke"):
+        worker.ask("99.wav")
+
+
+def test_workers_take_turns_at_being_first(start, tmp_path):
+    workers = [start(name="a"), start(name="b", variant="3")]
+    answers = ask_in_turn(workers, ["1", "2"], rounds=2)
+    assert [[answer.bpm for answer in rounds] for rounds in answers["b"]] == [[3.0, 3.0], [6.0, 6.0]]
+    assert asked(tmp_path) == ["1", "1", "2", "2", "1", "1", "2", "2"]
+    with pytest.raises(BenchmarkError, match="a failed at 13: ValueError: unlucky"):
+        ask_in_turn(workers, ["13"], rounds=1)
+
+
+@pytest.fixture
+def tracks(tmp_path, write_wav):
+    for number in (60, 13, 80):
+        write_wav(np.full(100 + number, 0.1, np.float32), name=f"{number}.wav")
+    found = decode(["60.wav", "13.wav", "80.wav"], tmp_path, tmp_path / "wav")
+    # The worker of these tests reads names, not sounds.
+    return [replace(track, wav=Path(track.path)) for track in found]
+
+
+def test_a_second_run_asks_only_for_what_is_not_kept(start, tracks, tmp_path):
+    store = tmp_path / "estimates" / "numbers.jsonl"
+    first = estimate_all(start(), tracks[:2], store)
+    assert [(estimate.bpm, estimate.error) for estimate in first] == [
+        (120.0, None),
+        (None, "ValueError: unlucky"),
+    ]
+    # As if the run had been stopped in the middle of a line.
+    with store.open("a", encoding="utf-8") as file:
+        file.write('{"digest": "' + tracks[2].digest)
+    assert set(read_kept(store)) == {track.digest for track in tracks[:2]}
+    again = estimate_all(start(), tracks, store)
+    assert again[:2] == first
+    assert again[2].bpm == 160.0
+    assert asked(tmp_path) == ["60.wav", "13.wav", "80.wav"]
+    assert len(read_kept(store)) == 3
+
+
+def test_tracks_are_known_by_their_content(tmp_path, write_wav):
+    write_wav(np.zeros(50, np.float32), name="a.wav")
+    write_wav(np.zeros(50, np.float32), name="b.wav")
+    write_wav(np.ones(50, np.float32), name="c.wav")
+    a, b, c = decode(["a.wav", "b.wav", "c.wav"], tmp_path, tmp_path / "wav")
+    assert a.digest == b.digest != c.digest
+    assert not a.lasts_a_minute()
+    with pytest.raises(BenchmarkError, match=r"none\.wav"):
+        decode(["none.wav"], tmp_path, tmp_path / "wav")
+
+
+def test_fingerprint_follows_version_method_and_code(system, tmp_path):
+    source = tmp_path / "model.onnx"
+    source.write_bytes(b"one")
+    system = replace(system, sources=[source])
+    known = {
+        system.fingerprint("1"),
+        system.fingerprint("2"),
+        replace(system, name="other").fingerprint("1"),
+    }
+    source.write_bytes(b"two")
+    known.add(system.fingerprint("1"))
+    system.worker.write_text("pass", encoding="utf-8")
+    known.add(system.fingerprint("1"))
+    assert len(known) == 5
+    assert system.fingerprint("1") in known
+
+
+def test_environment_is_made_once_and_again_when_its_recipe_changes(tmp_path, monkeypatch):
+    calls = []
+
+    def call(command):
+        calls.append(command[-1])
+        (tmp_path / "env").mkdir(exist_ok=True)
+
+    monkeypatch.setattr("harness.environments.call", call)
+    folder = tmp_path / "env"
+    make_environment(folder, [["one"], ["--pre", "two"]])
+    make_environment(folder, [["one"], ["--pre", "two"]])
+    assert calls == [str(folder), "one", "two"]
+    (folder / STAMP).unlink()  # as when it was stopped halfway
+    make_environment(folder, [["one"]])
+    make_environment(folder, [["three"]])
+    assert calls[3:] == [str(folder), "one", str(folder), "three"]
+
+
+def test_every_peer_has_a_worker_or_a_reason():
+    peers = read_peers(BENCHMARKS / "peers.toml")
+    assert {"madmom", "librosa", "aubio"} <= {peer.key for peer in peers}
+    for peer in peers:
+        assert peer.unavailable or (WORKERS / f"{peer.key}_worker.py").is_file(), peer.key
+        assert peer.labels in {"human", "hand-made"}
+
+
+def test_what_cannot_be_had_gives_its_reason(tmp_path):
+    with pytest.raises(BenchmarkError, match="no such thing"):
+        set_up(Peer("x", "X", "human", unavailable="no such thing"), tmp_path)
+    with pytest.raises(BenchmarkError, match=r"it needs Python 2\.0 or 2\.1"):
+        find_python(["2.0", "2.1"])
+    assert find_python([]) == sys.executable
+    assert one_line("pip failed:\n  ERROR: no package\n") == "ERROR: no package"
+
+
+@pytest.fixture
+def results():
+    score = Score(50.0, 40.0, 60.0)
+    low = Result("low", "1", "hand-made", score, replace(score, value=70.0), ["a", "b"], 1.25, None)
+    high = Result(
+        "tempo", "2", "none", replace(score, value=81.3), replace(score, value=97.4), [], 0.5, 0.0712
+    )
+    return [low, high]
+
+
+def test_table(results):
+    lines = table(results, {"third": "will not build"})
+    assert lines[2:4] == [
+        "| **tempo** | 2 | none | 81.3 (40.0 to 60.0) | 97.4 (40.0 to 60.0) | 0.071 | 0.5 |",
+        "| low | 1 | hand-made | 50.0 (40.0 to 60.0) | 70.0 (40.0 to 60.0) | - | 1.2 |",
+    ]
+    text = "\n".join(lines)
+    assert "low failed on 2 files" in text
+    assert "tempo failed" not in text
+    assert text.endswith("- third: will not build")
+
+
+def test_picture(results, tmp_path):
+    draw(results, tmp_path / "peers.png")
+    assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_spread_takes_evenly():
+    assert spread(list(range(10)), 5) == [0, 2, 4, 6, 8]
+    assert spread([1, 2], 5) == [1, 2]
+
+
+def test_worker_needs_no_variant(system, tmp_path):
+    worker = Worker("plain", [sys.executable, str(system.worker)], tmp_path)
+    assert worker.ask("60.wav").bpm == 60.0
+    worker.close()

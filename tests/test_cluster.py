@@ -1,0 +1,214 @@
+"""Ray: a lost node loses nothing, and the results are those of one machine; URLs are read as files are."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from test_cli_estimate import tempo
+
+from tempocli.batch import Selection
+from tempocli.errors import AudioError, TempoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
+pytest.importorskip("pyarrow")
+fsspec = pytest.importorskip("fsspec")
+
+ROOT = Path(__file__).resolve().parents[1]
+# Ray's workers are nice by default: on a busy machine they would never come to anything.
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(ROOT),
+    "RAY_worker_niceness": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+}
+
+
+def table(path: Path) -> list[dict[str, Any]]:
+    from pyarrow.parquet import read_table
+
+    rows: list[dict[str, Any]] = read_table(path).to_pylist()
+    return rows
+
+
+def program(*args: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, args)],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=560,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path, click_track: Callable[..., np.ndarray], write_wav: Callable[..., Path], model_path: Path
+) -> Path:
+    """A folder "music" of many short files, some of them broken, in the current folder."""
+    data = [write_wav(click_track(bpm, 5.0)).read_bytes() for bpm in (70.0, 100.0, 130.0)]
+    (tmp_path / "music").mkdir()
+    for number in range(160):
+        broken = number % 20 == 7
+        (tmp_path / "music" / f"{number:03d}.wav").write_bytes(b"RIFF" if broken else data[number % 3])
+    return tmp_path
+
+
+class TestRay:
+    @pytest.fixture(autouse=True)
+    def _needs_ray(self) -> None:
+        # Asked without an import, which would bring its warnings and threads here.
+        import importlib.util
+
+        if importlib.util.find_spec("ray") is None:
+            pytest.skip("needs ray, which is not here")
+
+    def test_a_lost_node_loses_nothing(self, folder: Path) -> None:
+        done = program(ROOT / "tests" / "ray_cluster.py", "music", "out", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout.splitlines()[-1])
+        assert (said["n"], sum(said["reasons"].values()), said["alive"]) == (160, 8, 2)
+        assert said["killed"], "no node was lost"
+        local = program("-m", "tempocli", "estimate", "music", "-o", "local.parquet", "-q", cwd=folder)
+        assert local.returncode == 3
+        rows = sorted(table(folder / "out"), key=lambda row: row["position"])
+        assert [row.pop("position") for row in rows] == list(range(160))
+        assert rows == table(folder / "local.parquet")
+        assert not (folder / "out" / "_lists").exists()
+
+    def test_the_command(self, folder: Path) -> None:
+        for path in sorted((folder / "music").iterdir())[20:]:
+            path.unlink()
+        command = ["-m", "tempocli", "estimate", "music", "--engine", "ray", "-o", "out.parquet"]
+        first = program(*command, cwd=folder)
+        assert (first.returncode, first.stdout) == (3, ""), first.stderr
+        assert "tempo: 20 files, 1 failed, in " in first.stderr
+        assert len(table(folder / "out.parquet")) == 20
+        again = program(*command, cwd=folder)
+        assert again.returncode == 1
+        assert "has results already; add to them by --resume" in again.stderr
+        (folder / "music" / "more.wav").write_bytes((folder / "music" / "000.wav").read_bytes())
+        more = program(*command, "--resume", cwd=folder)
+        assert more.returncode == 3, more.stderr
+        assert "tempo: 1 files, 20 more done earlier, 1 failed, in " in more.stderr
+        assert [row["path"] for row in table(folder / "out.parquet")][-1] == "music/more.wav"
+        other = program(*command, "--resume", "--top", "1", cwd=folder)
+        assert other.returncode == 1
+        assert "made with other settings" in other.stderr
+
+
+@pytest.mark.usefixtures("music")
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("args", "complaint"),
+        [
+            (["music"], "give --output FOLDER"),
+            (["music", "-o", "out.csv"], "give --output FOLDER"),
+            (["-", "-o", "out.parquet"], "standard input"),
+            (["music", "--write-tags", "-o", "out.parquet"], "tags"),
+            (["music", "--ray-address", "auto", "-o", "out.parquet", "--engine", "local"], "--engine ray"),
+        ],
+    )
+    def test_wrong_usage(self, args: list[str], complaint: str) -> None:
+        result = tempo("--engine", "ray", *args)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert complaint in " ".join(result.stderr.split())
+
+    def test_says_which_extra_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "ray", None)
+        monkeypatch.setitem(sys.modules, "ray.data", None)
+        result = tempo("--engine", "ray", "music", "-o", "out.parquet")
+        assert result.exit_code == 1
+        assert "tempo-estimate[ray]" in result.stderr
+
+
+class TestStorage:
+    @pytest.fixture
+    def memory(self) -> Iterator[Any]:
+        system = fsspec.filesystem("memory")
+        system.store.clear()
+        for name in ("b/2.mp3", "b/10.FLAC", "a.wav", "c.txt", ".hidden.wav", "b/.x/3.wav"):
+            system.pipe_file(f"/music/{name}", b"abc")
+        yield system
+        system.store.clear()
+
+    def found(self, name: str, **selection: tuple[str, ...]) -> list[str]:
+        from tempocli.cluster.storage import locate
+
+        return [path for path, _ in locate([name], Selection(**selection))]
+
+    def test_folders_of_urls_are_searched_as_others(self, memory: Any) -> None:
+        names = ["memory:///music/a.wav", "memory:///music/b/10.FLAC", "memory:///music/b/2.mp3"]
+        found = self.found("memory://music")
+        assert [each.replace("memory:///", "memory://") for each in found] == [
+            each.replace("memory:///", "memory://") for each in names
+        ]
+        assert len(self.found("memory://music", exclude=("b",))) == 1
+        assert len(self.found("memory://music", include=("*.txt",))) == 1
+        assert self.found("memory://music/c.txt") == ["memory://music/c.txt"]
+
+    def test_paths_are_made_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from tempocli.cluster.storage import locate
+
+        (tmp_path / "a.wav").touch()
+        monkeypatch.chdir(tmp_path)
+        assert list(locate(["."], Selection())) == [("./a.wav", str(tmp_path / "a.wav"))]
+
+    def test_files_are_fetched(self, memory: Any, tmp_path: Path) -> None:
+        from tempocli.cluster.storage import fetch, remote_stamp
+
+        path, is_copy = fetch("memory://music/a.wav")
+        assert is_copy
+        assert Path(path).read_bytes() == b"abc"
+        assert path.endswith(".wav")
+        os.unlink(path)
+        stamp = remote_stamp("memory://music/a.wav", None)
+        assert stamp is not None
+        assert stamp.size == 3
+        (tmp_path / "b.wav").touch()
+        assert fetch(f"file://{tmp_path}/b.wav") == (str(tmp_path / "b.wav"), False)
+        with pytest.raises(AudioError, match="cannot be fetched"):
+            fetch("memory://music/gone.wav")
+
+    def test_http(self, tmp_path: Path) -> None:
+        pytest.importorskip("aiohttp")
+        from tempocli.cluster.storage import fetch
+
+        (tmp_path / "a.wav").write_bytes(b"abc")
+
+        class Quiet(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))
+        ) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            path, is_copy = fetch(f"http://127.0.0.1:{server.server_port}/a.wav")
+            server.shutdown()
+        assert is_copy
+        assert Path(path).read_bytes() == b"abc"
+        os.unlink(path)
+
+    def test_packages_that_are_missing_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from tempocli.cluster.storage import open_storage
+
+        monkeypatch.setitem(sys.modules, "s3fs", None)
+        with pytest.raises(TempoError, match=r"s3://bucket.*s3fs"):
+            open_storage("s3://bucket/music")
+        with pytest.raises(TempoError, match="nowhere"):
+            open_storage("nowhere://music")
