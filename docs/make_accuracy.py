@@ -78,10 +78,11 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def models() -> list[str]:
-    """List the models that ship, the default first."""
-    names = json.loads((CARDS / "registry.json").read_text(encoding="utf-8"))
-    return sorted((model["name"] for model in names["models"]), key=lambda name: name != "tempo")
+def models() -> dict[str, str]:
+    """List the models that ship with the method that each is for, the default first."""
+    listed = json.loads((CARDS / "registry.json").read_text(encoding="utf-8"))["models"]
+    listed.sort(key=lambda model: model["name"] != "tempo")
+    return {model["name"]: model.get("method", "classify") for model in listed}
 
 
 def score_table(report: dict[str, Any]) -> list[str]:
@@ -128,9 +129,10 @@ def write_card(model: str, report: dict[str, Any], command: str) -> None:
     path.write_text(before + "\n".join(lines) + after, encoding="utf-8")
 
 
-def section(model: str, reference: str, command: str) -> list[str]:
+def section(model: str, method: str, reference: str, command: str) -> list[str]:
     """Evaluate a model, draw its reliability, write its card, and write its part of accuracy.md."""
-    report = evaluate(reference, "--model", model, "--by", "source")
+    options = ("--model", model, "--method", method)
+    report = evaluate(reference, *options, "--by", "source")
     figure = f"reliability-{model}.png"
     draw(report, DOCS / figure)
     write_card(model, report, command)
@@ -148,7 +150,7 @@ def section(model: str, reference: str, command: str) -> list[str]:
         "",
         *group_table(report),
         "",
-        *group_table(evaluate(reference, "--model", model, "--by", "genre")),
+        *group_table(evaluate(reference, *options, "--by", "genre")),
         "",
     ]
 
@@ -164,8 +166,8 @@ def main() -> None:
         "intervals. All but BPM and calibration in percent.",
         "",
     ]
-    for model in models():
-        lines += section(model, reference, command)
+    for model, method in models().items():
+        lines += section(model, method, reference, command)
     (DOCS / "accuracy.md").write_text("\n".join(lines), encoding="utf-8")
 
 

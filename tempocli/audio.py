@@ -498,3 +498,16 @@ def _av_errors() -> Iterator[None]:
     # The built-in ones come from seeking, in a damaged file, where nothing is, and from a change of format.
     except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
         raise _DecodeError(_reason(error)) from error
+
+
+def save_flac(path: Path, samples: NDArray[np.float32], *, sample_rate: int) -> None:
+    """Write mono samples, shape=(n_samples,), full scale 1, as FLAC of 16 bits.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    # Opened by us, so that a refusal has the system's own words.
+    with path.open("wb") as file:
+        soundfile.write(file, samples, sample_rate, format="FLAC", subtype="PCM_16")

@@ -46,6 +46,7 @@ def pool(
     bpms: NDArray[np.float64],
     *,
     tilt: float = 0.0,
+    geometric: bool = False,
     min_bpm: float = 0.0,
     max_bpm: float = math.inf,
     by_certainty: bool = True,
@@ -68,10 +69,13 @@ def pool(
         The tempo axis.
     tilt : float
         The distribution is weighted by the tempo to this power.
+    geometric : bool
+        Take the geometric mean of all windows alike: their log-probabilities are averaged, not their
+        probabilities, and what is uncertain says little by itself.
     min_bpm, max_bpm : float
         Tempi outside have no probability.
     by_certainty : bool
-        Whether windows count by their certainty, or all alike.
+        Whether windows count by their certainty, or all alike; of an arithmetic mean.
 
     Returns
     -------
@@ -82,10 +86,27 @@ def pool(
     half_bin = math.sqrt(bpms[1] / bpms[0])
     inside = (bpms * half_bin >= min_bpm) & (bpms / half_bin <= max_bpm)
     said = np.where(inside, tempogram, 0.0)
-    if by_certainty:
-        said = said * said.max(axis=1, keepdims=True)
-    pooled = said.mean(axis=0, dtype=np.float64) * bpms**tilt
+    if geometric:
+        logs = np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64)
+        mean = np.where(inside, np.exp(logs), 0.0)
+    else:
+        if by_certainty:
+            said = said * said.max(axis=1, keepdims=True)
+        mean = said.mean(axis=0, dtype=np.float64)
+    pooled = mean * bpms**tilt
     return np.asarray(pooled / pooled.sum())
+
+
+def pulse(
+    tempogram: NDArray[np.float32],
+    bpms: NDArray[np.float64],
+    bins_per_octave: int,
+    *,
+    geometric: bool = False,
+) -> float:
+    """Tell how clear a pulse is, by the `folded_peak` of all windows alike; the rest is as with `pool`."""
+    mean = pool(tempogram, bpms, geometric=True) if geometric else tempogram.mean(axis=0)
+    return folded_peak(mean, bins_per_octave)
 
 
 def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64], *, top: int) -> list[Peak]:

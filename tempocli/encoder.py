@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import logging
 import sys
@@ -74,6 +75,7 @@ class Encoder:
 
     Attributes
     ----------
+    path : Path
     name : str
         The model's own name.
     device : str
@@ -100,7 +102,8 @@ class Encoder:
     """
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
-        self._session, self.device = _open_session(path, device, threads)
+        self.path = path
+        self._session, self.device = open_session(path, device, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         try:
             if metadata["version"] != METADATA_VERSION:
@@ -132,30 +135,27 @@ class Encoder:
         logits, embedding = self._session.run(["logits", "embedding"], {"log_mel": windows})
         return logits, embedding
 
+    def settings(self) -> str:
+        """Name all that its answers depend on but the windows."""
+        return f"{self.name} {checksum(self.path)[:16]}"
 
-class RemoteEncoder:
-    """All that is known of an encoder, but for its session, which stays where it is; this one pickles.
 
-    Parameters
-    ----------
-    encoder : Encoder
-        The one with the session; its attributes are copied.
+def checksum(path: Path) -> str:
+    """Compute the SHA-256 of a model's file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
+    """Open an ONNX file, and tell whether ``"cpu"`` or ``"cuda"`` runs it.
+
+    Raises
+    ------
+    ModelError
+        If the file is not an ONNX model.
+    DeviceError
+        If `device` is ``"cuda"`` and that does not work.
     """
-
-    encode: Encode  # set in the process that wants to encode
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.name = encoder.name
-        self.device = encoder.device
-        self.front_end = encoder.front_end
-        self.n_frames = encoder.n_frames
-        self.bpms = encoder.bpms
-        self.bins_per_octave = encoder.bins_per_octave
-        self.calibration = encoder.calibration
-        self.embedding_dim = encoder.embedding_dim
-
-
-def _open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
     if device != "cpu":
         # Asked before a session is tried: without a driver, the attempt costs seconds and prints errors.
         reason = _cuda_reason()

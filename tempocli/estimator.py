@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
 import numpy as np
@@ -13,33 +13,29 @@ from tempocli.decoder import (
     Peak,
     calibrated,
     find_peaks,
-    folded_peak,
     local_tempi,
     octave_share,
     pool,
+    pulse,
     relation,
     share_near,
-    softmax,
 )
-from tempocli.encoder import Encoder, RemoteEncoder
 from tempocli.errors import AudioError
-from tempocli.features import onset_strength
+from tempocli.listening import hear
+from tempocli.methods import METHODS, RemoteModel, encode_by_all, open_models
 from tempocli.refine import refine_tempo
-from tempocli.registry import resolve
 from tempocli.schema import Candidate, CurvePoint, Estimate
-from tempocli.windows import WindowCutter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from tempocli.encoder import Encode
     from tempocli.features import FrontEnd
+    from tempocli.listening import Heard
+    from tempocli.methods import ModelFacts, WindowModel
 
-_MIN_SECONDS = 3.0
-_SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_BPM, MAX_BPM = 30.0, 300.0
 
 
@@ -80,8 +76,13 @@ class Estimator:
 
     Parameters
     ----------
-    model : str or Path
-        Name of a model that ships, or path of an ONNX file.
+    model : str, Path or None
+        Name of a model that ships, or path of an ONNX file, for the method; the one that classifies, if the
+        method is ``"both"``. By default the one that ships for the method.
+    method : str
+        ``"classify"``, ``"compare"`` (with references of every tempo, S2), or ``"both"``.
+    references : str, Path or None
+        Folder of references to compare with, see `tempocli.bank.load_own_bank`; by default the built-in ones.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     min_bpm, max_bpm : float
@@ -95,8 +96,10 @@ class Estimator:
         If the model is unknown or damaged.
     DeviceError
         If ``"cuda"`` is asked for and does not work.
+    DataError, AudioError
+        If the references cannot be used.
     ValueError
-        If the range or `top` makes no sense.
+        If the range or `top` makes no sense, or there are references for a method that compares nothing.
 
     Examples
     --------
@@ -107,8 +110,10 @@ class Estimator:
 
     def __init__(
         self,
-        model: str | Path = "tempo",
+        model: str | Path | None = None,
         *,
+        method: str = "classify",
+        references: str | Path | None = None,
         device: str = "auto",
         min_bpm: float = MIN_BPM,
         max_bpm: float = MAX_BPM,
@@ -120,36 +125,49 @@ class Estimator:
             raise ValueError(f"top {top} is less than 1")
         if device not in {"auto", "cpu", "cuda"}:
             raise ValueError(f"device {device!r} is none of auto, cpu, cuda")
-        path = resolve(model)
-        self._set(Encoder(path, device=device), min_bpm, max_bpm, top)
-        self._path = path
+        if method not in METHODS:
+            raise ValueError(f"method {method!r} is none of {', '.join(METHODS)}")
+        if references is not None and method == "classify":
+            raise ValueError("references have no use with the method classify")
+        own = None if references is None else Path(references)
+        self._opened: dict[str, WindowModel] | None = open_models(
+            method, model, device=device, references=own
+        )
+        self._method = method
+        self._set(self._opened, encode_by_all(self._opened), min_bpm, max_bpm, top)
 
-    def _set(self, encoder: Encoder | RemoteEncoder, min_bpm: float, max_bpm: float, top: int) -> None:
-        self._encoder = encoder
+    def _set(
+        self, models: Mapping[str, ModelFacts], encode: Encode, min_bpm: float, max_bpm: float, top: int
+    ) -> None:
+        self._models = models
+        self._leading, self._encoder = next(iter(models.items()))
+        self._encode = encode
         self._range: _Range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
         self._top = top
-        self.model_name = encoder.name
-        self.device = encoder.device
+        self.model_name = "+".join(model.name for model in models.values())
+        self.device = self._encoder.device
+
+    def _here(self) -> dict[str, WindowModel]:
+        if self._opened is None:
+            raise TypeError("this estimator encodes in another process already")
+        return self._opened
 
     def portable(self) -> PortableEstimator:
         """Make what another process needs to be an estimator that encodes here."""
-        if not isinstance(self._encoder, Encoder):
-            raise TypeError("this estimator encodes in another process already")
-        return PortableEstimator(
-            RemoteEncoder(self._encoder), self._range["min_bpm"], self._range["max_bpm"], self._top
-        )
+        models = {method: RemoteModel(model) for method, model in self._here().items()}
+        return PortableEstimator(models, self._range["min_bpm"], self._range["max_bpm"], self._top)
 
     @property
     def encode(self) -> Encode:
-        """The model alone, `tempocli.encoder.Encoder.encode`; from any thread."""
-        return self._encoder.encode
+        """The model alone, `tempocli.encoder.Encoder.encode`, or all models; from any thread."""
+        return self._encode
 
     def settings(self) -> str:
-        """Name all that an estimate depends on but the audio: the model, by checksum, and the search."""
-        with self._path.open("rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        """Name all that an estimate depends on but the audio: the models, by checksum, and the search."""
+        models = " and ".join(model.settings() for model in self._here().values())
+        method = "" if self._method == "classify" else f"method {self._method}, "
         low, high = self._range.values()
-        return f"{self.model_name} {checksum}, {low:g} to {high:g} BPM, top {self._top}"
+        return f"{method}{models}, {low:g} to {high:g} BPM, top {self._top}"
 
     def estimate(self, source: str | Path | BinaryIO) -> Estimate:
         """Estimate the tempo of a file or binary stream.
@@ -213,65 +231,34 @@ class Estimator:
         chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
             Consecutive frames.
         """
-        encoder = self._encoder
-        cutter = WindowCutter(encoder.n_frames, encoder.front_end.n_mels)
-        onsets: list[NDArray[np.float32]] = []
-        logits: list[NDArray[np.float32]] = []
-        embeddings: list[NDArray[np.float32]] = []
-        times: list[float] = []
-        previous = np.zeros((0, encoder.front_end.n_mels), np.float32)
-        for log_mel in chunks:
-            joined = np.concatenate([previous, log_mel])
-            onsets.append(onset_strength(joined)[len(previous) :])
-            previous = joined[-1:]
-            cutter.push(log_mel)
-            self._encode(cutter.ready(), logits, embeddings, times)
-        self._encode(cutter.rest(), logits, embeddings, times)
-        duration = sum(map(len, onsets)) / encoder.front_end.frame_rate
-        if not logits:
-            return self._nothing("silence" if duration >= _MIN_SECONDS else "too short", duration)
-        tempogram = softmax(np.concatenate(logits))
-        seconds = np.array(times) / encoder.front_end.frame_rate
-        embedding = np.concatenate(embeddings).mean(axis=0)
-        estimate = self._decide(tempogram, seconds, np.concatenate(onsets), duration)
-        return Analysis(estimate, tempogram, seconds, encoder.bpms, embedding)
+        heard = hear(self._models, self._encode, chunks)
+        if heard.reason is not None:
+            return self._nothing(heard.reason, heard.duration)
+        tempogram = _combine(heard.tempograms)
+        estimate = self._decide(heard, tempogram)
+        embedding = heard.embeddings.mean(axis=0)
+        return Analysis(estimate, tempogram, heard.times, self._encoder.bpms, embedding)
 
     @property
     def front_end(self) -> FrontEnd:
         """The front end that the model was trained with."""
         return self._encoder.front_end
 
-    def _encode(
-        self,
-        cut: Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]],
-        logits: list[NDArray[np.float32]],
-        embeddings: list[NDArray[np.float32]],
-        times: list[float],
-    ) -> None:
-        for windows, centres in cut:
-            sounding = windows.max(axis=(1, 2)) > _SILENCE
-            if sounding.any():
-                outputs = self._encoder.encode(windows[sounding])
-                logits.append(outputs[0])
-                embeddings.append(outputs[1])
-                times.extend(centres[sounding])
-
-    def _decide(
-        self,
-        tempogram: NDArray[np.float32],
-        seconds: NDArray[np.float64],
-        onset: NDArray[np.float32],
-        duration: float,
-    ) -> Estimate:
+    def _decide(self, heard: Heard, tempogram: NDArray[np.float32]) -> Estimate:
         encoder, calibration = self._encoder, self._encoder.calibration
-        if duration < _MIN_SECONDS:
-            return self._no_tempo("too short", duration)
-        if folded_peak(tempogram.mean(axis=0), encoder.bins_per_octave) < calibration.pulse:
-            return self._no_tempo("no steady pulse", duration)
-        pooled = pool(tempogram, encoder.bpms, tilt=calibration.tilt, **self._range)
-        alike = pool(tempogram, encoder.bpms, tilt=calibration.tilt, by_certainty=False, **self._range)
+        leading = self._leading
+        clarity = pulse(
+            heard.tempograms[leading],
+            encoder.bpms,
+            encoder.bins_per_octave,
+            geometric=leading == "compare",
+        )
+        if clarity < calibration.pulse:
+            return self._no_tempo("no steady pulse", heard.duration)
+        pooled = self._pool(leading, tempogram)
+        alike = self._pool(leading, tempogram, by_certainty=False)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
-        bpm = refine_tempo(onset, frame_rate=encoder.front_end.frame_rate, bpm=peaks[0].bpm, **self._range)
+        bpm = self._refine(heard.onset, peaks[0])
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
         return Estimate(
             bpm=bpm,
@@ -279,34 +266,65 @@ class Estimator:
             octave_confidence=calibrated(octave_share(peaks), calibration.octave),
             candidates=tuple(_candidates(peaks, bpm)),
             reason=None,
-            duration=duration,
+            duration=heard.duration,
             model=self.model_name,
             curve=tuple(
                 CurvePoint(float(time), float(tempo), float(share))
-                for time, tempo, share in zip(seconds, tempi, shares, strict=True)
+                for time, tempo, share in zip(heard.times, tempi, shares, strict=True)
             ),
+            by_method=self._by_method(heard),
         )
+
+    def _pool(
+        self, method: str, tempogram: NDArray[np.float32], *, by_certainty: bool = True
+    ) -> NDArray[np.float64]:
+        encoder = self._encoder
+        return pool(
+            tempogram,
+            encoder.bpms,
+            tilt=self._models[method].calibration.tilt,
+            geometric=method == "compare",
+            by_certainty=by_certainty,
+            **self._range,
+        )
+
+    def _refine(self, onset: NDArray[np.float32], peak: Peak) -> float:
+        frame_rate = self._encoder.front_end.frame_rate
+        return refine_tempo(onset, frame_rate=frame_rate, bpm=peak.bpm, **self._range)
+
+    def _by_method(self, heard: Heard) -> tuple[tuple[str, float], ...]:
+        if len(heard.tempograms) == 1:
+            return ()
+        peaks = {
+            method: find_peaks(self._pool(method, tempogram), self._encoder.bpms, top=1)[0]
+            for method, tempogram in heard.tempograms.items()
+        }
+        return tuple((method, self._refine(heard.onset, peak)) for method, peak in peaks.items())
 
     def _no_tempo(self, reason: str, duration: float) -> Estimate:
         return Estimate(None, 0.0, 0.0, (), reason, duration, self.model_name)
 
     def _nothing(self, reason: str, duration: float) -> Analysis:
-        bpms = self._encoder.bpms
-        empty = np.zeros((0, len(bpms)), np.float32)
-        return Analysis(
-            self._no_tempo(reason, duration),
-            empty,
-            np.zeros(0),
-            bpms,
-            np.zeros(self._encoder.embedding_dim, np.float32),
-        )
+        encoder = self._encoder
+        empty = np.zeros((0, len(encoder.bpms)), np.float32)
+        embedding = np.zeros(encoder.embedding_dim, np.float32)
+        return Analysis(self._no_tempo(reason, duration), empty, np.zeros(0), encoder.bpms, embedding)
+
+
+def _combine(tempograms: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Multiply the distributions of the methods, window by window."""
+    first, *others = tempograms.values()
+    for other in others:
+        first = first * other
+        first = first / first.sum(axis=1, keepdims=True)
+    return first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PortableEstimator:
     """An estimator without its session, from `Estimator.portable`; it pickles."""
 
-    encoder: RemoteEncoder
+    models: dict[str, RemoteModel]
     min_bpm: float
     max_bpm: float
     top: int
@@ -317,12 +335,11 @@ class PortableEstimator:
         Parameters
         ----------
         encode : callable
-            Gets windows encoded where the session is; it takes and returns what
-            `tempocli.encoder.Encoder.encode` does.
+            Gets windows encoded where the sessions are; it takes and returns what `Estimator.encode` does.
         """
-        self.encoder.encode = encode
         estimator = Estimator.__new__(Estimator)
-        estimator._set(self.encoder, self.min_bpm, self.max_bpm, self.top)
+        estimator._opened = None
+        estimator._set(self.models, encode, self.min_bpm, self.max_bpm, self.top)
         return estimator
 
 

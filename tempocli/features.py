@@ -159,8 +159,7 @@ def mel_filters(front_end: FrontEnd) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape=(n_fft // 2 + 1, n_mels)
     """
-    edges_mel = np.linspace(_to_mel(front_end.f_min), _to_mel(front_end.f_max), front_end.n_mels + 2)
-    edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
+    edges = _mel_edges(front_end)
     freqs = np.arange(front_end.n_fft // 2 + 1) * front_end.sample_rate / front_end.n_fft
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     rising = (freqs[:, None] - lower) / (centre - lower)
@@ -171,6 +170,16 @@ def mel_filters(front_end: FrontEnd) -> NDArray[np.float64]:
         filters[np.argmin(np.abs(freqs - centre[band])), band] = 1.0
     normalised: NDArray[np.float64] = filters / filters.sum(axis=0)
     return normalised
+
+
+def mel_centres(front_end: FrontEnd) -> NDArray[np.float64]:
+    """Compute the centres of the mel bands in Hz, shape=(n_mels,)."""
+    return _mel_edges(front_end)[1:-1]
+
+
+def _mel_edges(front_end: FrontEnd) -> NDArray[np.float64]:
+    edges_mel = np.linspace(_to_mel(front_end.f_min), _to_mel(front_end.f_max), front_end.n_mels + 2)
+    return np.asarray(700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0))
 
 
 def _to_mel(frequency: float) -> float:

@@ -31,6 +31,8 @@ class ModelEntry:
         Its size, in bytes.
     summary, licence : str
         One line each; the model card beside the file says more.
+    method : str
+        The method of `tempocli.estimator.Estimator` that the model is for.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ModelEntry:
     size: int
     summary: str
     licence: str
+    method: str = "classify"
 
 
 def models_folder() -> Path:

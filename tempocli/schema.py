@@ -72,6 +72,8 @@ class Estimate:
         Name of the model that made the estimate.
     curve : tuple of CurvePoint
         Tempo over time, one point a window.
+    by_method : tuple of (str, float)
+        What each method says by itself, in BPM, when more than one was asked; else empty.
     """
 
     bpm: float | None
@@ -82,6 +84,31 @@ class Estimate:
     duration: float
     model: str
     curve: tuple[CurvePoint, ...] = field(default=(), repr=False)
+    by_method: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How the tempi of two recordings relate.
+
+    Attributes
+    ----------
+    probability : float or None
+        That they share a tempo; ``None`` when one of them has nothing to compare, see `reason`.
+    ratio : float or None
+        Tempo of the second over tempo of the first.
+    reason : str or None
+        Why they cannot be compared (``"silence"``, ``"too short"``), else ``None``.
+    """
+
+    probability: float | None
+    ratio: float | None
+    reason: str | None
+
+    @property
+    def same(self) -> bool:
+        """Whether they are taken to share a tempo."""
+        return self.probability is not None and self.probability >= 0.5
 
 
 @dataclass(frozen=True, slots=True)

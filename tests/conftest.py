@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "tempo.onnx"
+COMPARE_MODEL = ROOT / "models" / "compare.onnx"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
@@ -61,6 +62,14 @@ def model_path() -> Path:
     if not MODEL.is_file():
         pytest.skip("needs models/tempo.onnx, which is not here")
     return MODEL
+
+
+@pytest.fixture(scope="session")
+def compare_path() -> Path:
+    """The comparator that ships, models/compare.onnx."""
+    if not COMPARE_MODEL.is_file():
+        pytest.skip("needs models/compare.onnx, which is not here")
+    return COMPARE_MODEL
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ class FakeEstimator:
 
     created: dict[str, Any]
 
-    def __init__(self, model: str = "tempo", **settings: Any) -> None:
+    def __init__(self, model: str | None = None, **settings: Any) -> None:
         type(self).created = {"model": model, **settings}
-        self.model_name = model
+        self.model_name = model or "tempo"
         self.device = "cpu"
         self.top = settings.get("top", 5)
         self._settings = f"{model} {settings}"

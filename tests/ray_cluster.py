@@ -34,7 +34,7 @@ def main(music: str, output: str) -> None:
         used.add(f"killed with {len(list(Path(output).glob('*.parquet')))} files written")
 
     threading.Thread(target=kill_one, daemon=True).start()
-    work = Work("tempo", "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
+    work = Work(None, "classify", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
     outcome = estimate_on_ray(Job([music], output, work))
     alive = sum(node["Alive"] for node in ray.nodes())
     reasons = dict(outcome.reasons)

@@ -278,12 +278,15 @@ class TestFailures:
 class TestSettings:
     def test_reach_the_estimator(self, music: Path, fake: type[FakeEstimator]) -> None:
         args = ["--model", "m.onnx", "--device", "cpu", "--top", "3", "--min-bpm", "60", "--max-bpm", "180.5"]
+        args += ["--method", "compare", "--references", "."]
         assert tempo("128.wav", *args).exit_code == 0
-        assert fake.created == {"model": "m.onnx", "device": "cpu", "top": 3, "min_bpm": 60, "max_bpm": 180.5}
+        settings = {"model": "m.onnx", "method": "compare", "references": ".", "device": "cpu"}
+        assert fake.created == settings | {"top": 3, "min_bpm": 60, "max_bpm": 180.5}
 
     def test_defaults(self, music: Path, fake: type[FakeEstimator]) -> None:
         tempo("128.wav")
-        defaults = {"model": "tempo", "device": "auto", "top": 5, "min_bpm": 30, "max_bpm": 300}
+        defaults = {"model": None, "method": "classify", "references": None, "device": "auto"}
+        defaults |= {"top": 5, "min_bpm": 30, "max_bpm": 300}
         assert fake.created == defaults
         assert (options.MIN_BPM, options.MAX_BPM) == (tempocli.estimator.MIN_BPM, tempocli.estimator.MAX_BPM)
 

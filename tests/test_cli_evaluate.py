@@ -291,7 +291,7 @@ class FakeEstimator:
 
     device = "cpu"
 
-    def __init__(self, model="tempo", *, device="auto"):
+    def __init__(self, model=None, *, method="classify", references=None, device="auto"):
         self.model_name = str(model)
 
     def portable(self):

@@ -5,8 +5,11 @@ from importlib.metadata import version
 from protocol import serve, variant
 
 from tempocli import Estimator
+from tempocli.registry import list_models
 
-estimator = Estimator(variant("tempo"), device="cpu")
+model = variant("tempo")
+methods = {entry.name: entry.method for entry in list_models()}
+estimator = Estimator(model, method=methods[model], device="cpu")
 
 
 def measure(path: str) -> float | None:

@@ -16,8 +16,10 @@ from tempocli.errors import TempoError
 # Name -> help. A command lives in the module of its name, as `command`.
 _COMMANDS = {
     "estimate": "Estimate the tempo of audio files.",
+    "compare": "Tell whether recordings share a tempo.",
     "evaluate": "Score estimates against a reference.",
     "models": "List the models and check their files.",
+    "references": "Export what music is compared with.",
     "train": "Prepare data, train a model, export it.",
 }
 

@@ -70,6 +70,8 @@ def _facts(estimate: Estimate, layout: Layout) -> Table:
     facts.add_row("  Tempo", Text(f"{layout.bpm(estimate.bpm)} BPM", style="bold green"))
     facts.add_row("  Confidence", _percent(estimate.confidence))
     facts.add_row("  Octave confidence", _percent(estimate.octave_confidence))
+    for method, bpm in estimate.by_method:
+        facts.add_row(f"  By {method}", Text(f"{layout.bpm(bpm)} BPM"))
     return facts
 
 

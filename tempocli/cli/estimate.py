@@ -29,6 +29,7 @@ Examples:
   tempo estimate ~/Music --write-tags --dry-run    what would be written into the files
   tempo estimate --curve --format json mix.flac    tempo over time
   tempo estimate --plot mix.png mix.flac           the same, drawn
+  tempo estimate --method both song.mp3            also by comparison with click and drum references
   ffmpeg -i film.mkv -f wav - | tempo estimate -
   find . -name '*.mp3' -print0 | tempo estimate --files-from - -0
 
@@ -69,6 +70,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @click.option(
     "--plot", metavar="FILE", help="Draw the tempogram of one input to a .png, .svg or .pdf (extra 'plot')."
 )
+@options.method
 @options.model
 @options.device
 @options.jobs
@@ -104,7 +106,9 @@ def command(
     resuming: ResumeOptions,
     curve: bool,
     plot: str | None,
-    model: str,
+    method: str,
+    references: str | None,
+    model: str | None,
     device: str,
     jobs: int,
     engine: EngineOptions,
@@ -123,6 +127,7 @@ def command(
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
+    options.check_references(method, references)
     inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude))
     inputs.check()
     output = None if output == "-" else output
@@ -134,7 +139,15 @@ def command(
         raise click.UsageError("--ray-address needs --engine ray.")
     # The two best are what MIREX asks for.
     top = max(top, 2) if format_name == "mirex" else top
-    search = {"model": model, "device": device, "top": top, "min_bpm": min_bpm, "max_bpm": max_bpm}
+    search = {
+        "model": model,
+        "method": method,
+        "references": references,
+        "device": device,
+        "top": top,
+        "min_bpm": min_bpm,
+        "max_bpm": max_bpm,
+    }
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     if engine.engine == "ray":
         others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed

@@ -33,6 +33,7 @@ EXIT_SOME_FAILED = 3
     metavar="FILE",
     help="Score the estimates of this CSV (columns path, bpm) instead of making them.",
 )
+@options.method
 @options.model
 @options.device
 @options.jobs
@@ -57,7 +58,9 @@ def command(
     context: click.Context,
     reference: Path,
     estimates: Path | None,
-    model: str,
+    method: str,
+    references: str | None,
+    model: str | None,
     device: str,
     jobs: int,
     save: Path | None,
@@ -76,25 +79,26 @@ def command(
     from tempocli.tables import read_references
 
     if estimates is not None:
-        _refuse(context, ("model", "device", "jobs", "save"))
-    references = read_references(reference)
-    groups = group_by(references, by) if by is not None else {}
+        _refuse(context, ("method", "references", "model", "device", "jobs", "save"))
+    options.check_references(method, references)
+    rows = read_references(reference)
+    groups = group_by(rows, by) if by is not None else {}
     if estimates is not None:
-        tracks, n_failed = _match(references, estimates), 0
+        tracks, n_failed = _match(rows, estimates), 0
     else:
         from tempocli.batch import estimate_files
         from tempocli.estimator import Estimator
 
-        estimator = Estimator(model, device=device)
-        files = [str(reference.parent / row.path) for row in references]
+        estimator = Estimator(model, method=method, references=references, device=device)
+        files = [str(reference.parent / row.path) for row in rows]
         results: Iterable[FileResult] = estimate_files(estimator, files, jobs=jobs)
         if console.stderr_is_terminal() and not quiet:
             results = console.track(results, len(files))
-        tracks, n_failed = _collect(references, results, save)
-    report = evaluate(references, tracks)
+        tracks, n_failed = _collect(rows, results, save)
+    report = evaluate(rows, tracks)
     group_reports = {
-        name: evaluate([references[row] for row in rows], [tracks[row] for row in rows])
-        for name, rows in groups.items()
+        name: evaluate([rows[index] for index in members], [tracks[index] for index in members])
+        for name, members in groups.items()
     }
     if format_name == "json":
         source = {"reference": str(reference), "estimates": estimates and str(estimates)}

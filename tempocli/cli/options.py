@@ -26,11 +26,38 @@ def model(function: Function) -> Function:
     """Add --model."""
     return click.option(
         "--model",
-        default="tempo",
         metavar="NAME|PATH",
-        show_default=True,
+        show_default="that of the method",
         help="Model: a name that 'tempo models' lists, or the path of an ONNX file.",
     )(function)
+
+
+def method(function: Function) -> Function:
+    """Add --method and --references; the command passes them on by `check_references`."""
+    function = references(function)
+    return click.option(
+        "--method",
+        type=click.Choice(["classify", "compare", "both"]),
+        default="classify",
+        show_default=True,
+        help="Classify; compare with references of every tempo, which took no label at all; or both.",
+    )(function)
+
+
+def references(function: Function) -> Function:
+    """Add --references."""
+    return click.option(
+        "--references",
+        metavar="DIR",
+        type=click.Path(exists=True, file_okay=False),
+        help="Compare with the audio files of DIR, whose names (98bpm.wav) or CSV (path,bpm) give the tempo.",
+    )(function)
+
+
+def check_references(method: str, references: str | None) -> None:
+    """Refuse references that nothing is compared with."""
+    if references is not None and method == "classify":
+        raise click.UsageError("--references needs --method compare or both.")
 
 
 def device(function: Function) -> Function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,16 +162,63 @@ def _bar(*columns: str) -> Any:
     )
 
 
+def _training(function: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option(
+            "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the CPU."
+        ),
+        click.option(
+            "--device",
+            type=click.Choice(["cpu", "cuda"]),
+            default="cpu",
+            show_default=True,
+            help="Where to train.",
+        ),
+        click.option(
+            "--out", type=_FOLDER, required=True, help="Folder of the run: checkpoint and history.jsonl."
+        ),
+        _data,
+        click.option(
+            "--recipe",
+            required=True,
+            help="A recipe that ships (see 'tempo train recipes'), or a TOML file.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _data(function: Callable[..., None]) -> Callable[..., None]:
+    return click.option("--data", "data_folder", type=_THERE, required=True, help="Data folder.")(function)
+
+
+def _exporting(function: Callable[..., None]) -> Callable[..., None]:
+    path = click.Path(dir_okay=False, path_type=Path)
+    for option in (
+        click.option("-o", "--output", type=path, required=True, help="ONNX file."),
+        click.option("--run", "run_folder", type=_THERE, required=True, help="Folder of the run."),
+        _data,
+        click.option("--recipe", required=True, help="The recipe of the run."),
+    ):
+        function = option(function)
+    return function
+
+
+@contextmanager
+def _progress(steps: int, score: Callable[[dict[str, float]], str]) -> Iterator[Callable[..., None]]:
+    with _bar("loss {task.fields[loss]:.3f}  validation {task.fields[score]}") as bar:
+        task = bar.add_task("training", total=steps, loss=float("nan"), score="-")
+
+        def report(step: int, values: dict[str, float]) -> None:
+            if any(name.startswith("validation") for name in values):
+                bar.update(task, score=score(values))
+            bar.update(task, completed=step, loss=values["loss"])
+
+        yield report
+
+
 @command.command()
-@click.option(
-    "--recipe", required=True, help="A recipe that ships (see 'tempo train recipes'), or a TOML file."
-)
-@click.option("--data", "data_folder", type=_THERE, required=True, help="Data folder.")
-@click.option("--out", type=_FOLDER, required=True, help="Folder of the run: checkpoint and history.jsonl.")
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train."
-)
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the CPU.")
+@_training
 def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
     """Train a tempo encoder; an interrupted run goes on where its checkpoint stands."""
     _need_torch()
@@ -178,44 +226,103 @@ def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) 
     from tempocli.training.recipe import find_recipe, load_recipe
 
     chosen = load_recipe(find_recipe(recipe))
-    with _bar("loss {task.fields[loss]:.3f}  validation {task.fields[score]}") as bar:
-        task = bar.add_task("training", total=chosen.steps, loss=float("nan"), score="-")
 
-        def report(step: int, values: dict[str, float]) -> None:
-            if "validation_accuracy1" in values:
-                score = f"{values['validation_accuracy1']:.1f} / {values['validation_accuracy2']:.1f}"
-                bar.update(task, score=score)
-            bar.update(task, completed=step, loss=values["loss"])
+    def score(values: dict[str, float]) -> str:
+        return f"{values['validation_accuracy1']:.1f} / {values['validation_accuracy2']:.1f}"
 
+    with _progress(chosen.steps, score) as report:
         train(chosen, data_folder, out, device=device, threads=threads, report=report)
 
 
 @command.command()
-def recipes() -> None:
-    """List the recipes that ship."""
+@_training
+def comparison(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
+    """Train a comparator (same tempo or not?) on unlabelled music."""
     _need_torch()
-    from tempocli.training.recipe import shipped_recipes
+    from tempocli.training.comparison import load_comparison_recipe, train_comparison
+    from tempocli.training.recipe import find_recipe
 
-    for path in shipped_recipes():
-        click.echo(path.name)
+    chosen = load_comparison_recipe(find_recipe(recipe, "comparison"))
+
+    def score(values: dict[str, float]) -> str:
+        return f"{values['validation_same']:.1f} / {values['validation_different']:.1f}"
+
+    with _progress(chosen.steps, score) as report:
+        train_comparison(chosen, data_folder, out, device=device, threads=threads, report=report)
 
 
 @command.command()
-@click.option("--recipe", required=True, help="The recipe of the run.")
-@click.option(
-    "--data", "data_folder", type=_THERE, required=True, help="Data folder, to calibrate the confidence."
-)
-@click.option("--run", "run_folder", type=_THERE, required=True, help="Folder of the run.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="ONNX file."
-)
+@_training
+def contrastive(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
+    """Train a contrastive encoder (same track or not?) on unlabelled music."""
+    _need_torch()
+    from tempocli.training.contrastive import load_contrastive_recipe, train_contrastive
+    from tempocli.training.recipe import find_recipe
+
+    chosen = load_contrastive_recipe(find_recipe(recipe, "contrastive"))
+
+    def score(values: dict[str, float]) -> str:
+        return f"{values['validation_found']:.1f}"
+
+    with _progress(chosen.steps, score) as report:
+        train_contrastive(chosen, data_folder, out, device=device, threads=threads, report=report)
+
+
+@command.command()
+def recipes() -> None:
+    """List the recipes that ship; those of a folder are for the command of its name."""
+    _need_torch()
+    from tempocli.training.recipe import shipped_recipes
+
+    for kind in ("", "comparison", "contrastive"):
+        for path in shipped_recipes(kind):
+            click.echo(f"{kind}/{path.name}".removeprefix("/"))
+
+
+@command.command("export-comparison")
+@_exporting
+def export_comparison(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
+    """Write a trained comparator as ONNX, checked against torch, with its references beside it."""
+    _need_torch()
+    from tempocli.training.comparison import PairSampler, load_comparison_recipe
+    from tempocli.training.engine import CHECKPOINT
+    from tempocli.training.export_comparison import export_comparator, load_comparator
+    from tempocli.training.recipe import find_recipe
+
+    chosen = load_comparison_recipe(find_recipe(recipe, "comparison"))
+    network = load_comparator(run_folder / CHECKPOINT, chosen)
+    windows = PairSampler(data_folder, chosen).music(32)
+    difference = export_comparator(network, chosen, data_folder, output, windows)
+    click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
+
+
+@command.command("export-contrastive")
+@_exporting
+def export_contrastive(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
+    """Write a trained contrastive encoder as ONNX, checked against torch."""
+    _need_torch()
+    from tempocli.training.contrastive import ExcerptSampler, load_contrastive_recipe
+    from tempocli.training.engine import CHECKPOINT
+    from tempocli.training.export_contrastive import export_contrastive as write
+    from tempocli.training.export_contrastive import load_contrastive
+    from tempocli.training.recipe import find_recipe
+
+    chosen = load_contrastive_recipe(find_recipe(recipe, "contrastive"))
+    network = load_contrastive(run_folder / CHECKPOINT, chosen)
+    sampler = ExcerptSampler(data_folder, chosen)
+    difference = write(network, chosen.name, output, sampler.front_end, sampler.validation()[0])
+    click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
+
+
+@command.command()
+@_exporting
 def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
     """Write a trained model as ONNX, checked against torch."""
     _need_torch()
-    from tempocli.training.calibrate import calibrate
+    from tempocli.training.calibrate import calibrate, network_scorer
+    from tempocli.training.engine import CHECKPOINT
     from tempocli.training.export import export as write
     from tempocli.training.export import load_network
-    from tempocli.training.loop import CHECKPOINT
     from tempocli.training.recipe import find_recipe, load_recipe
     from tempocli.training.sampling import Sampler
     from tempocli.training.scale import rescale
@@ -231,7 +338,7 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
         output,
         name=chosen.name,
         front_end=sampler.front_end,
-        calibration=calibrate(network, sampler),
+        calibration=calibrate(network_scorer(network, chosen.octave_tilt), sampler),
         windows=windows,
     )
     click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)

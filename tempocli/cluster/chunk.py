@@ -33,7 +33,7 @@ class Work:
 
     Attributes
     ----------
-    model, device, min_bpm, max_bpm, top
+    model, method, references, device, min_bpm, max_bpm, top
         Of the `tempocli.estimator.Estimator`.
     layout : Layout
         How numbers are written.
@@ -43,7 +43,9 @@ class Work:
         Whether results have the checksum of the content.
     """
 
-    model: str
+    model: str | None
+    method: str
+    references: str | None
     device: str
     min_bpm: float
     max_bpm: float
@@ -55,7 +57,13 @@ class Work:
     def estimator(self) -> Estimator:
         """Load the model."""
         return Estimator(
-            self.model, device=self.device, min_bpm=self.min_bpm, max_bpm=self.max_bpm, top=self.top
+            self.model,
+            method=self.method,
+            references=self.references,
+            device=self.device,
+            min_bpm=self.min_bpm,
+            max_bpm=self.max_bpm,
+            top=self.top,
         )
 
     def settings(self, estimator: Estimator) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from tempocli.decoder import find_peaks, folded_peak, log_odds, octave_share, pool, share_near, softmax
+from tempocli.decoder import find_peaks, log_odds, octave_share, pool, pulse, share_near, softmax
 from tempocli.encoder import Calibration
 from tempocli.training.views import beatless, stretch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from tempocli.training.network import TempoNetwork
@@ -24,52 +28,82 @@ _BEATLESS = 200
 _NEAR_NOISE = 0.1
 
 
-def calibrate(network: TempoNetwork, sampler: Sampler) -> Calibration:
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """What is calibrated: something that gives windows tempo distributions, and how they are pooled.
+
+    Attributes
+    ----------
+    tempogram : callable
+        From log-mel windows, shape=(n_windows, n_frames, n_mels), to distributions over the bins.
+    bpms : ndarray of float64, shape=(n_bins,)
+    bins_per_octave : int
+    tilt : float
+    geometric : bool
+        See `tempocli.decoder.pool`.
+    """
+
+    tempogram: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    bpms: NDArray[np.float64]
+    bins_per_octave: int
+    tilt: float = 0.0
+    geometric: bool = False
+
+    def pool(self, tempogram: NDArray[np.float32], *, by_certainty: bool = True) -> NDArray[np.float64]:
+        """Give the track's distribution, of those of its windows."""
+        return pool(tempogram, self.bpms, tilt=self.tilt, geometric=self.geometric, by_certainty=by_certainty)
+
+    def pulse(self, windows: NDArray[np.float32]) -> float:
+        """Tell how clear the pulse of windows is."""
+        return pulse(self.tempogram(windows), self.bpms, self.bins_per_octave, geometric=self.geometric)
+
+
+def network_scorer(network: TempoNetwork, tilt: float) -> Scorer:
+    """Make the scorer of a tempo encoder in evaluation mode."""
+    config = network.config
+    bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
+    return Scorer(partial(_tempogram, network), bpms, config.bins_per_octave, tilt)
+
+
+def calibrate(scorer: Scorer, sampler: Sampler) -> Calibration:
     """Fit the calibration on the clips of known tempo that training does not see, and on noise.
 
     Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
 
     Parameters
     ----------
-    network : TempoNetwork
-        In evaluation mode.
+    scorer : Scorer
     sampler : Sampler
-        Of the data that the network was trained on.
+        Of clips of known tempo; for a network that was trained on such clips, of the same data.
 
     Returns
     -------
     Calibration
     """
     rng = np.random.default_rng(0)
-    tilt = sampler.recipe.octave_tilt
-    config = network.config
-    bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
     shares, right, octaves, octave_right, pulses = [], [], [], [], []
     for windows, bpm in _validation_clips(sampler, rng):
-        tempogram = _tempogram(network, windows)
-        peaks = find_peaks(pool(tempogram, bpms, tilt=tilt), bpms, top=5)
+        tempogram = scorer.tempogram(windows)
+        peaks = find_peaks(scorer.pool(tempogram), scorer.bpms, top=5)
         ratio = peaks[0].bpm / bpm
         hits = [abs(ratio - factor) <= _TOLERANCE * factor for factor in _FACTORS]
-        alike = pool(tempogram, bpms, tilt=tilt, by_certainty=False)
-        shares.append(log_odds(share_near(alike, bpms, peaks[0].bpm)))
+        alike = scorer.pool(tempogram, by_certainty=False)
+        shares.append(log_odds(share_near(alike, scorer.bpms, peaks[0].bpm)))
         right.append(hits[0])
         if any(hits):
             octaves.append(log_odds(octave_share(peaks)))
             octave_right.append(hits[0])
-        pulses.append(folded_peak(tempogram.mean(axis=0), config.bins_per_octave))
-    noise = [
-        folded_peak(_tempogram(network, windows).mean(axis=0), config.bins_per_octave)
-        for windows in _beatless_clips(sampler, rng)
-    ]
+        pulses.append(scorer.pulse(windows))
+    noise = [scorer.pulse(windows) for windows in _beatless_clips(sampler, rng)]
     # A number for music that has little pulse is a smaller fault than none for music that has one, and
     # recordings are less clear than synthetic music: so the threshold is near the noise.
     low, high = float(np.quantile(noise, 0.99)), float(np.quantile(pulses, 0.01))
     pulse = low + _NEAR_NOISE * max(0.0, high - low)
     if sampler.recipe.scale:
         # Plain clicks have no octave to be right about, so the shares stay what they are.
-        return Calibration(tilt=tilt, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=pulse)
+        return Calibration(tilt=scorer.tilt, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=pulse)
     return Calibration(
-        tilt=tilt,
+        tilt=scorer.tilt,
         confidence=fit_logistic(np.array(shares), np.array(right)),
         octave=fit_logistic(np.array(octaves), np.array(octave_right)),
         pulse=pulse,

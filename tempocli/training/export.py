@@ -6,8 +6,9 @@ import json
 import logging
 import os
 import warnings
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,10 +16,11 @@ import torch
 from tempocli.encoder import METADATA_VERSION, Calibration, Encoder
 from tempocli.errors import MissingExtraError, TempoError
 from tempocli.training.deploy import deployable
-from tempocli.training.loop import load_checkpoint
+from tempocli.training.engine import load_checkpoint
 from tempocli.training.network import NetworkConfig, TempoNetwork
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -81,38 +83,88 @@ def export(
     MissingExtraError
         If the extra ``train`` is not installed.
     """
+    config = network.config
+    example = torch.zeros(2, config.n_frames, config.n_mels)
+    model = to_onnx(
+        deployable(network), {"log_mel": example}, {"log_mel": "windows"}, ["logits", "embedding"]
+    )
+    with proven(path) as partial:
+        save(model, partial, _metadata(config, name, front_end, calibration))
+        difference = parity(network, partial, windows)
+        refuse_difference(difference)
+    return difference
+
+
+def to_onnx(
+    network: torch.nn.Module, inputs: dict[str, torch.Tensor], varying: dict[str, str], outputs: list[str]
+) -> Any:
+    """Turn a network into an ONNX graph.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode.
+    inputs : dict of str to Tensor
+        Examples, in the order of the network's arguments.
+    varying : dict of str to str
+        Name of the first axis of each input, which may have any length.
+    outputs : list of str
+
+    Returns
+    -------
+    onnx.ModelProto
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``train`` is not installed.
+    """
     try:
-        import onnx
+        import onnx  # noqa: F401
         import onnxscript  # noqa: F401  torch's exporter needs it and says so less clearly
     except ImportError as error:
         raise MissingExtraError("exporting a model", "train") from error
-    partial = path.with_suffix(".partial.onnx")
-    config = network.config
-    example = torch.zeros(2, config.n_frames, config.n_mels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's, about its own parts
         program = torch.onnx.export(
-            deployable(network),
-            (example,),
-            input_names=["log_mel"],
-            output_names=["logits", "embedding"],
-            dynamic_shapes={"log_mel": {0: torch.export.Dim("windows", min=1, max=4096)}},
+            network,
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_shapes={
+                name: {0: torch.export.Dim(axis, min=1, max=4096)} for name, axis in varying.items()
+            },
             opset_version=18,
             dynamo=True,
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
-    onnx.helper.set_model_props(model, _metadata(config, name, front_end, calibration))
+    return program.model_proto
+
+
+def save(model: Any, path: Path, metadata: dict[str, str]) -> None:
+    """Write an ONNX graph with the facts about the model."""
+    import onnx
+
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+
+
+@contextmanager
+def proven(path: Path) -> Iterator[Path]:
+    """Give a file to write to, which takes its place at `path` only when no error is raised."""
+    partial = path.with_suffix(".partial.onnx")
     try:
-        onnx.save(model, str(partial))
-        difference = parity(network, partial, windows)
-        if not difference < _MAX_DIFFERENCE:
-            raise TempoError(f"the ONNX model differs from torch by {difference:.2g}; it was not written")
+        yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-    return difference
+
+
+def refuse_difference(difference: float) -> None:
+    """Raise TempoError when ONNX and torch differ by 1e-4 or more."""
+    if not difference < _MAX_DIFFERENCE:
+        raise TempoError(f"the ONNX model differs from torch by {difference:.2g}; it was not written")
 
 
 def _metadata(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 # Of a tempo, where the trunk looks for its metrical levels: 2/3 and 4/3 are what three against two confuses.
-_MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 4 / 3, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
+MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 4 / 3, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
 # Channels of the time branch's patches. Multiples of 16 are what onnxruntime computes fastest.
 _FIRST, _SECOND = 16, 32
 
@@ -87,11 +87,11 @@ class ModulationSpectrum(nn.Module):
     shape=(batch, curves * multiples, n_bins).
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, multiples: tuple[float, ...] = MULTIPLES) -> None:
         super().__init__()
         n_frames, frame_rate = config.n_frames // config.frame_step, config.frame_rate / config.frame_step
-        below = round(-math.log2(min(_MULTIPLES)) * config.bins_per_octave)
-        above = round(math.log2(max(_MULTIPLES)) * config.bins_per_octave)
+        below = round(-math.log2(min(multiples)) * config.bins_per_octave)
+        above = round(math.log2(max(multiples)) * config.bins_per_octave)
         bins = torch.arange(-below, config.n_bins + above, dtype=torch.float64)
         hertz = config.scale * config.min_bpm / 60.0 * 2.0 ** (bins / config.bins_per_octave)
         # Modulations that the frame rate cannot hold are left out, not folded back.
@@ -106,10 +106,9 @@ class ModulationSpectrum(nn.Module):
         # Small and exact in float32; kept out of checkpoints because it follows from the settings.
         basis = torch.cat([torch.cos(phase) * scale, torch.sin(phase) * scale], dim=1)
         self.register_buffer("basis", basis.float(), persistent=False)
-        self.offsets = [
-            round(math.log2(multiple) * config.bins_per_octave) + below for multiple in _MULTIPLES
-        ]
+        self.offsets = [round(math.log2(multiple) * config.bins_per_octave) + below for multiple in multiples]
         self.n_bins = config.n_bins
+        self.frame_step = config.frame_step
 
     def forward(self, curves: Tensor) -> Tensor:
         """Project `curves` and stack the harmonics."""
@@ -120,7 +119,30 @@ class ModulationSpectrum(nn.Module):
         return torch.cat([spectrum[..., first : first + self.n_bins] for first in self.offsets], dim=1)
 
 
-def _standardise(curves: Tensor) -> Tensor:
+def band_groups(n_mels: int, n_groups: int) -> Tensor:
+    """Make the weights of the fixed onset curves: groups of neighbouring bands, and all of them.
+
+    Returns
+    -------
+    Tensor of float32, shape=(n_mels, n_groups + 1)
+    """
+    groups = torch.zeros(n_mels, n_groups + 1)
+    per_group = n_mels // n_groups
+    for group in range(n_groups):
+        groups[group * per_group : (group + 1) * per_group, group] = 1.0 / per_group
+    groups[:, -1] = 1.0 / n_mels
+    return groups
+
+
+def onset_curves(log_mel: Tensor, groups: Tensor, *, frame_step: int) -> Tensor:
+    """Compute the fixed onset-strength curves, shape=(batch, curves, n_frames / frame_step)."""
+    rise = nn.functional.pad(torch.relu(log_mel[:, 1:] - log_mel[:, :-1]), (0, 0, 1, 0))
+    if frame_step == 2:
+        rise = rise[:, 0::2] + rise[:, 1::2]
+    return (rise @ groups).transpose(1, 2)
+
+
+def standardise(curves: Tensor) -> Tensor:
     """Bring every curve to mean 0 and deviation 1 over time; a flat curve becomes 0."""
     centred = curves - curves.mean(dim=-1, keepdim=True)
     deviation = torch.sqrt((centred * centred).mean(dim=-1, keepdim=True) + 1e-6)
@@ -203,17 +225,12 @@ class TempoNetwork(nn.Module):
         self.config = config
         self.groups: Tensor
         n_curves = config.n_groups + 1
-        groups = torch.zeros(config.n_mels, n_curves)
-        per_group = config.n_mels // config.n_groups
-        for group in range(config.n_groups):
-            groups[group * per_group : (group + 1) * per_group, group] = 1.0 / per_group
-        groups[:, -1] = 1.0 / config.n_mels
-        self.register_buffer("groups", groups, persistent=False)
+        self.register_buffer("groups", band_groups(config.n_mels, config.n_groups), persistent=False)
         self.spectrum = ModulationSpectrum(config)
         if config.n_activations:
             self.branch = TimeBranch(config)
         width = config.channels
-        self.stem = nn.Conv1d((n_curves + config.n_activations) * len(_MULTIPLES), width, 1)
+        self.stem = nn.Conv1d((n_curves + config.n_activations) * len(MULTIPLES), width, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.BatchNorm1d(width),
@@ -250,16 +267,13 @@ class TempoNetwork(nn.Module):
         logits : Tensor of float32, shape=(batch, n_bins)
         embedding : Tensor of float32, shape=(batch, embedding_dim)
         """
-        rise = nn.functional.pad(torch.relu(log_mel[:, 1:] - log_mel[:, :-1]), (0, 0, 1, 0))
-        if self.config.frame_step == 2:
-            rise = rise[:, 0::2] + rise[:, 1::2]
-        curves = (rise @ self.groups).transpose(1, 2)
+        curves = onset_curves(log_mel, self.groups, frame_step=self.config.frame_step)
         heard = []
         if self.config.n_activations:
             activations, hidden = self.branch(log_mel)
             curves = torch.cat([curves, activations], dim=1)
             heard = [hidden.mean(dim=1), hidden.amax(dim=1)]
-        stacked = self.spectrum(_standardise(curves))
+        stacked = self.spectrum(standardise(curves))
         x = self.stem(stacked)
         for block in self.blocks:
             x = x + block(x)

@@ -107,16 +107,35 @@ def load_recipe(path: Path) -> Recipe:
     DataError
         If the file cannot be read, or holds a setting that does not exist or has the wrong type.
     """
+    recipe: Recipe = read_recipe(path, Recipe, {"network": NetworkConfig, "views": ViewConfig})
+    return recipe
+
+
+def read_recipe(path: Path, kind: type, parts: dict[str, type]) -> Any:
+    """Read a recipe of any kind.
+
+    Parameters
+    ----------
+    path : Path
+    kind : type
+        Dataclass of the recipe.
+    parts : dict of str to type
+        Dataclasses of the tables within it.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or holds a setting that does not exist or has the wrong type.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        table["network"] = _build(NetworkConfig, table.get("network", {}))
-        table["views"] = _build(ViewConfig, table.get("views", {}))
-        recipe: Recipe = _build(Recipe, table)
+        for name, part in parts.items():
+            table[name] = _build(part, table.get(name, {}))
+        return _build(kind, table)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a recipe ({error})") from error
-    return recipe
 
 
 def _build(kind: type, table: dict[str, Any]) -> Any:
@@ -134,21 +153,21 @@ def _build(kind: type, table: dict[str, Any]) -> Any:
     return kind(**table)
 
 
-def shipped_recipes() -> list[Path]:
-    """List the recipes that ship."""
-    return sorted((Path(__file__).parent / "recipes").glob("*.toml"))
+def shipped_recipes(kind: str = "") -> list[Path]:
+    """List the recipes that ship: of tempo encoders, or of a kind by name, such as ``"comparison"``."""
+    return sorted((Path(__file__).parent / "recipes" / kind).glob("*.toml"))
 
 
-def find_recipe(name: str) -> Path:
-    """Find a recipe by the name of one that ships, or by its path.
+def find_recipe(name: str, kind: str = "") -> Path:
+    """Find a recipe of a kind by the name of one that ships, or by its path.
 
     Raises
     ------
     DataError
         If there is none.
     """
-    for path in (Path(name), *shipped_recipes()):
+    for path in (Path(name), *shipped_recipes(kind)):
         if path.is_file() and name in {str(path), path.name, path.stem}:
             return path
-    names = ", ".join(path.name for path in shipped_recipes())
+    names = ", ".join(path.name for path in shipped_recipes(kind))
     raise DataError(f"{name}: no such recipe; those that ship are {names}")

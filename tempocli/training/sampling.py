@@ -25,7 +25,36 @@ _VALIDATION_SHARE = 20  # one group in so many
 
 def is_validation(clip: Clip) -> bool:
     """Tell whether a clip's group is kept out of training."""
-    return zlib.crc32(clip.group.encode()) % _VALIDATION_SHARE == 0
+    return is_kept_out(clip, _VALIDATION_SHARE)
+
+
+def is_kept_out(clip: Clip, share: int) -> bool:
+    """Tell whether a clip's group is of the one in `share` that is kept out."""
+    return zlib.crc32(clip.group.encode()) % share == 0
+
+
+class Groups:
+    """Draws clips of unlabelled music, group by group.
+
+    Parameters
+    ----------
+    clips : list of Clip
+        At least one.
+    """
+
+    def __init__(self, clips: list[Clip]) -> None:
+        by_group: dict[str, list[Clip]] = {}
+        for clip in clips:
+            by_group.setdefault(clip.group, []).append(clip)
+        self._groups = list(by_group.values())
+        # The root keeps large packages from drowning the others and small ones from being worn out.
+        shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
+        self._weights = shares / shares.sum()
+
+    def draw(self, rng: np.random.Generator) -> Clip:
+        """Draw a group, then a clip of it."""
+        group = self._groups[int(rng.choice(len(self._groups), p=self._weights))]
+        return group[int(rng.integers(len(group)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +114,7 @@ class Sampler:
         ] + ([(scale, scale.clips)] if scale else [])
         total = sum(recipe.mix.values())
         self._weights = [weight / total for weight in recipe.mix.values()]
-        self._groups: list[list[Clip]] = []
-        if self.unlabelled:
-            by_group: dict[str, list[Clip]] = {}
-            for clip in self.unlabelled.clips:
-                by_group.setdefault(clip.group, []).append(clip)
-            self._groups = list(by_group.values())
-            # The root keeps large packages from drowning the others and small ones from being worn out.
-            shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
-            self._group_weights = shares / shares.sum()
+        self._groups = Groups(self.unlabelled.clips) if self.unlabelled else None
 
     def batch(self, step: int) -> Batch:
         """Make the batch of a step."""
@@ -172,8 +193,8 @@ class Sampler:
         return stretch(frames, start=start, rate=rate, n_frames=n_frames)
 
     def _draw_unlabelled(self, rng: np.random.Generator) -> Clip:
-        group = self._groups[int(rng.choice(len(self._groups), p=self._group_weights))]
-        return group[int(rng.integers(len(group)))]
+        assert self._groups is not None
+        return self._groups.draw(rng)
 
     def _views(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         assert self.unlabelled is not None

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.features import mel_centres
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -111,6 +113,28 @@ def augment(
     if rng.random() < config.noise:
         magnitude += _noise_floor(log_mel.shape, front_end, rng)
     return np.asarray(np.log1p(magnitude))
+
+
+def pitch_shift(log_mel: NDArray[np.float32], semitones: float, front_end: FrontEnd) -> NDArray[np.float32]:
+    """Shift the pitch of a view by moving its bands along the mel axis; the rhythm stays as it is.
+
+    Parameters
+    ----------
+    log_mel : ndarray of float32, shape=(n_frames, n_mels)
+    semitones : float
+        Up when positive; may be a fraction.
+    front_end : FrontEnd
+        What the frames were made with.
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames, n_mels)
+    """
+    centres = mel_centres(front_end)
+    places = np.interp(centres / 2.0 ** (semitones / 12.0), centres, np.arange(len(centres)))
+    below = np.minimum(places.astype(np.int64), len(centres) - 2)
+    weight = (places - below).astype(np.float32)
+    return np.asarray(log_mel[:, below] * (1.0 - weight) + log_mel[:, below + 1] * weight, np.float32)
 
 
 def produce(

@@ -60,6 +60,8 @@ def _record(result: FileResult, layout: Layout) -> dict[str, Any]:
         "model": estimate.model,
         "error": None,
     }
+    if estimate.by_method:
+        record["by_method"] = {method: round(bpm, layout.precision) for method, bpm in estimate.by_method}
     if layout.curve:
         record["curve"] = [
             {

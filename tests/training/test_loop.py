@@ -20,7 +20,8 @@ from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import DataError, TempoError  # noqa: E402
 from tempocli.training import export as export_module  # noqa: E402
 from tempocli.training.calibrate import fit_logistic  # noqa: E402
-from tempocli.training.loop import HISTORY, train  # noqa: E402
+from tempocli.training.engine import HISTORY  # noqa: E402
+from tempocli.training.loop import train  # noqa: E402
 from tempocli.training.recipe import load_recipe, shipped_recipes  # noqa: E402
 from tempocli.training.sampling import Sampler, is_validation  # noqa: E402
 

@@ -1,0 +1,85 @@
+"""Make a table of what contrastive embeddings hold, by augmentation, and its figure.
+
+for r in none eq pitch stretch; do
+    tempo train contrastive --recipe $r --data data --out runs/$r
+done
+python docs/make_compare.py --data data --runs runs
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tempocli.training.contrastive import load_contrastive_recipe
+from tempocli.training.engine import CHECKPOINT
+from tempocli.training.export_contrastive import load_contrastive
+from tempocli.training.locality import Locality, measure
+from tempocli.training.recipe import find_recipe
+from tempocli.training.store import open_store
+
+RECIPES = {"none": "none", "eq": "EQ, gain, noise", "pitch": "pitch shift", "stretch": "time-stretch"}
+COLUMNS = {
+    "tempo": "tempo",
+    "folded": "tempo, octaves folded",
+    "tempo_elsewhere": "tempo, other styles",
+    "style": "style",
+    "group": "package",
+}
+
+
+def table(rows: dict[str, Locality]) -> str:
+    """Write a Markdown table, in percent."""
+    lines = ["| augmentation | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for name, locality in rows.items():
+        values = asdict(locality)
+        lines.append(f"| {name} | " + " | ".join(f"{100 * values[key]:.1f}" for key in COLUMNS) + " |")
+    return "\n".join(lines)
+
+
+def draw(rows: dict[str, Locality], chance: Locality, path: Path) -> None:
+    """Draw the tempo locality against the augmentation."""
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for offset, (key, label) in enumerate(list(COLUMNS.items())[:3]):
+        places = [place + 0.27 * (offset - 1) for place in range(len(rows))]
+        heights = [100 * asdict(locality)[key] for locality in rows.values()]
+        bars = axes.bar(places, heights, 0.25, label=label)
+        level = 100 * asdict(chance)[key]
+        for place in places:
+            axes.plot([place - 0.125, place + 0.125], [level, level], color="black", linewidth=1)
+        axes.bar_label(bars, fmt="%.0f", fontsize=8)
+    axes.set_xticks(range(len(rows)), list(rows))
+    axes.set_ylabel("neighbours that share it, %")
+    axes.set_title("What the augmentation leaves of the tempo (black: chance)", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Measure every run that is there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--labelled", default="synthetic")
+    parser.add_argument("--figure", type=Path, default=Path(__file__).parent / "locality.png")
+    arguments = parser.parse_args()
+    rows: dict[str, Locality] = {}
+    for name, title in RECIPES.items():
+        recipe = load_contrastive_recipe(find_recipe(name, "contrastive"))
+        network = load_contrastive(arguments.runs / name / CHECKPOINT, recipe)
+        unlabelled = open_store(arguments.data / next(iter(recipe.stores)))
+        rows[title], chance = measure(network, open_store(arguments.data / arguments.labelled), unlabelled)
+    sys.stdout.write(table(rows | {"(chance)": chance}) + "\n")
+    draw(rows, chance, arguments.figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""Embedded references: the bank that ships, the cache of those of other models, and a user's own loops."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+import os
+import re
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+
+from tempocli.audio import load_audio
+from tempocli.encoder import checksum
+from tempocli.errors import AudioError, DataError
+from tempocli.references import (
+    BANK_VERSION,
+    BINS_PER_OCTAVE,
+    PATTERNS,
+    bank,
+    bank_tempi,
+    synthesise,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tempocli.comparator import Comparator
+
+log = logging.getLogger(__name__)
+
+BUILT_IN = f"built-in {BANK_VERSION}"
+_BATCH = 16
+_NUMBER = re.compile(r"(?<![\d.])\d{2,3}(?:\.\d+)?(?![\d.]*\d)")
+_NUMBER_BPM = re.compile(r"(\d+(?:\.\d+)?)[ _-]?bpm", re.IGNORECASE)
+_AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus", ".m4a")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bank:
+    """Embeddings of references on the bank's tempo axis.
+
+    Attributes
+    ----------
+    name : str
+        Of the references, whichever model embeds them.
+    bpms : ndarray of float64, shape=(n_tempi,)
+    embeddings : ndarray of float32, shape=(n_tempi, n_patterns, embedding_dim)
+    """
+
+    name: str
+    bpms: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+
+    @property
+    def bins_per_octave(self) -> int:
+        """Resolution of the tempo axis."""
+        return BINS_PER_OCTAVE
+
+
+def load_bank(comparator: Comparator, cache: Path | None = None) -> Bank:
+    """Load the built-in references as a model embeds them, from beside the model or from the cache.
+
+    What is missing, damaged, or of another model or bank is made again, which takes seconds.
+
+    Parameters
+    ----------
+    comparator : Comparator
+    cache : Path, optional
+        Folder of the cache; the user's own by default.
+    """
+    shape = (len(bank_tempi()), len(PATTERNS), comparator.embedding_dim)
+    key = bank_key(comparator)
+    shipped = references_path(comparator.path)
+    kept = (cache or _cache_folder()) / f"{key}.npz"
+    for path in (shipped, kept):
+        embeddings = _read(path, key, shape)
+        if embeddings is not None:
+            return Bank(BUILT_IN, bank_tempi(), embeddings)
+    log.info("embedding %d references", shape[0] * shape[1])
+    embeddings = embed_bank(comparator)
+    try:
+        write_bank(kept, key, embeddings)
+    except OSError as error:
+        log.warning("%s: the references cannot be kept there (%s)", kept, error.strerror)
+    return Bank(BUILT_IN, bank_tempi(), embeddings)
+
+
+def references_path(model: Path) -> Path:
+    """Tell where the references of a model that ships lie."""
+    return model.with_suffix(".references.npz")
+
+
+def bank_key(comparator: Comparator) -> str:
+    """Name what embeddings depend on: the model's bytes and the bank's version."""
+    return f"{comparator.digest()}-{BANK_VERSION}"
+
+
+def embed_bank(comparator: Comparator) -> NDArray[np.float32]:
+    """Synthesise and embed the built-in references, shape=(n_tempi, n_patterns, embedding_dim)."""
+    front_end = comparator.front_end
+    n_samples = comparator.n_frames * front_end.hop_length
+    windows = (
+        front_end.log_mel(synthesise(reference, sample_rate=front_end.sample_rate, n_samples=n_samples))
+        for reference in bank()
+    )
+    embeddings = _embed(comparator, windows)
+    return embeddings.reshape(len(bank_tempi()), len(PATTERNS), -1)
+
+
+def _embed(comparator: Comparator, windows: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    embeddings: list[NDArray[np.float32]] = []
+    batch: list[NDArray[np.float32]] = []
+    for window in windows:
+        batch.append(window)
+        if len(batch) == _BATCH:
+            embeddings.append(comparator.embed(np.stack(batch)))
+            batch = []
+    if batch:
+        embeddings.append(comparator.embed(np.stack(batch)))
+    return np.concatenate(embeddings)
+
+
+def _cache_folder() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("tempo-estimate") / "references"
+
+
+def write_bank(path: Path, key: str, embeddings: NDArray[np.float32]) -> None:
+    """Keep embeddings, whole or not at all: of several processes that do, the last one wins.
+
+    Raises
+    ------
+    OSError
+        If they cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = embeddings.astype(np.float16)
+    buffer = io.BytesIO()
+    np.savez(buffer, embeddings=kept, key=np.array(key), digest=np.array(_digest(kept)))
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(buffer.getvalue())
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(partial)
+        raise
+
+
+def _digest(kept: NDArray[np.float16]) -> str:
+    return hashlib.sha256(kept.tobytes()).hexdigest()
+
+
+def _read(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """Read kept embeddings; ``None`` when they are not there, of another model, or damaged."""
+    if not path.is_file():
+        return None
+    try:
+        # From memory: numpy leaves a file open that turns out to be damaged.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            kept, of_key, digest = file["embeddings"], str(file["key"]), str(file["digest"])
+        if of_key != key:
+            log.info("%s: of another model or bank", path)
+            return None
+        if kept.shape != shape or kept.dtype != np.float16 or _digest(kept) != digest:
+            raise ValueError("the contents do not fit their checksum")
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        log.warning("%s: damaged, made again (%s)", path, error)
+        return None
+    return np.asarray(kept, np.float32)
+
+
+def load_own_bank(comparator: Comparator, folder: Path) -> Bank:
+    """Embed a user's own references.
+
+    Every tempo of the axis takes the files whose tempo is nearest, played faster or slower until they are at
+    it: a few loops are enough, and a file for every tempo is used as it is.
+
+    Parameters
+    ----------
+    comparator : Comparator
+    folder : Path
+        Holds audio files. A CSV file in it with the columns ``path`` and ``bpm`` gives their tempi, else
+        their names do: ``funk-98bpm.wav``, ``98.5 funk.wav``.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no audio file, or the tempo of one is not known.
+    AudioError
+        If one cannot be read.
+    """
+    tempi = _own_tempi(folder)
+    if not tempi:
+        raise DataError(f"{folder}: holds no audio files to compare with")
+    axis = bank_tempi()
+    files = sorted(tempi)
+    known = np.array([tempi[path] for path in files])
+    chosen = [_nearest(known, bpm) for bpm in axis]
+    n_patterns = max(map(len, chosen))
+    windows = _own_windows(comparator, files, known, [np.resize(each, n_patterns) for each in chosen])
+    embeddings = _embed(comparator, windows).reshape(len(axis), n_patterns, -1)
+    return Bank(_own_name(tempi), axis, embeddings)
+
+
+def _own_name(tempi: dict[Path, float]) -> str:
+    """Name references by what is in their files, for they may change under one folder's name."""
+    digest = hashlib.sha256()
+    for path in sorted(tempi):
+        digest.update(f"{path.name} {tempi[path]:g} {checksum(path)}\n".encode())
+    return f"own {digest.hexdigest()[:16]}"
+
+
+def _nearest(known: NDArray[np.float64], bpm: float) -> NDArray[np.intp]:
+    distance = np.abs(np.log2(known / bpm))
+    nearest = known[distance.argmin()]
+    # Files of one tempo, give or take half a percent, stand side by side.
+    return np.flatnonzero(np.abs(known / nearest - 1.0) < 0.005)
+
+
+def _own_windows(
+    comparator: Comparator, files: list[Path], known: NDArray[np.float64], chosen: list[NDArray[np.intp]]
+) -> Iterator[NDArray[np.float32]]:
+    front_end = comparator.front_end
+    loops = [_loop(path, bpm, comparator) for path, bpm in zip(files, known, strict=True)]
+    for bpm, which in zip(bank_tempi(), chosen, strict=True):
+        for index in which:
+            frames, period = loops[index]
+            positions = (np.arange(comparator.n_frames) * bpm / known[index]) % period
+            below = positions.astype(np.intp)
+            weight = (positions - below).astype(np.float32)[:, None]
+            yield frames[below] * (1.0 - weight) + frames[below + 1] * weight
+    log.info("%d references of %d mel bands", len(loops), front_end.n_mels)
+
+
+def _loop(path: Path, bpm: float, comparator: Comparator) -> tuple[NDArray[np.float32], float]:
+    """Read a file as frames that repeat: whole beats of it, and their length in frames."""
+    front_end = comparator.front_end
+    samples = load_audio(path, sample_rate=front_end.sample_rate)
+    beat = 60.0 * front_end.sample_rate / bpm
+    n_beats = int(len(samples) / beat + 0.05)
+    if n_beats < 1:
+        raise AudioError(str(path), f"shorter than a beat at {bpm:g} BPM")
+    period = n_beats * beat
+    # The beginning is put behind the end, so that the frames across the seam hear what they would.
+    around = np.resize(samples[: round(period)], round(period) + 4 * front_end.n_fft)
+    frames = front_end.log_mel(np.asarray(around, np.float32))
+    first = front_end.n_fft // front_end.hop_length
+    return frames[first:], period / front_end.hop_length
+
+
+def _own_tempi(folder: Path) -> dict[Path, float]:
+    tables = sorted(folder.glob("*.csv"))
+    if tables:
+        return _tempi_of_table(tables[0])
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _AUDIO_SUFFIXES]
+    return {path: tempo_in_name(path) for path in files}
+
+
+def tempo_in_name(path: Path) -> float:
+    """Read the tempo in a file's name: the number before "bpm", or the only one from 30 to 300.
+
+    Raises
+    ------
+    DataError
+        If there is none, or more than one.
+    """
+    marked = [float(number) for number in _NUMBER_BPM.findall(path.stem)]
+    found = marked or [float(number) for number in _NUMBER.findall(path.stem)]
+    tempi = [bpm for bpm in found if 30.0 <= bpm <= 300.0]
+    if len(tempi) != 1:
+        raise DataError(f"{path}: its name does not tell its tempo; call it such as {path.stem}-120bpm")
+    return tempi[0]
+
+
+def _tempi_of_table(table: Path) -> dict[Path, float]:
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            tempi = {table.parent / row["path"]: float(row["bpm"]) for row in csv.DictReader(file)}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{table}: not a table of path and bpm ({error})") from error
+    for path, bpm in tempi.items():
+        if not 30.0 <= bpm <= 300.0:
+            raise DataError(f"{table}: {bpm:g} BPM of {path.name} is not within 30 to 300")
+    return tempi

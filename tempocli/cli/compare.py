@@ -1,0 +1,129 @@
+"""``tempo compare``: whether recordings share a tempo."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tempocli.cli import console, options
+from tempocli.errors import AudioError
+from tempocli.writers.layout import encode, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tempocli.schema import Relation
+
+EXIT_DIFFERENT, EXIT_SOME_FAILED = 1, 3
+
+_EXAMPLES = """\b
+Examples:
+  tempo compare song.mp3 remix.mp3                 same or different, probability, ratio of the tempi
+  tempo compare -q a.wav b.wav && echo they mix    the exit status alone
+  tempo compare loop.wav *.flac --format json
+
+In text, a line a target: PATH, same or different, probability, ratio (target over reference), separated by
+tabs. Exit status: 0 all targets share the reference's tempo, 1 some do not, 2 wrong usage, 3 some input could
+not be read or has nothing to compare, 130 interrupted.
+"""
+
+
+@click.command("compare", epilog=_EXAMPLES)
+@click.argument("reference")
+@click.argument("targets", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the results are written.",
+)
+@click.option(
+    "--model", default="compare", metavar="NAME|PATH", show_default=True, help="Model, one that compares."
+)
+@options.device
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device.")
+@click.option("-q", "--quiet", is_flag=True, help="No results and no notes: the exit status alone.")
+@click.pass_context
+def command(
+    context: click.Context,
+    reference: str,
+    targets: tuple[str, ...],
+    format_name: str,
+    model: str,
+    device: str,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Tell whether TARGETS share the tempo of REFERENCE, and what the ratio of the tempi is."""
+    console.configure(verbose=verbose, quiet=quiet)
+    results = []
+    for path, relation, error in _relations(reference, targets, model, device):
+        results.append((relation, error))
+        if error is not None:
+            console.error(f"{path}: {error}")
+        elif relation is not None and relation.reason is not None:
+            console.error(f"{path}: cannot be compared: {relation.reason}")
+        elif format_name == "text" and not quiet and relation is not None:
+            console.write(encode(_line(path, relation)))
+    if format_name == "json" and not quiet:
+        records = [_record(path, *result) for path, result in zip(targets, results, strict=True)]
+        document = {"schema_version": 1, "reference": reference, "results": records}
+        console.write(encode(json.dumps(document, indent=2) + "\n"))
+    context.exit(_exit_code([relation for relation, _ in results]))
+
+
+def _relations(
+    reference: str, targets: tuple[str, ...], model: str, device: str
+) -> Iterator[tuple[str, Relation | None, str | None]]:
+    from tempocli.relate import Relater
+
+    relater = Relater(model, device=device)
+    try:
+        first = relater.hear(reference)
+    except AudioError as error:
+        for path in targets:
+            yield path, None, f"the reference {error}"
+        return
+    for path in targets:
+        try:
+            relation = relater.relate(first, relater.hear(path))
+        except AudioError as error:
+            yield path, None, error.reason
+        else:
+            yield path, relation, None
+
+
+def _exit_code(relations: list[Relation | None]) -> int:
+    if any(relation is None or relation.reason is not None for relation in relations):
+        return EXIT_SOME_FAILED
+    return 0 if all(relation is not None and relation.same for relation in relations) else EXIT_DIFFERENT
+
+
+def _line(path: str, relation: Relation) -> str:
+    verdict = "same" if relation.same else "different"
+    return f"{escape(path)}\t{verdict}\t{relation.probability:.4f}\t{relation.ratio:.4f}\n"
+
+
+def _record(path: str, relation: Relation | None, error: str | None) -> dict[str, Any]:
+    if relation is None or relation.probability is None or relation.ratio is None:
+        reason = relation.reason if relation is not None else None
+        return {
+            "path": path,
+            "same": None,
+            "probability": None,
+            "ratio": None,
+            "reason": reason,
+            "error": error,
+        }
+    return {
+        "path": path,
+        "same": relation.same,
+        "probability": round(relation.probability, 6),
+        "ratio": round(relation.ratio, 5),
+        "reason": None,
+        "error": None,
+    }

@@ -1,0 +1,42 @@
+"""``tempo references``: what music is compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tempocli.cli import console, options
+
+
+@click.group("references")
+def command() -> None:
+    """Export what 'tempo estimate --method compare' compares music with."""
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--bpm",
+    "tempi",
+    type=click.FloatRange(options.MIN_BPM, options.MAX_BPM),
+    multiple=True,
+    metavar="BPM",
+    help="Only this tempo; may be given several times.  [default: all of the bank's, 150 MB]",
+)
+@options.verbosity
+def export(folder: Path, tempi: tuple[float, ...], verbose: bool, quiet: bool) -> None:
+    """Write the references as FLAC files, named by pattern and tempo, into DIR.
+
+    DIR, or part of it, is also what --references takes.
+    """
+    console.configure(verbose=verbose, quiet=quiet)
+    from tempocli.audio import save_flac
+    from tempocli.references import SAMPLE_RATE, SECONDS, bank, synthesise
+
+    folder.mkdir(parents=True, exist_ok=True)
+    references = list(bank(tempi or None))
+    shown = console.track(references, len(references)) if console.stderr_is_terminal() and not quiet else None
+    for reference in shown or references:
+        samples = synthesise(reference, sample_rate=SAMPLE_RATE, n_samples=round(SECONDS * SAMPLE_RATE))
+        save_flac(folder / f"{reference.name}.flac", samples, sample_rate=SAMPLE_RATE)

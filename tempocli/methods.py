@@ -1,0 +1,187 @@
+"""The ways to a tempo: by classification, by comparison with references, or by both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tempocli.encoder import Encoder
+from tempocli.errors import ModelError
+from tempocli.registry import resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tempocli.bank import Bank
+    from tempocli.comparator import Comparator
+    from tempocli.encoder import Calibration, Encode
+    from tempocli.features import FrontEnd
+
+METHODS = ("classify", "compare", "both")
+DEFAULT_MODELS = {"classify": "tempo", "compare": "compare", "both": "tempo"}
+
+
+class ModelFacts(Protocol):
+    """What is known of a model that scores windows on a tempo axis; for the meaning see `Encoder`."""
+
+    name: str
+    device: str
+    front_end: FrontEnd
+    n_frames: int
+    bpms: NDArray[np.float64]
+    bins_per_octave: int
+    calibration: Calibration
+    embedding_dim: int
+
+
+class WindowModel(ModelFacts, Protocol):
+    """What scores windows on a tempo axis; `tempocli.encoder.Encoder` is one."""
+
+    def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Give logits, shape=(n_windows, n_bins), and embeddings, shape=(n_windows, embedding_dim)."""
+        ...
+
+    def settings(self) -> str:
+        """Name all that the answers depend on but the windows."""
+        ...
+
+
+class RemoteModel:
+    """All that is known of a model, but for its session, which stays where it is; this one pickles.
+
+    Parameters
+    ----------
+    model : ModelFacts
+        The one with the session; its attributes are copied.
+    """
+
+    def __init__(self, model: ModelFacts) -> None:
+        self.name = model.name
+        self.device = model.device
+        self.front_end = model.front_end
+        self.n_frames = model.n_frames
+        self.bpms = model.bpms
+        self.bins_per_octave = model.bins_per_octave
+        self.calibration = model.calibration
+        self.embedding_dim = model.embedding_dim
+
+
+def encode_by_all(models: dict[str, WindowModel]) -> Encode:
+    """Make one call of several models with the same axis.
+
+    Returns
+    -------
+    callable
+        From windows to the logits of all models, shape=(n_windows, n_models * n_bins), and the embeddings of
+        the leading one: for a single model, what its `encode` does.
+    """
+    leading, *others = models.values()
+    if not others:
+        return leading.encode
+
+    def encode(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits, embedding = leading.encode(windows)
+        return np.concatenate([logits, *(model.encode(windows)[0] for model in others)], axis=1), embedding
+
+    return encode
+
+
+class ReferenceModel:
+    """Scores windows by comparing them with references of every tempo (S2).
+
+    The score of a tempo is the log-probability that window and reference share it, averaged over the
+    references of that tempo, plus the octave prior's.
+
+    Parameters
+    ----------
+    comparator : Comparator
+    bank : Bank
+    """
+
+    def __init__(self, comparator: Comparator, bank: Bank) -> None:
+        self.comparator = comparator
+        self._bank_name = bank.name
+        self._references = bank.embeddings.reshape(-1, comparator.embedding_dim)
+        self._shape = bank.embeddings.shape[:2]
+        self._prior = comparator.prior.log(bank.bpms)
+        self.name = comparator.name
+        self.device = comparator.device
+        self.front_end = comparator.front_end
+        self.n_frames = comparator.n_frames
+        self.bpms = bank.bpms
+        self.bins_per_octave = bank.bins_per_octave
+        self.calibration = comparator.calibration
+        self.embedding_dim = comparator.embedding_dim
+
+    def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score windows on the references' tempo axis; all windows and references are compared at once.
+
+        Parameters
+        ----------
+        windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
+
+        Returns
+        -------
+        scores : ndarray of float32, shape=(n_windows, n_tempi)
+        embedding : ndarray of float32, shape=(n_windows, embedding_dim)
+        """
+        embedding = self.comparator.embed(windows)
+        same = self.comparator.log_same(embedding, self._references)
+        scores = same.reshape(len(windows), *self._shape).mean(axis=2) + self._prior
+        return scores.astype(np.float32), embedding
+
+    def settings(self) -> str:
+        """Name all that the scores depend on but the windows."""
+        return f"{self.name} {self.comparator.digest()[:16]} with references {self._bank_name}"
+
+
+def open_models(
+    method: str, model: str | Path | None, *, device: str, references: Path | None
+) -> dict[str, WindowModel]:
+    """Open the models of a method.
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS`.
+    model : str, Path or None
+        That of the method, with ``"both"`` the one that classifies; by default the one that ships.
+    device : str
+    references : Path or None
+        Folder of the user's own references, in place of the built-in ones.
+
+    Returns
+    -------
+    dict of str to WindowModel
+        By ``"classify"`` and ``"compare"``; the first one leads.
+
+    Raises
+    ------
+    ModelError
+        If a model is unknown or damaged, or the two do not go together.
+    DeviceError, DataError, AudioError
+    """
+    chosen = model or DEFAULT_MODELS[method]
+    if method == "classify":
+        return {"classify": Encoder(resolve(chosen), device=device)}
+    # Not before: the way by classification does without these modules, and starts faster.
+    from tempocli.bank import load_bank, load_own_bank
+    from tempocli.comparator import Comparator
+
+    comparator = Comparator(
+        resolve(chosen if method == "compare" else DEFAULT_MODELS["compare"]), device=device
+    )
+    bank = load_bank(comparator) if references is None else load_own_bank(comparator, references)
+    compare = ReferenceModel(comparator, bank)
+    if method == "compare":
+        return {"compare": compare}
+    classify = Encoder(resolve(chosen), device=device)
+    same_frames = (classify.front_end, classify.n_frames) == (compare.front_end, compare.n_frames)
+    if not same_frames or not np.allclose(classify.bpms, compare.bpms):
+        raise ModelError(
+            f"{classify.name} and {compare.name} have different front ends or axes: not for both"
+        )
+    return {"classify": classify, "compare": compare}

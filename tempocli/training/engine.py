@@ -1,0 +1,214 @@
+"""The training loop of every model: one function to read from top to bottom, that resumes bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tempocli.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT, HISTORY = "checkpoint.pt", "history.jsonl"
+
+
+class Schedule(Protocol):
+    """What the loop needs to know of a recipe; see `tempocli.training.recipe.Recipe`."""
+
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+    @property
+    def ema(self) -> float: ...  # noqa: D102
+    @property
+    def validate_every(self) -> int: ...  # noqa: D102
+    @property
+    def checkpoint_every(self) -> int: ...  # noqa: D102
+
+    def identity(self) -> str:
+        """Describe all that decides the weights."""
+        ...
+
+
+class Task(Protocol):
+    """What is trained: batches, a loss, a score."""
+
+    def batch(self, step: int) -> Any:
+        """Make the batch of a step; it follows from the recipe's seed and the step alone."""
+        ...
+
+    def loss(self, network: Any, batch: Any, step: int, device: str) -> tuple[Tensor, dict[str, float]]:
+        """Compute the loss of a batch, and the values to log."""
+        ...
+
+    def validate(self, network: Any, device: str) -> dict[str, float]:
+        """Score the averaged network on what was kept out."""
+        ...
+
+
+def fit(
+    make_network: Callable[[], nn.Module],
+    task: Task,
+    recipe: Schedule,
+    out: Path,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
+) -> Path:
+    """Train a network, going on from the checkpoint in `out` if there is one.
+
+    A run that was killed and goes on gives the same weights as one that was not: every draw follows from
+    the recipe's seed and the number of the step.
+
+    Parameters
+    ----------
+    make_network : callable
+        Makes the network with its first weights, which follow from the seed.
+    task : Task
+    recipe : Schedule
+    out : Path
+        Folder for the checkpoint and the log; made when absent.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    threads : int
+        Threads of torch on the CPU; on contended cores one is faster than two.
+    report : callable
+        Called with the step and its losses.
+
+    Returns
+    -------
+    Path
+        The checkpoint.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint cannot be read, or is of another recipe.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    torch.manual_seed(recipe.seed)
+    network = make_network().to(device)
+    average = copy.deepcopy(network).eval()
+    optimiser = torch.optim.AdamW(
+        [parameter for parameter in network.parameters() if parameter.requires_grad],
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+    )
+    first = _resume(out / CHECKPOINT, recipe, network, average, optimiser, device)
+    with ThreadPoolExecutor(1) as pool, (out / HISTORY).open("a", encoding="utf-8") as history:
+        coming = pool.submit(task.batch, first)
+        for step in range(first, recipe.steps):
+            began = time.perf_counter()
+            batch = coming.result()
+            coming = pool.submit(task.batch, step + 1)
+            torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout, too, follows from the step
+            for group in optimiser.param_groups:
+                group["lr"] = _one_cycle(step / recipe.steps) * recipe.learning_rate
+            loss, values = task.loss(network.train(), batch, step, device)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+            optimiser.step()
+            _update_average(average, network, min(recipe.ema, (1 + step) / (10 + step)))
+            if (step + 1) % recipe.validate_every == 0 or step + 1 == recipe.steps:
+                values |= task.validate(average, device)
+            values["seconds"] = time.perf_counter() - began
+            history.write(json.dumps({"step": step + 1, **values}) + "\n")
+            history.flush()
+            if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
+                _save(out / CHECKPOINT, recipe, step + 1, network, average, optimiser)
+            report(step + 1, values)
+    return out / CHECKPOINT
+
+
+def _one_cycle(progress: float) -> float:
+    """Rise for a tenth of the way, then fall along a cosine to nothing."""
+    if progress < 0.1:
+        return 0.04 + 0.96 * progress / 0.1
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.1) / 0.9)
+
+
+@torch.no_grad()
+def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    for old, new in zip(average.parameters(), network.parameters(), strict=True):
+        old.lerp_(new, 1.0 - decay)
+    for kept, fresh in zip(average.buffers(), network.buffers(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(fresh, 1.0 - decay)
+        else:
+            kept.copy_(fresh)
+
+
+def _save(
+    path: Path,
+    recipe: Schedule,
+    step: int,
+    network: nn.Module,
+    average: nn.Module,
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    state = {
+        "recipe": recipe.identity(),
+        "step": step,
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path, recipe: Schedule, device: str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint and check that it is of this recipe.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is of another recipe.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise DataError(f"{path}: not a checkpoint that can be read ({error})") from error
+    if state.get("recipe") != recipe.identity():
+        raise DataError(f"{path}: was made by another recipe; choose another --out, or that recipe")
+    return state
+
+
+def _resume(
+    path: Path,
+    recipe: Schedule,
+    network: nn.Module,
+    average: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    device: str,
+) -> int:
+    if not path.is_file():
+        return 0
+    state = load_checkpoint(path, recipe, device)
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    optimiser.load_state_dict(state["optimiser"])
+    log.info("going on at step %d", state["step"])
+    return int(state["step"])

@@ -1,0 +1,112 @@
+"""`tempo compare`: verdicts, formats, exit statuses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from tempocli.cli import cli
+from tempocli.relate import Relater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def relater(compare_path: Path) -> Relater:
+    return Relater(device="cpu")
+
+
+@pytest.fixture
+def songs(compare_path: Path, write_wav: Callable[..., Path], click_track: Callable[..., np.ndarray]) -> dict:
+    return {
+        "a": str(write_wav(click_track(100.0, 20.0), name="a.wav")),
+        "same": str(write_wav(click_track(100.0, 25.0, start=0.4), name="same.wav")),
+        "faster": str(write_wav(click_track(118.0, 20.0), name="faster.wav")),
+        "silent": str(write_wav(np.zeros(20 * RATE, np.float32), name="silent.wav")),
+    }
+
+
+def compare(*args: str) -> Result:
+    return CliRunner().invoke(cli, ["compare", *args])
+
+
+def test_one_tempo(songs: dict[str, str]) -> None:
+    result = compare(songs["a"], songs["same"])
+    path, verdict, probability, ratio = result.stdout.rstrip("\n").split("\t")
+    assert (path, verdict) == (songs["same"], "same")
+    assert float(probability) > 0.5
+    assert float(ratio) == pytest.approx(1.0, abs=0.002)
+    assert result.exit_code == 0
+
+
+def test_another_tempo(songs: dict[str, str]) -> None:
+    result = compare(songs["a"], songs["faster"])
+    _, verdict, probability, ratio = result.stdout.rstrip("\n").split("\t")
+    assert verdict == "different"
+    assert float(probability) < 0.5
+    assert float(ratio) == pytest.approx(1.18, abs=0.003)
+    assert result.exit_code == 1
+
+
+def test_many_targets_in_json(songs: dict[str, str]) -> None:
+    result = compare(songs["a"], songs["same"], songs["faster"], "--format", "json")
+    document = json.loads(result.stdout)
+    assert document["reference"] == songs["a"]
+    assert [each["same"] for each in document["results"]] == [True, False]
+    assert result.exit_code == 1
+
+
+def test_quiet_says_nothing(songs: dict[str, str]) -> None:
+    for target, code in (("same", 0), ("faster", 1)):
+        result = compare("-q", songs["a"], songs[target])
+        assert (result.stdout, result.stderr, result.exit_code) == ("", "", code)
+
+
+@pytest.mark.parametrize("which", ["reference", "target"])
+def test_what_cannot_be_read_is_neither_same_nor_different(songs: dict[str, str], which: str) -> None:
+    paths = [songs["a"], "absent.wav"] if which == "target" else ["absent.wav", songs["a"]]
+    result = compare(*paths)
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert "absent.wav" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_silence_cannot_be_compared(songs: dict[str, str]) -> None:
+    result = compare(songs["a"], songs["silent"], "--format", "json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["results"][0]["reason"] == "silence"
+
+
+def test_a_target_is_needed(songs: dict[str, str]) -> None:
+    assert compare(songs["a"]).exit_code == 2
+
+
+def test_the_other_way_round_is_the_same(relater: Relater, click_track: Callable[..., np.ndarray]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        a, b = (
+            relater.hear_array(
+                click_track(float(rng.uniform(60, 180)), 15.0)
+                + rng.normal(0, 0.02, 15 * RATE).astype(np.float32)
+            )
+            for _ in range(2)
+        )
+        there, back = relater.relate(a, b), relater.relate(b, a)
+        assert there.probability == pytest.approx(back.probability, abs=1e-6)
+        assert there.ratio * back.ratio == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_recording_shares_its_own_tempo(relater: Relater, click_track: Callable[..., np.ndarray]) -> None:
+    heard = relater.hear_array(click_track(87.0, 20.0))
+    relation = relater.relate(heard, heard)
+    assert relation.same
+    assert relation.ratio == pytest.approx(1.0)
