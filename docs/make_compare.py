@@ -59,7 +59,7 @@ def draw(rows: dict[str, Locality], chance: Locality, path: Path) -> None:
     axes.set_xticks(range(len(rows)), list(rows))
     axes.set_ylabel("neighbours that share it, %")
     axes.set_title("What the augmentation leaves of the tempo (black: chance)", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
 
