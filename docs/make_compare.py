@@ -28,6 +28,7 @@ COLUMNS = {
     "tempo": "tempo",
     "folded": "tempo, octaves folded",
     "tempo_elsewhere": "tempo, other styles",
+    "rate": "tempo, same recording",
     "style": "style",
     "group": "package",
 }
@@ -47,18 +48,18 @@ def draw(rows: dict[str, Locality], chance: Locality, path: Path) -> None:
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for offset, (key, label) in enumerate(list(COLUMNS.items())[:3]):
-        places = [place + 0.27 * (offset - 1) for place in range(len(rows))]
+    for offset, (key, label) in enumerate(list(COLUMNS.items())[:4]):
+        places = [place + 0.21 * (offset - 1.5) for place in range(len(rows))]
         heights = [100 * asdict(locality)[key] for locality in rows.values()]
-        bars = axes.bar(places, heights, 0.25, label=label)
+        bars = axes.bar(places, heights, 0.19, label=label)
         level = 100 * asdict(chance)[key]
         for place in places:
-            axes.plot([place - 0.125, place + 0.125], [level, level], color="black", linewidth=1)
+            axes.plot([place - 0.095, place + 0.095], [level, level], color="black", linewidth=1)
         axes.bar_label(bars, fmt="%.0f", fontsize=8)
     axes.set_xticks(range(len(rows)), list(rows))
     axes.set_ylabel("neighbours that share it, %")
     axes.set_title("What the augmentation leaves of the tempo (black: chance)", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from tempocli.training.contrastive import KEPT_OUT_SHARE
 from tempocli.training.sampling import is_kept_out
+from tempocli.training.views import stretch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 _NEIGHBOURS = 5
 _TOLERANCE = 0.04
 _MAX_SECONDS = 40.0
+# Tempi 9 % apart. None is 1: every copy is interpolated, and no blur tells one from the others.
+_RATES = tuple(1.01 * np.exp(0.09 * np.arange(-2, 3)))
+_RATE_SECONDS = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,9 @@ class Locality:
         Of one style.
     group : float
         Of one package.
+    rate : float
+        Of one rate, where the neighbours are another excerpt of the same recording at five rates: tempo with
+        all else held still.
     """
 
     tempo: float
@@ -46,6 +55,7 @@ class Locality:
     tempo_elsewhere: float
     style: float
     group: float
+    rate: float
 
 
 def neighbour_share(
@@ -127,7 +137,45 @@ def measure(
             embed_clips(network, unlabelled, kept_out), equal_pairs([clip.group for clip in kept_out])
         ),
     ]
+    pairs.append((rate_share(network, unlabelled, kept_out), 1.0 / len(_RATES)))
     return Locality(*(found for found, _ in pairs)), Locality(*(chance for _, chance in pairs))
+
+
+@torch.inference_mode()
+def rate_share(network: ContrastiveNetwork, store: Store, clips: Sequence[Clip]) -> float:
+    """Tell how often an excerpt is nearest to the copy of another one that is played at its own rate.
+
+    Parameters
+    ----------
+    network : ContrastiveNetwork
+        In evaluation mode.
+    store : Store
+    clips : sequence of Clip
+        Those too short for two excerpts are left out.
+
+    Returns
+    -------
+    float
+        NaN when all are too short.
+    """
+    n_frames = network.config.n_frames
+    needed = max(1, round(_RATE_SECONDS * store.front_end.frame_rate / n_frames)) * n_frames
+    right = []
+    for clip in clips:
+        if clip.length < 2 * (needed * max(_RATES) + 2):
+            continue
+        frames = store.frames[clip.start : clip.start + clip.length]
+        a, b = (_embed_rates(network, frames, start, needed) for start in (0.0, clip.length / 2.0))
+        right += ((a @ b.T).argmax(dim=1) == torch.arange(len(_RATES))).tolist()
+    return float(np.mean(right)) if right else math.nan
+
+
+def _embed_rates(
+    network: ContrastiveNetwork, frames: NDArray[np.float16], start: float, needed: int
+) -> Tensor:
+    copies = np.stack([stretch(frames, start=start, rate=float(rate), n_frames=needed) for rate in _RATES])
+    windows = torch.from_numpy(copies.reshape(-1, network.config.n_frames, frames.shape[1]))
+    return normalize(network(windows).reshape(len(_RATES), -1, network.config.embedding_dim).mean(dim=1))
 
 
 @torch.inference_mode()

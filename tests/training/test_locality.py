@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +15,13 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.training.contrastive import ContrastiveConfig, ContrastiveNetwork  # noqa: E402
-from tempocli.training.locality import equal_pairs, measure, neighbour_share, tempo_pairs  # noqa: E402
+from tempocli.training.locality import (  # noqa: E402
+    equal_pairs,
+    measure,
+    neighbour_share,
+    rate_share,
+    tempo_pairs,
+)
 from tempocli.training.store import open_store  # noqa: E402
 
 
@@ -42,3 +50,33 @@ def test_a_network_is_measured(data_folder: Path) -> None:
         assert 0.0 <= share <= 1.0
     assert chance.folded >= chance.tempo
     assert found.style == chance.style == 1.0
+    assert chance.rate == pytest.approx(0.2)
+
+
+class PulseCounter(torch.nn.Module):
+    """Embeds a window of clicks as their rate: what a perfect encoder of tempo would do."""
+
+    config = ContrastiveConfig(embedding_dim=128)
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        curve = windows.mean(dim=2)
+        padded = torch.fft.rfft(curve - curve.mean(dim=1, keepdim=True), n=4096, dim=1).abs()
+        return padded[:, 16:144] ** 4
+
+
+class Deaf(PulseCounter):
+    """Embeds all windows alike."""
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        return torch.ones(len(windows), 128)
+
+
+def test_a_copy_at_the_own_rate_is_nearest_to_who_hears_tempo(data_folder: Path) -> None:
+    store = open_store(data_folder / "clicks")
+    frames = np.zeros((4096, 40), np.float16)
+    frames[::40] = 1.0
+    store = replace(store, frames=frames)
+    clip = replace(store.clips[0], start=0, length=len(frames))
+    assert rate_share(PulseCounter(), store, [clip]) == 1.0
+    assert rate_share(Deaf(), store, [clip]) == pytest.approx(0.2)
+    assert math.isnan(rate_share(Deaf(), store, [replace(clip, length=1000)]))
