@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 import soundfile
 from clicks import make_clicks
 from fake_estimator import FakeEstimator
@@ -22,6 +23,10 @@ ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "tempo.onnx"
 COMPARE_MODEL = ROOT / "models" / "compare.onnx"
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# Speed is for benchmarks; on a busy machine an example may take any time.
+settings.register_profile("tempo", deadline=None)
+settings.load_profile("tempo")
 
 
 @pytest.fixture(scope="session")
