@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 import soundfile
 from clicks import make_clicks
 from fake_estimator import FakeEstimator
+from hypothesis import settings
 
 import tempocli.estimator
 
