@@ -62,7 +62,7 @@ def main() -> None:
         results = measure(systems, missing, references, tracks, cache, arguments.time_files)
     except (BenchmarkError, TempoError) as error:
         sys.exit(f"peers.py: {error}")
-    text = "\n".join([*heading(len(tracks), arguments.time_files, load), *table(results, missing)])
+    text = "\n".join([*heading(arguments, len(tracks), load), *table(results, missing)])
     print(text)
     if not arguments.only:
         (CHECKOUT / "docs" / "peers.md").write_text(text + "\n", encoding="utf-8")
@@ -165,9 +165,10 @@ def time_files(workers: Sequence[Worker], files: Sequence[str]) -> dict[str, flo
     }
 
 
-def heading(n_files: int, n_timed: int, load: float) -> list[str]:
+def heading(arguments: argparse.Namespace, n_files: int, load: float) -> list[str]:
     """Write what stands above the table."""
-    command = " ".join(["python benchmarks/peers.py", *sys.argv[1:]])
+    n_timed = arguments.time_files
+    command = f"python benchmarks/peers.py {arguments.reference} --time-files {n_timed}"
     today = datetime.datetime.now(datetime.UTC)
     return [
         "# Peers",
