@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import multiprocessing
 import tempfile
@@ -191,34 +190,39 @@ def make_clicks(name: str, *, seed: int) -> Prepared:
     return _render(score, rng, name, name)
 
 
-def music_files(folder: Path, manifest: Path | None) -> list[str]:
-    """List the audio files of a folder that are music, as paths below it.
-
-    Parameters
-    ----------
-    folder : Path
-        Its subfolders are the groups that are never split.
-    manifest : Path, optional
-        CSV with columns ``package``, ``path`` and ``kind``; only files that it calls ``music-...`` are taken.
+def music_files(folder: Path) -> list[str]:
+    """List the audio files of a folder, as paths below it; its subfolders are the groups never split.
 
     Raises
     ------
     DataError
-        If the manifest cannot be read or no file is left.
+        If there are none.
     """
     paths = (Path(path) for path in find_files([folder]))
     found = sorted(str(path.relative_to(folder)) for path in paths if path.is_file())
-    if manifest is not None:
-        try:
-            with manifest.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            music = {f"{row['package']}/{row['path']}" for row in rows if row["kind"].startswith("music")}
-        except (OSError, KeyError, UnicodeDecodeError) as error:
-            raise DataError(f"{manifest}: not a manifest ({error})") from error
-        found = [name for name in found if name in music]
     if not found:
         raise DataError(f"{folder}: holds no music")
     return found
+
+
+def listed_music(folder: Path, listed: Path) -> list[str]:
+    """Read which files of a folder to take, one path below it a line.
+
+    Raises
+    ------
+    DataError
+        If the list cannot be read, is empty, or names a file that is not there.
+    """
+    try:
+        names = [line for line in listed.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{listed}: not a list of files ({error})") from error
+    if not names:
+        raise DataError(f"{listed}: names no file")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise DataError(f"{folder}: lacks {len(missing)} of the listed files, {missing[0]} among them")
+    return names
 
 
 def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:

@@ -1,0 +1,184 @@
+"""``tempo train data``: sources, features; a thin layer over `tempocli.training`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_THERE = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def data() -> None:
+    """Prepare features, one kind of music at a time; what is there already is kept."""
+
+
+def _shared(function: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes."),
+        click.option("--out", type=_FOLDER, required=True, help="Data folder; the kind becomes a subfolder."),
+    ):
+        function = option(function)
+    return function
+
+
+def _generated(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        function = click.option("--seed", default=0, show_default=True, help="Seed of every draw.")(function)
+        return click.option(
+            "--clips", type=click.IntRange(1), default=default, show_default=True, help="Clips of 40 s."
+        )(function)
+
+    return decorate
+
+
+@data.command("all")
+@_shared
+@click.option(
+    "--sources",
+    type=_FOLDER,
+    required=True,
+    help="Folder of Debian packages; fetches those it lacks.",
+)
+@click.option(
+    "--groove", "performances", type=_THERE, required=True, help="Folder of the Groove MIDI Dataset."
+)
+def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
+    """Prepare all that the models that ship learned from (Debian only)."""
+    from tempocli.training.prepare import listed_music
+    from tempocli.training.sources import fetch, music_list, music_packages, song_packages
+
+    songs, music = sources / "songs", sources / "music"
+    for folder, packages in ((songs, song_packages()), (music, music_packages())):
+        _run(len(packages), fetch(folder, packages))
+    context = click.get_current_context()
+    for kind in (synthetic, mma, clicks, speech):
+        context.invoke(kind, out=out, jobs=jobs)
+    context.invoke(midi, folder=songs, out=out, jobs=jobs)
+    context.invoke(groove, folder=performances, out=out, jobs=jobs)
+    _audio(music, listed_music(music, music_list()), out, jobs)
+
+
+@data.command()
+@_shared
+@_generated(3000)
+def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Compose and render music in some fifty styles (FluidSynth and soundfonts)."""
+    from tempocli.training.prepare import make_synthetic
+
+    _prepare(out, "synthetic", clips, partial(make_synthetic, seed=seed), jobs)
+
+
+@data.command()
+@_shared
+@_generated(300)
+def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Render click tracks of 30 to 300 BPM."""
+    from tempocli.training.prepare import make_clicks
+
+    _prepare(out, "clicks", clips, partial(make_clicks, seed=seed), jobs)
+
+
+@data.command()
+@_shared
+@_generated(200)
+def speech(out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Have espeak-ng read sentences: clips without a tempo."""
+    from tempocli.training.prepare import make_speech
+
+    _prepare(out, "speech", clips, partial(make_speech, seed=seed), jobs)
+
+
+@data.command()
+@_shared
+@_generated(1214)
+def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Render the grooves of MMA (Musical MIDI Accompaniment)."""
+    from tempocli.training.midi import mma_grooves
+    from tempocli.training.prepare import make_mma
+
+    mma_grooves()  # says at once when the program is missing
+    _prepare(out, "mma", clips, partial(make_mma, seed=seed), jobs)
+
+
+@data.command()
+@click.argument("folder", type=_THERE)
+@_shared
+@_generated(800)
+def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Render the drum performances of the Groove MIDI Dataset in FOLDER, with accompaniment."""
+    from tempocli.training.midi import groove_performances
+    from tempocli.training.prepare import make_groove
+
+    groove_performances(folder, min_duration=0.0)
+    _prepare(out, "groove", clips, partial(make_groove, seed=seed, folder=folder), jobs)
+
+
+@data.command()
+@click.argument("folder", type=_THERE)
+@_shared
+@_generated(1300)
+def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
+    """Render the MIDI songs in FOLDER, also those in WAD files, at the tempo each one gives."""
+    from tempocli.training.midi import midi_songs
+    from tempocli.training.prepare import make_midi
+
+    midi_songs(folder)
+    _prepare(out, "midi", clips, partial(make_midi, seed=seed, folder=folder), jobs)
+
+
+@data.command()
+@click.argument("folder", type=_THERE)
+@_shared
+@click.option("--list", "listed", type=_FILE, help="Take only these files: one path below FOLDER a line.")
+def audio(folder: Path, out: Path, jobs: int, listed: Path | None) -> None:
+    """Read the unlabelled music in FOLDER; its subfolders are never split."""
+    from tempocli.training.prepare import listed_music, music_files
+
+    _audio(folder, music_files(folder) if listed is None else listed_music(folder, listed), out, jobs)
+
+
+def _audio(folder: Path, names: list[str], out: Path, jobs: int) -> None:
+    from tempocli.training.prepare import make_audio, prepare
+
+    _run(len(names), prepare(out / "audio", names, partial(make_audio, folder=folder), jobs=jobs))
+
+
+def _prepare(out: Path, kind: str, clips: int, make: Callable[[str], Any], jobs: int) -> None:
+    from tempocli.training.prepare import prepare
+
+    names = [f"{kind}-{index}" for index in range(clips)]
+    _run(clips, prepare(out / kind, names, make, jobs=jobs))
+
+
+def _run(total: int, done: Iterator[str]) -> None:
+    with progress_bar() as bar:
+        task = bar.add_task("preparing", total=total)
+        for _ in done:
+            bar.advance(task)
+
+
+def progress_bar(*columns: str) -> Any:
+    """Make the progress bar of preparing and training, on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    extra = [TextColumn(column) for column in columns]
+    stderr = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        *extra,
+        console=stderr,
+        disable=not stderr.is_terminal,
+    )
