@@ -78,6 +78,12 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+CALIBRATIONS = (
+    ("expected calibration error of the confidence", "calibration"),
+    ("and of the octave's", "octave_calibration"),
+)
+
+
 def models() -> dict[str, str]:
     """List the models that ship with the method that each is for, the default first."""
     listed = json.loads((CARDS / "registry.json").read_text(encoding="utf-8"))["models"]
@@ -93,8 +99,11 @@ def score_table(report: dict[str, Any]) -> list[str]:
         f"| files | {report['n']} |",
         *(f"| {title} | {interval(report[key])} |" for title, key in SCORES),
         f"| median error of steady files, octave right, BPM | {interval(report['steady_error_bpm'], 3)} |",
-        f"| expected calibration error of the confidence | {interval(report['calibration']['ece'], 3)} |",
-        f"| and of the octave's | {interval(report['octave_calibration']['ece'], 3)} |",
+        *(
+            f"| {title} (of a perfect one, by chance: {report[key]['by_chance']:.3f}) "
+            f"| {interval(report[key]['ece'], 3)} |"
+            for title, key in CALIBRATIONS
+        ),
     ]
 
 

@@ -49,14 +49,12 @@ def pool(
     geometric: bool = False,
     min_bpm: float = 0.0,
     max_bpm: float = math.inf,
-    by_certainty: bool = True,
 ) -> NDArray[np.float64]:
     """Pool the windows' distributions into the track's, within a range of tempi.
 
     The mean over windows is taken of what each window says *within* the range: the range constrains the
-    search, it does not fold the answer. By default each window counts as much as it is certain, by the top
-    value of its distribution there: breaks and fills have less of a say in what the tempo is. How sure that
-    is, all windows tell alike.
+    search, it does not fold the answer. Each window counts as much as it is certain, by the top value of its
+    distribution there: breaks and fills have less of a say in what the tempo is.
 
     Recordings are denser than the synthetic music that a model learned the tempo octave from, and what is
     dense sounds slow to it; the tilt makes up for that, since it weighs a tempo against its half.
@@ -74,8 +72,6 @@ def pool(
         probabilities, and what is uncertain says little by itself.
     min_bpm, max_bpm : float
         Tempi outside have no probability.
-    by_certainty : bool
-        Whether windows count by their certainty, or all alike; of an arithmetic mean.
 
     Returns
     -------
@@ -90,9 +86,7 @@ def pool(
         logs = np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64)
         mean = np.where(inside, np.exp(logs), 0.0)
     else:
-        if by_certainty:
-            said = said * said.max(axis=1, keepdims=True)
-        mean = said.mean(axis=0, dtype=np.float64)
+        mean = (said * said.max(axis=1, keepdims=True)).mean(axis=0, dtype=np.float64)
     pooled = mean * bpms**tilt
     return np.asarray(pooled / pooled.sum())
 

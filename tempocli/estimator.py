@@ -256,13 +256,12 @@ class Estimator:
         if clarity < calibration.pulse:
             return self._no_tempo("no steady pulse", heard.duration)
         pooled = self._pool(leading, tempogram)
-        alike = self._pool(leading, tempogram, by_certainty=False)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
         bpm = self._refine(heard.onset, peaks[0])
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
         return Estimate(
             bpm=bpm,
-            confidence=calibrated(share_near(alike, encoder.bpms, peaks[0].bpm), calibration.confidence),
+            confidence=calibrated(share_near(pooled, encoder.bpms, peaks[0].bpm), calibration.confidence),
             octave_confidence=calibrated(octave_share(peaks), calibration.octave),
             candidates=tuple(_candidates(peaks, bpm)),
             reason=None,
@@ -275,16 +274,13 @@ class Estimator:
             by_method=self._by_method(heard),
         )
 
-    def _pool(
-        self, method: str, tempogram: NDArray[np.float32], *, by_certainty: bool = True
-    ) -> NDArray[np.float64]:
+    def _pool(self, method: str, tempogram: NDArray[np.float32]) -> NDArray[np.float64]:
         encoder = self._encoder
         return pool(
             tempogram,
             encoder.bpms,
             tilt=self._models[method].calibration.tilt,
             geometric=method == "compare",
-            by_certainty=by_certainty,
             **self._range,
         )
 

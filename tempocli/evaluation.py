@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 _SEED = 0
+_TRIALS = 500
 # Numbers drawn at a time: 16 MB of indices, however many tracks there are.
 _DRAWS_PER_BLOCK = 2_000_000
 
@@ -43,12 +44,16 @@ class Calibration:
         Number of estimates that have this confidence.
     ece : Score
         Expected calibration error.
+    by_chance : float
+        What it would be, on average, of as many such confidences that are exactly right about their chances:
+        few files are never right as often as is probable.
     bins : list of metrics.ReliabilityBin
         Ten bins of equal width, lowest first.
     """
 
     n: int
     ece: Score
+    by_chance: float
     bins: list[metrics.ReliabilityBin]
 
 
@@ -190,11 +195,19 @@ def _calibration(
     known = where & ~np.isnan(confidence)
     if not known.any():
         return None
+    confidence = confidence[known]
     return Calibration(
-        n=int(known.sum()),
-        ece=_score(metrics.expected_calibration_error, confidence[known], right[known]),
-        bins=metrics.reliability_bins(confidence[known], right[known]),
+        n=len(confidence),
+        by_chance=_chance_error(confidence),
+        ece=_score(metrics.expected_calibration_error, confidence, right[known]),
+        bins=metrics.reliability_bins(confidence, right[known]),
     )
+
+
+def _chance_error(confidence: NDArray[np.float64]) -> float:
+    rng = np.random.default_rng(_SEED)
+    trials = (rng.random(len(confidence)) < confidence for _ in range(_TRIALS))
+    return float(np.mean([metrics.expected_calibration_error(confidence, right) for right in trials]))
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

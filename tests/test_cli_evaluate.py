@@ -76,6 +76,8 @@ def test_scores_by_hand(write):
     assert shares == {"correct": 25.0, "double": 25.0, "half": 25.0, "missing": 25.0}
     assert report["calibration"]["n"] == 3
     assert report["calibration"]["ece"]["value"] == pytest.approx((0.1 + 0.6 + 0.2) / 3)
+    # Of confidences of 0.9, 0.6 and 0.2, each in its own bin, a perfect one is off by 2 p (1 - p).
+    assert report["calibration"]["by_chance"] == pytest.approx((0.18 + 0.48 + 0.32) / 3, abs=0.02)
     assert [entry["n"] for entry in report["calibration"]["bins"]] == [0, 0, 1, 0, 0, 0, 1, 0, 0, 1]
     assert report["octave_calibration"]["ece"]["value"] == pytest.approx((0.2 + 0.5 + 0.3) / 3)
 

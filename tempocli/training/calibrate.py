@@ -49,9 +49,9 @@ class Scorer:
     tilt: float = 0.0
     geometric: bool = False
 
-    def pool(self, tempogram: NDArray[np.float32], *, by_certainty: bool = True) -> NDArray[np.float64]:
+    def pool(self, tempogram: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the track's distribution, of those of its windows."""
-        return pool(tempogram, self.bpms, tilt=self.tilt, geometric=self.geometric, by_certainty=by_certainty)
+        return pool(tempogram, self.bpms, tilt=self.tilt, geometric=self.geometric)
 
     def pulse(self, windows: NDArray[np.float32]) -> float:
         """Tell how clear the pulse of windows is."""
@@ -84,11 +84,11 @@ def calibrate(scorer: Scorer, sampler: Sampler) -> Calibration:
     shares, right, octaves, octave_right, pulses = [], [], [], [], []
     for windows, bpm in _validation_clips(sampler, rng):
         tempogram = scorer.tempogram(windows)
-        peaks = find_peaks(scorer.pool(tempogram), scorer.bpms, top=5)
+        pooled = scorer.pool(tempogram)
+        peaks = find_peaks(pooled, scorer.bpms, top=5)
         ratio = peaks[0].bpm / bpm
         hits = [abs(ratio - factor) <= _TOLERANCE * factor for factor in _FACTORS]
-        alike = scorer.pool(tempogram, by_certainty=False)
-        shares.append(log_odds(share_near(alike, scorer.bpms, peaks[0].bpm)))
+        shares.append(log_odds(share_near(pooled, scorer.bpms, peaks[0].bpm)))
         right.append(hits[0])
         if any(hits):
             octaves.append(log_odds(octave_share(peaks)))
