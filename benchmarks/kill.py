@@ -1,0 +1,127 @@
+"""Kill `tempo estimate` at random moments, go on with --resume, and compare with a run that nobody disturbed.
+
+    python benchmarks/kill.py FOLDER_OR_FILE... [--files 300] [--kills 20] [--formats csv jsonl parquet]
+
+The kill is SIGKILL, of the main process alone or of all its processes. Ends with status 1 when a row is lost, twice
+there, or different. POSIX only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness.many import link_many
+
+from tempocli.batch import find_files
+
+ROOT = Path(__file__).resolve().parents[1]
+# Of the time that a kill has if all are spread over a whole run; less, for what is in flight is done again.
+SHARE = 0.7
+
+
+def main() -> None:
+    """Kill one run in each format."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sources", nargs="+", help="folders and files of real audio")
+    parser.add_argument("--files", type=int, default=300, help="number of files, duplicated to get there")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--formats", nargs="+", default=["csv", "jsonl", "parquet"])
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        link_many(find_files(options.sources), work / "music", options.files)
+        print("| format | files | kills | rows at the kills | seconds, undisturbed | and killed |")
+        print("|---|---|---|---|---|---|", flush=True)
+        for suffix in options.formats:
+            whole, output = work / f"whole.{suffix}", work / f"out.{suffix}"
+            start = time.monotonic()
+            status = command(whole, options.jobs).wait()
+            seconds = time.monotonic() - start
+            rows = kill_often(output, status, options.jobs, options.kills, seconds, rng)
+            killed = time.monotonic() - start - seconds
+            compare(whole, output, options.files)
+            shown = " ".join(map(str, rows))
+            print(
+                f"| {suffix} | {options.files} | {len(rows)} | {shown} | {seconds:.0f} | {killed:.0f} |",
+                flush=True,
+            )
+    print("\nevery file is there exactly once, and all rows are the same")
+
+
+def command(output: Path, jobs: int, *more: str) -> subprocess.Popen[bytes]:
+    """Start a run, with processes that can be killed together."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tempocli", "estimate", "music", "-o", output, "-q", "--jobs", str(jobs), *more],
+        cwd=output.parent,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill_often(
+    output: Path, status: int, jobs: int, kills: int, seconds: float, rng: random.Random
+) -> list[int]:
+    """Kill runs, then let one end, and return how many rows there were at each kill."""
+    rows: list[int] = []
+    before = b""
+    for _ in range(kills):
+        child = command(output, jobs, "--resume")
+        try:
+            child.wait(rng.uniform(0.0, 2 * SHARE * seconds / kills))
+        except subprocess.TimeoutExpired:
+            (os.kill if rng.random() < 0.5 else os.killpg)(child.pid, signal.SIGKILL)
+            child.wait()
+        else:
+            raise SystemExit(f"the run ended after {len(rows)} kills: give more files, or fewer kills")
+        now = written(output)
+        if not now.startswith(before):
+            raise SystemExit("rows that were written are lost")
+        before = now
+        rows.append(max(0, now.count(b"\n") - (output.suffix == ".csv")))
+    ended = command(output, jobs, "--resume").wait()
+    if ended != status:
+        raise SystemExit(f"the last run ended with {ended}, the undisturbed one with {status}")
+    return rows
+
+
+def written(output: Path) -> bytes:
+    """Read the whole rows of a run that was killed."""
+    try:
+        data = Path(f"{output}.part").read_bytes()
+    except FileNotFoundError:
+        return b""
+    return data[: data.rfind(b"\n") + 1]
+
+
+def compare(whole: Path, output: Path, n_files: int) -> None:
+    """Raise SystemExit unless two results are the same, and have each file once."""
+    if output.suffix == ".parquet":
+        from pyarrow.parquet import read_table
+
+        table = read_table(output)
+        same, paths = table.equals(read_table(whole)), table["path"].to_pylist()
+    else:
+        data = output.read_bytes()
+        same = data == whole.read_bytes()
+        is_csv = output.suffix == ".csv"
+        paths = [line.split(b"," if is_csv else b'", "')[0] for line in data.splitlines()[is_csv:]]
+    if len(paths) != n_files or len(set(paths)) != n_files:
+        raise SystemExit(f"{output.name}: {len(paths)} rows of {len(set(paths))} files, not of {n_files}")
+    if not same:
+        raise SystemExit(f"{output.name}: the rows are not those of the undisturbed run")
+
+
+if __name__ == "__main__":
+    main()
