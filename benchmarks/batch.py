@@ -44,7 +44,9 @@ def main() -> None:
     """Make a folder of files, run the command on it, print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="+", help="folders and files of real audio")
-    parser.add_argument("--files", type=int, help="number of files, duplicated to get there; else as they are")
+    parser.add_argument(
+        "--files", type=int, help="number of files, duplicated to get there; else as they are"
+    )
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--mp3", action="store_true", help="measure the MP3 among them alone, too")
     options = parser.parse_args()

@@ -2,8 +2,8 @@
 
     python benchmarks/collection.py FOLDER SOURCE... [--mp3 SOURCE]... [--files 2000]
 
-Files are taken from the sources in turn, and again when a source has no more. What is encoded as MP3, by ffmpeg
-where it is installed and else by libsndfile, is kept in `FOLDER/.mp3` and not encoded again.
+Files are taken from the sources in turn, and again when a source has no more. What is encoded as MP3, by
+ffmpeg where it is installed and else by libsndfile, is kept in `FOLDER/.mp3` and not encoded again.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python benchmarks/kill.py FOLDER_OR_FILE... [--files 300] [--kills 20] [--formats csv jsonl parquet]
 
-The kill is SIGKILL, of the main process alone or of all its processes. Ends with status 1 when a row is lost, twice
-there, or different. POSIX only.
+A kill comes after a random number of rows, which may be none, and a random moment; it is SIGKILL, of the main
+process alone or of all its processes. Ends with status 1 when a row is lost, twice there, or different.
+POSIX only.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from harness.many import link_many
 from tempocli.batch import find_files
 
 ROOT = Path(__file__).resolve().parents[1]
-# Of the time that a kill has if all are spread over a whole run; less, for what is in flight is done again.
-SHARE = 0.7
+SHARE = 0.5  # of the files are done when the last kill comes, on average
+POLL_SECONDS = 0.02
+MOMENT_SECONDS = 0.3  # so much later than a row, at most, comes a kill: anywhere in the work on a file
 
 
 def main() -> None:
@@ -48,7 +50,7 @@ def main() -> None:
             start = time.monotonic()
             status = command(whole, options.jobs).wait()
             seconds = time.monotonic() - start
-            rows = kill_often(output, status, options.jobs, options.kills, seconds, rng)
+            rows = kill_often(output, status, options.jobs, options.kills, options.files, rng)
             killed = time.monotonic() - start - seconds
             compare(whole, output, options.files)
             shown = " ".join(map(str, rows))
@@ -62,7 +64,19 @@ def main() -> None:
 def command(output: Path, jobs: int, *more: str) -> subprocess.Popen[bytes]:
     """Start a run, with processes that can be killed together."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tempocli", "estimate", "music", "-o", output, "-q", "--jobs", str(jobs), *more],
+        [
+            sys.executable,
+            "-m",
+            "tempocli",
+            "estimate",
+            "music",
+            "-o",
+            output,
+            "-q",
+            "--jobs",
+            str(jobs),
+            *more,
+        ],
         cwd=output.parent,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.DEVNULL,
@@ -71,29 +85,35 @@ def command(output: Path, jobs: int, *more: str) -> subprocess.Popen[bytes]:
 
 
 def kill_often(
-    output: Path, status: int, jobs: int, kills: int, seconds: float, rng: random.Random
+    output: Path, status: int, jobs: int, kills: int, n_files: int, rng: random.Random
 ) -> list[int]:
     """Kill runs, then let one end, and return how many rows there were at each kill."""
     rows: list[int] = []
     before = b""
     for _ in range(kills):
+        wanted = n_rows(before, output) + rng.randint(0, round(2 * SHARE * n_files / kills))
         child = command(output, jobs, "--resume")
-        try:
-            child.wait(rng.uniform(0.0, 2 * SHARE * seconds / kills))
-        except subprocess.TimeoutExpired:
-            (os.kill if rng.random() < 0.5 else os.killpg)(child.pid, signal.SIGKILL)
-            child.wait()
-        else:
+        while child.poll() is None and n_rows(written(output), output) < wanted:
+            time.sleep(POLL_SECONDS)
+        time.sleep(rng.uniform(0.0, MOMENT_SECONDS))
+        if child.poll() is not None:
             raise SystemExit(f"the run ended after {len(rows)} kills: give more files, or fewer kills")
+        (os.kill if rng.random() < 0.5 else os.killpg)(child.pid, signal.SIGKILL)
+        child.wait()
         now = written(output)
         if not now.startswith(before):
             raise SystemExit("rows that were written are lost")
         before = now
-        rows.append(max(0, now.count(b"\n") - (output.suffix == ".csv")))
+        rows.append(n_rows(now, output))
     ended = command(output, jobs, "--resume").wait()
     if ended != status:
         raise SystemExit(f"the last run ended with {ended}, the undisturbed one with {status}")
     return rows
+
+
+def n_rows(data: bytes, output: Path) -> int:
+    """Count rows; the part of a CSV has a header."""
+    return max(0, data.count(b"\n") - (output.suffix == ".csv"))
 
 
 def written(output: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Servers of files for tests, each a process of its own: HTTP, and stand-ins for S3 and Google Cloud Storage."""
+"""Servers of files for tests, each a process of its own: HTTP, stand-ins for S3 and Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -64,7 +64,11 @@ def s3_storage() -> Iterator[Storage]:
         def put(name: str, data: bytes) -> None:
             _ask("PUT", f"{address}/bucket/{urllib.parse.quote(name)}", data)
 
-        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+        keys = {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
         yield Storage("s3://bucket", {"AWS_ENDPOINT_URL": address, **keys}, put)
 
 

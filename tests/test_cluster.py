@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +88,8 @@ class TestRay:
         assert not (folder / "out" / "_lists").exists()
 
     def test_the_command(self, folder: Path) -> None:
+        from tempocli.cluster.storage import locked
+
         for path in sorted((folder / "music").iterdir())[20:]:
             path.unlink()
         command = ["-m", "tempocli", "estimate", "music", "--engine", "ray", "-o", "out.parquet"]
@@ -98,6 +97,10 @@ class TestRay:
         assert (first.returncode, first.stdout) == (3, ""), first.stderr
         assert "tempo: 20 files, 1 failed, in " in first.stderr
         assert len(table(folder / "out.parquet")) == 20
+        with locked(str(folder / "out.parquet")):
+            second = program(*command, "--resume", cwd=folder)
+        assert second.returncode == 1
+        assert second.stderr == "tempo: out.parquet: another run is writing it\n"
         again = program(*command, cwd=folder)
         assert again.returncode == 1
         assert "has results already; add to them by --resume" in again.stderr
@@ -127,6 +130,18 @@ class TestUsage:
         result = tempo("--engine", "ray", *args)
         assert (result.exit_code, result.stdout) == (2, "")
         assert complaint in " ".join(result.stderr.split())
+
+    def test_an_interrupted_run_says_how_to_go_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("tempocli.cluster.estimate_on_ray", interrupt)
+        result = tempo("--engine", "ray", "music", "-o", "out.parquet")
+        assert result.exit_code == 130
+        assert result.stderr.splitlines() == [
+            "tempo: what is done is kept in out.parquet: the same command with --resume goes on",
+            "tempo: interrupted",
+        ]
 
     def test_says_which_extra_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ray", None)
@@ -184,25 +199,25 @@ class TestStorage:
         with pytest.raises(AudioError, match="cannot be fetched"):
             fetch("memory://music/gone.wav")
 
-    def test_http(self, tmp_path: Path) -> None:
-        pytest.importorskip("aiohttp")
-        from tempocli.cluster.storage import fetch
+    def test_a_folder_is_kept_to_one_process(self, tmp_path: Path) -> None:
+        from tempocli.cluster.storage import locked
 
-        (tmp_path / "a.wav").write_bytes(b"abc")
+        folder = tmp_path / "out"
+        for _ in range(2):
+            with locked(str(folder)) as first, locked(f"file://{folder}") as second:
+                assert (first, second) == (True, False)
+        assert list(folder.iterdir()) == []
 
-        class Quiet(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
+    def test_listings_are_not_remembered(self, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Or the results of other machines would not be seen."""
+        from fsspec import core
 
-        with http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))
-        ) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            path, is_copy = fetch(f"http://127.0.0.1:{server.server_port}/a.wav")
-            server.shutdown()
-        assert is_copy
-        assert Path(path).read_bytes() == b"abc"
-        os.unlink(path)
+        from tempocli.cluster.storage import open_storage
+
+        asked = []
+        monkeypatch.setattr(core, "url_to_fs", lambda url, **options: asked.append(options) or (memory, url))
+        open_storage("memory://music")
+        assert asked == [{"use_listings_cache": False}]
 
     def test_packages_that_are_missing_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from tempocli.cluster.storage import open_storage

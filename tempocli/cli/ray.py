@@ -42,7 +42,11 @@ def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume:
 
     start = time.monotonic()
     job = Job(inputs.names(), output, work, inputs.selection, address, resume)
-    outcome = estimate_on_ray(job, done=None if quiet else _Lines())
+    try:
+        outcome = estimate_on_ray(job, done=None if quiet else _Lines())
+    except KeyboardInterrupt:
+        console.error(f"what is done is kept in {output}: the same command with --resume goes on")
+        raise
     n_new = outcome.n_results - outcome.n_earlier
     n_failed = outcome.reasons.total()
     if not outcome.n_results:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tempocli.batch import Selection
 from tempocli.cluster.chunk import Work, estimate_list
-from tempocli.cluster.storage import locate, open_storage
+from tempocli.cluster.storage import locate, locked, open_storage
 from tempocli.errors import MissingExtraError, OutputError, TempoError
 from tempocli.results import parquet
 from tempocli.results.index import PathIndex
@@ -93,7 +93,7 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
     MissingExtraError
         If ray is not installed.
     OutputError
-        If the output is there and not to be added to, or was made with other settings.
+        If the output is there and not to be added to, was made with other settings, or is being written.
     TempoError
         If the cluster cannot be reached, or the result is not whole.
     """
@@ -102,6 +102,13 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
     except ImportError as error:
         raise MissingExtraError("The engine ray", "ray") from error
     parquet.require()
+    with locked(job.output) as is_ours:
+        if not is_ours:
+            raise OutputError(f"{job.output}: another run is writing it")
+        return _estimate(job, done)
+
+
+def _estimate(job: Job, done: Callable[[int], None] | None) -> Outcome:
     system, folder = open_storage(job.output)
     settings = job.work.settings(job.work.estimator())
     earlier, n_earlier = _earlier(job, system, folder, settings)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tempocli.batch import Selection, find_files
 from tempocli.errors import AudioError, MissingExtraError, TempoError
+from tempocli.results.lock import open_locked
 from tempocli.schema import FileStamp
 from tempocli.writers.files import atomic_file
 
@@ -35,7 +37,8 @@ def open_storage(url: str) -> tuple[Any, str]:
     except ImportError as error:
         raise MissingExtraError("A URL", "ray") from error
     try:
-        system, path = url_to_fs(url)
+        # What other machines write meanwhile must be seen, and a listing of millions not be kept in memory.
+        system, path = url_to_fs(url, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise TempoError(f"{url}: {error}") from error
     return system, path
@@ -147,6 +150,30 @@ def write_whole(location: str, data: bytes) -> None:
             file.write(data)
     else:
         system.pipe_file(path, data)  # object stores have no halves of files
+
+
+@contextmanager
+def locked(url: str) -> Iterator[bool]:
+    """Keep a folder to this process while the block runs; only folders of machines have locks, not buckets.
+
+    Yields
+    ------
+    bool
+        Whether no other process has it.
+    """
+    system, folder = open_storage(url)
+    if "file" not in _protocols(system):
+        yield True
+        return
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "_lock")
+    file = open_locked(path)
+    try:
+        yield file is not None
+    finally:
+        if file is not None:
+            os.unlink(path)
+            file.close()
 
 
 def _protocols(system: Any) -> tuple[str, ...]:
