@@ -10,6 +10,8 @@ POSIX only.
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import os
 import random
 import signal
@@ -133,10 +135,10 @@ def compare(whole: Path, output: Path, n_files: int) -> None:
         table = read_table(output)
         same, paths = table.equals(read_table(whole)), table["path"].to_pylist()
     else:
-        data = output.read_bytes()
-        same = data == whole.read_bytes()
-        is_csv = output.suffix == ".csv"
-        paths = [line.split(b"," if is_csv else b'", "')[0] for line in data.splitlines()[is_csv:]]
+        same = output.read_bytes() == whole.read_bytes()
+        with output.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file) if output.suffix == ".csv" else map(json.loads, file)
+            paths = [row["path"] for row in rows]
     if len(paths) != n_files or len(set(paths)) != n_files:
         raise SystemExit(f"{output.name}: {len(paths)} rows of {len(set(paths))} files, not of {n_files}")
     if not same:

@@ -10,13 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fake_estimator import make_estimate
 from hostile import broken_inputs
 from test_cli_estimate import FAKE, on_a_terminal, tempo
 
+from tempocli.batch.worker import Done
 from tempocli.cli.tally import Tally, duration
 from tempocli.schema import FileResult
 
@@ -255,6 +258,41 @@ class TestProgress:
     )
     def test_durations(self, seconds: float, text: str) -> None:
         assert duration(seconds) == text
+
+
+@pytest.mark.usefixtures("music")
+def test_memory_does_not_grow_with_the_number_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100,000 paths, through all of the command but the worker processes; then nothing is left to do."""
+
+    class Seat:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def estimate(self, path: str) -> Done:
+            return Done(FileResult(path, estimate=make_estimate(120.0)))
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("tempocli.batch.seat.Seat", Seat)
+    count = 100_000
+    with Path("list").open("w") as names:
+        names.writelines(f"missing/{number}.wav\n" for number in range(count))
+    peaks = []
+    for options in ([], ["--resume"]):
+        tracemalloc.start()
+        try:
+            result = tempo("--files-from", "list", "-o", "out.csv", "--jobs", "2", *options)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith("tempo: 0 files, 100,000 more done earlier, in ")
+    with Path("out.csv").open() as file:
+        assert sum(1 for _ in file) == count + 1
+    # The second run knows what is there, by some tens of bytes a path.
+    assert peaks[0] < 3_000_000
+    assert peaks[1] < 100 * count
 
 
 class TestSelection:
