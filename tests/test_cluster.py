@@ -124,6 +124,7 @@ class TestUsage:
             (["-", "-o", "out.parquet"], "standard input"),
             (["music", "--write-tags", "-o", "out.parquet"], "tags"),
             (["music", "--ray-address", "auto", "-o", "out.parquet", "--engine", "local"], "--engine ray"),
+            (["s3://bucket/music", "--engine", "local"], "URLs need --engine ray"),
         ],
     )
     def test_wrong_usage(self, args: list[str], complaint: str) -> None:

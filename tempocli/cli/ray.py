@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,13 @@ def check(inputs: Inputs, format_name: str, output: str | None, *, others: bool)
         raise click.UsageError("--engine ray cannot read standard input.")
     if others:
         raise click.UsageError("--engine ray has no use for tags, --plot and --retry-failed.")
+
+
+def check_unused(inputs: Inputs) -> None:
+    """Raise click.UsageError for what only a cluster does."""
+    for path in inputs.paths:
+        if "://" in path and not os.path.exists(path):
+            raise click.UsageError(f"{path!r}: URLs need --engine ray.")
 
 
 def work(search: dict[str, Any], layout: Layout, *, timeout: float, hashed: bool) -> Work:
