@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What each needs; asked without an import, for the servers and clients are processes of their own.
 PACKAGES = {
     "http": ["fsspec", "aiohttp"],
-    "s3": ["s3fs", "moto", "flask"],
+    "s3": ["s3fs", "moto", "flask", "flask_cors"],
     "gs": ["gcsfs", "gcp_storage_emulator"],
 }
 
