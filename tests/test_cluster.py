@@ -200,6 +200,37 @@ class TestStorage:
         with pytest.raises(AudioError, match="cannot be fetched"):
             fetch("memory://music/gone.wav")
 
+    def test_an_object_may_have_the_name_of_a_folder(
+        self, memory: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listing = [
+            {"name": "/music/a.wav", "type": "directory"},
+            {"name": "/music/a.wav", "type": "file"},
+            {"name": "/music", "type": "directory"},
+        ]
+        monkeypatch.setattr(type(memory), "ls", lambda *_, **__: listing)
+        monkeypatch.setattr(Selection, "enters", lambda *_: False)
+        assert self.found("memory://music") == ["memory:///music/a.wav"]
+
+    def test_signed_urls_are_fetched_in_spite_of_their_length(self, memory: Any) -> None:
+        from tempocli.cluster.storage import fetch
+
+        url = "memory://music/a.wav?signature=" + 300 * "x" + ".0"
+        memory.pipe_file(url, b"abc")
+        path, _ = fetch(url)
+        assert path.endswith(".wav")
+        os.unlink(path)
+
+    def test_storage_that_cannot_be_reached_is_an_error_of_one_line(
+        self, memory: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> bool:
+            raise RuntimeError("no\ncredentials")
+
+        monkeypatch.setattr(type(memory), "isdir", fail)
+        with pytest.raises(TempoError, match=r"^memory://music: RuntimeError: no credentials$"):
+            self.found("memory://music")
+
     def test_a_folder_is_kept_to_one_process(self, tmp_path: Path) -> None:
         from tempocli.cluster.storage import locked
 

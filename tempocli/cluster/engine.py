@@ -14,7 +14,7 @@ import numpy as np
 
 from tempocli.batch import Selection
 from tempocli.cluster.chunk import Work, estimate_list
-from tempocli.cluster.storage import locate, locked, open_storage
+from tempocli.cluster.storage import locate, locked, open_storage, storage_errors
 from tempocli.errors import MissingExtraError, OutputError, TempoError
 from tempocli.results import parquet
 from tempocli.results.index import PathIndex
@@ -113,9 +113,10 @@ def _estimate(job: Job, done: Callable[[int], None] | None) -> Outcome:
     settings = job.work.settings(job.work.estimator())
     earlier, n_earlier = _earlier(job, system, folder, settings)
     lists = f"{folder}/{_LISTS}"
-    with suppress(FileNotFoundError):
-        system.rm(lists, recursive=True)
-    system.makedirs(lists, exist_ok=True)
+    with storage_errors(job.output):
+        with suppress(FileNotFoundError):
+            system.rm(lists, recursive=True)
+        system.makedirs(lists, exist_ok=True)
     names = _write_lists(job, earlier, n_earlier, system, lists)
     if names:
         with _ray(job.address):
@@ -128,7 +129,9 @@ def _estimate(job: Job, done: Callable[[int], None] | None) -> Outcome:
 def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathIndex, int]:
     """Read which files are in the output already."""
     index, n_earlier = PathIndex(), 0
-    if system.exists(folder) and system.glob(f"{folder}/*.parquet"):
+    with storage_errors(job.output):
+        is_there = system.exists(folder) and system.glob(f"{folder}/*.parquet")
+    if is_there:
         if not job.resume:
             raise OutputError(f"{job.output}: has results already; add to them by --resume, or delete them")
         for rows in parquet.read_columns(folder, system, ["path", "error", "settings"]):
