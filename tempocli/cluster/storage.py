@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -145,7 +145,8 @@ def fetch(location: str) -> tuple[str, bool]:
     try:
         system.get_file(path, copy)
     except Exception as error:  # each package has errors of its own
-        os.unlink(copy)
+        with suppress(FileNotFoundError):  # some packages remove it themselves
+            os.unlink(copy)
         raise AudioError(location, f"cannot be fetched: {_in_one_line(error)}") from error
     return copy, True
 
