@@ -221,8 +221,8 @@ def _ray(address: str | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # a node that does not start in time is a plain one
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TempoError(f"Ray cannot be reached at {address}: {reason}") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
