@@ -1,8 +1,8 @@
 """How fast `tempo estimate FOLDER` is, by the number of jobs: files, audio, CPU, memory.
 
-    python benchmarks/batch.py FOLDER_OR_FILE... [--files 2000] [--jobs 1 2] [--mp3]
+    python benchmarks/batch.py FOLDER_OR_FILE... [--files N] [--jobs 1 2] [--mp3]
 
-Linux only: it reads /proc.
+Linux only: it reads /proc. `collection.py` makes a folder for it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from itertools import cycle, islice
 from pathlib import Path
+
+from harness.machine import machine
+from harness.many import link_many
 
 from tempocli.batch import find_files
 
@@ -42,40 +44,42 @@ def main() -> None:
     """Make a folder of files, run the command on it, print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sources", nargs="+", help="folders and files of real audio")
-    parser.add_argument("--files", type=int, default=2000, help="number of files, duplicated to get there")
+    parser.add_argument(
+        "--files", type=int, help="number of files, duplicated to get there; else as they are"
+    )
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--mp3", action="store_true", help="encode them as MP3 first")
+    parser.add_argument("--mp3", action="store_true", help="measure the MP3 among them alone, too")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "music"
-        folder.mkdir()
-        sources = list(find_files(options.sources))
-        if options.mp3:
-            sources = encode_mp3(sources[: options.files], Path(name))
-        for number, source in enumerate(islice(cycle(sources), options.files)):
-            (folder / f"{number:06d}{Path(source).suffix}").symlink_to(os.path.abspath(source))
-        load = os.getloadavg()[0]
-        print(f"{options.files} files from {len(sources)}; {os.cpu_count()} cores, load {load:.1f}\n")
-        print("| jobs | files | failed | audio h | wall s | files/s | CPU s | x real time a core | peak MB |")
-        print("|---|---|---|---|---|---|---|---|---|")
-        for jobs in options.jobs:
-            print(row(jobs, measure(folder, jobs, Path(name))), flush=True)
+    sources = list(find_files(options.sources))
+    groups = {"all": sources}
+    if options.mp3:
+        groups["MP3"] = [source for source in sources if source.lower().endswith(".mp3")]
+    for name, group in groups.items():
+        if not group:
+            parser.error(f"there are no files ({name})")
+    print(f"{machine()}; load {os.getloadavg()[0]:.1f} at the start\n")
+    print("| files | jobs | failed | audio h | wall s | files/s | CPU s | x real time a core | peak MB |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    gains = [
+        gain
+        for name, group in groups.items()
+        for gain in compare_jobs(name, group, options.files or len(group), options.jobs)
+    ]
+    print("", *gains, sep="\n")
 
 
-def encode_mp3(sources: list[str], folder: Path) -> list[str]:
-    """Encode files as MP3, in whatever bit rate libsndfile likes."""
-    import soundfile
-
-    (folder / "mp3").mkdir()
-    encoded = []
-    for number, source in enumerate(sources):
-        path = folder / "mp3" / f"{number}.mp3"
-        samples, rate = soundfile.read(source, dtype="float32")
-        soundfile.write(
-            path, samples, rate if rate in {22050, 24000, 32000, 44100, 48000} else 44100, format="MP3"
-        )
-        encoded.append(str(path))
-    return encoded
+def compare_jobs(name: str, sources: list[str], n_files: int, all_jobs: list[int]) -> list[str]:
+    """Measure a group of files with each number of jobs, and tell what more jobs gain."""
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work) / "music"
+        link_many(sources, folder, n_files)
+        walls = {}
+        for jobs in all_jobs:
+            measured = measure(folder, jobs, Path(work))
+            walls[jobs] = measured.wall_seconds
+            print(row(name, jobs, measured), flush=True)
+    first = all_jobs[0]
+    return [f"{name}: {jobs} jobs are {walls[first] / walls[jobs]:.2f} x {first}" for jobs in all_jobs[1:]]
 
 
 def measure(folder: Path, jobs: int, work: Path) -> Measured:
@@ -133,10 +137,10 @@ def usage(process: int) -> tuple[float, float]:
     return (int(fields[11]) + int(fields[12])) / TICKS, held
 
 
-def row(jobs: int, measured: Measured) -> str:
+def row(name: str, jobs: int, measured: Measured) -> str:
     """Write one row of the table."""
     return (
-        f"| {jobs} | {measured.n_files} | {measured.n_failed} | {measured.audio_seconds / 3600:.1f} "
+        f"| {name}, {measured.n_files} | {jobs} | {measured.n_failed} | {measured.audio_seconds / 3600:.1f} "
         f"| {measured.wall_seconds:.0f} | {measured.n_files / measured.wall_seconds:.1f} "
         f"| {measured.cpu_seconds:.0f} | {measured.audio_seconds / measured.cpu_seconds:.0f} "
         f"| {measured.peak_megabytes:.0f} |"

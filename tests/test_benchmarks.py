@@ -6,8 +6,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import collection
+import kill
 import numpy as np
 import pytest
+import soundfile
 from harness.commands import BenchmarkError
 from harness.environments import STAMP, find_python, make_environment
 from harness.estimates import decode, estimate_all, read_kept
@@ -217,3 +220,49 @@ def test_worker_needs_no_variant(system, tmp_path):
     worker = Worker("plain", [sys.executable, str(system.worker)], tmp_path)
     assert worker.ask("60.wav").bpm == 60.0
     worker.close()
+
+
+def test_a_collection_has_each_source_in_turn(tmp_path, monkeypatch, capsys):
+    tones = {"first/a.wav": 2.0, "first/b.wav": 3.0, "second/c.wav": 2.0, "second/short.wav": 0.1}
+    for name, seconds in tones.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, np.zeros(int(8000 * seconds)), 8000)
+    (tmp_path / "second" / "broken.wav").write_bytes(b"RIFF")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no ffmpeg
+    command = ["collection.py", "out", "first", "--mp3", "second", "--files", "5", "--seconds", "1", "9"]
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", command)
+        collection.main()
+    assert capsys.readouterr().out == 2 * "5 files from 2, 1\n"
+    made = sorted(path for path in Path("out").iterdir() if path.is_file())
+    assert [path.name for path in made] == [f"00000{n}.{'mp3' if n % 2 else 'wav'}" for n in range(5)]
+    assert made[0].samefile("first/a.wav")
+    assert made[1].samefile(made[3])
+    assert soundfile.info(made[1]).format == "MP3"
+    with pytest.raises(SystemExit, match="no audio of 5 to 9 seconds"):
+        collection.suitable(["first"], 5.0, 9.0)
+
+
+class TestKill:
+    def test_same_results_pass_and_others_do_not(self, tmp_path):
+        whole, output = tmp_path / "whole.csv", tmp_path / "out.csv"
+        whole.write_text("path,bpm\na,1\nb,2\n")
+        output.write_text("path,bpm\na,1\nb,2\n")
+        kill.compare(whole, output, 2)
+        for text, complaint in (
+            ("path,bpm\na,1\n", "1 rows of 1 files, not of 2"),
+            ("path,bpm\na,1\na,1\n", "2 rows of 1 files, not of 2"),
+            ("path,bpm\na,1\nb,3\n", "not those of the undisturbed run"),
+        ):
+            output.write_text(text)
+            with pytest.raises(SystemExit, match=complaint):
+                kill.compare(whole, output, 2)
+
+    def test_only_whole_rows_are_counted(self, tmp_path):
+        output = tmp_path / "out.csv"
+        assert kill.written(output) == b""
+        (tmp_path / "out.csv.part").write_text("path,bpm\na,1\nb,")
+        assert kill.written(output) == b"path,bpm\na,1\n"
+        assert kill.n_rows(kill.written(output), output) == 1
+        assert kill.n_rows(b"{}\n", tmp_path / "out.jsonl") == 1

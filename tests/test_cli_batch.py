@@ -257,6 +257,60 @@ class TestProgress:
         assert duration(seconds) == text
 
 
+# The command without its worker processes; at the end it tells its peak memory in MB.
+WITHOUT_WORKERS = """
+import re, sys
+import tempocli.estimator
+from fake_estimator import FakeEstimator, make_estimate
+from tempocli.batch import seat
+from tempocli.batch.worker import Done
+from tempocli.cli import cli
+from tempocli.schema import FileResult
+
+class Seat:
+    def __init__(self, *_, **__): pass
+    def estimate(self, path): return Done(FileResult(path, estimate=make_estimate(120.0)))
+    def close(self): pass
+
+seat.Seat = Seat
+tempocli.estimator.Estimator = FakeEstimator
+try:
+    cli.main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
+    """1,000 paths, then 100,000, then the same again, of which nothing is left to do."""
+    (tmp_path / "few").write_text("".join(f"missing/{number}.wav\n" for number in range(1_000)))
+    (tmp_path / "many").write_text("".join(f"missing/{number}.wav\n" for number in range(100_000)))
+    tests = Path(__file__).resolve().parent
+    environment = os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    peaks = []
+    for names, options in (("few", []), ("many", []), ("many", ["--resume"])):
+        command = [sys.executable, "-c", WITHOUT_WORKERS, "estimate", "--files-from", names, "--jobs", "2"]
+        done = subprocess.run(
+            [*command, "-o", f"{names}.csv", *options],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        peaks.append(float(done.stdout))
+    assert done.stderr.startswith("tempo: 0 files, 100,000 more done earlier, in ")
+    assert len(rows(tmp_path / "many.csv")) == 100_000
+    # To keep the results would take 100 MB.
+    assert peaks[1] - peaks[0] < 10
+    # What is there already is known by some tens of bytes a path.
+    assert peaks[2] - peaks[0] < 30
+
+
 class TestSelection:
     def test_include_and_exclude(self, music: Path) -> None:
         assert tempo("music", "--exclude", "OLD").stdout == "music/100.wav\t100.00\nmusic/120.mp3\t120.00\n"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +88,8 @@ class TestRay:
         assert not (folder / "out" / "_lists").exists()
 
     def test_the_command(self, folder: Path) -> None:
+        from tempocli.cluster.storage import locked
+
         for path in sorted((folder / "music").iterdir())[20:]:
             path.unlink()
         command = ["-m", "tempocli", "estimate", "music", "--engine", "ray", "-o", "out.parquet"]
@@ -98,6 +97,10 @@ class TestRay:
         assert (first.returncode, first.stdout) == (3, ""), first.stderr
         assert "tempo: 20 files, 1 failed, in " in first.stderr
         assert len(table(folder / "out.parquet")) == 20
+        with locked(str(folder / "out.parquet")):
+            second = program(*command, "--resume", cwd=folder)
+        assert second.returncode == 1
+        assert second.stderr == "tempo: out.parquet: another run is writing it\n"
         again = program(*command, cwd=folder)
         assert again.returncode == 1
         assert "has results already; add to them by --resume" in again.stderr
@@ -121,12 +124,25 @@ class TestUsage:
             (["-", "-o", "out.parquet"], "standard input"),
             (["music", "--write-tags", "-o", "out.parquet"], "tags"),
             (["music", "--ray-address", "auto", "-o", "out.parquet", "--engine", "local"], "--engine ray"),
+            (["s3://bucket/music", "--engine", "local"], "URLs need --engine ray"),
         ],
     )
     def test_wrong_usage(self, args: list[str], complaint: str) -> None:
         result = tempo("--engine", "ray", *args)
         assert (result.exit_code, result.stdout) == (2, "")
         assert complaint in " ".join(result.stderr.split())
+
+    def test_an_interrupted_run_says_how_to_go_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("tempocli.cluster.estimate_on_ray", interrupt)
+        result = tempo("--engine", "ray", "music", "-o", "out.parquet")
+        assert result.exit_code == 130
+        assert result.stderr.splitlines() == [
+            "tempo: what is done is kept in out.parquet: the same command with --resume goes on",
+            "tempo: interrupted",
+        ]
 
     def test_says_which_extra_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ray", None)
@@ -184,25 +200,56 @@ class TestStorage:
         with pytest.raises(AudioError, match="cannot be fetched"):
             fetch("memory://music/gone.wav")
 
-    def test_http(self, tmp_path: Path) -> None:
-        pytest.importorskip("aiohttp")
+    def test_an_object_may_have_the_name_of_a_folder(
+        self, memory: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listing = [
+            {"name": "/music/a.wav", "type": "directory"},
+            {"name": "/music/a.wav", "type": "file"},
+            {"name": "/music", "type": "directory"},
+        ]
+        monkeypatch.setattr(type(memory), "ls", lambda *_, **__: listing)
+        monkeypatch.setattr(Selection, "enters", lambda *_: False)
+        assert self.found("memory://music") == ["memory:///music/a.wav"]
+
+    def test_signed_urls_are_fetched_in_spite_of_their_length(self, memory: Any) -> None:
         from tempocli.cluster.storage import fetch
 
-        (tmp_path / "a.wav").write_bytes(b"abc")
-
-        class Quiet(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-        with http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))
-        ) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            path, is_copy = fetch(f"http://127.0.0.1:{server.server_port}/a.wav")
-            server.shutdown()
-        assert is_copy
-        assert Path(path).read_bytes() == b"abc"
+        url = "memory://music/a.wav?signature=" + 300 * "x" + ".0"
+        memory.pipe_file(url, b"abc")
+        path, _ = fetch(url)
+        assert path.endswith(".wav")
         os.unlink(path)
+
+    def test_storage_that_cannot_be_reached_is_an_error_of_one_line(
+        self, memory: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> bool:
+            raise RuntimeError("no\ncredentials")
+
+        monkeypatch.setattr(type(memory), "isdir", fail)
+        with pytest.raises(TempoError, match=r"^memory://music: RuntimeError: no credentials$"):
+            self.found("memory://music")
+
+    def test_a_folder_is_kept_to_one_process(self, tmp_path: Path) -> None:
+        from tempocli.cluster.storage import locked
+
+        folder = tmp_path / "out"
+        for _ in range(2):
+            with locked(str(folder)) as first, locked(f"file://{folder}") as second:
+                assert (first, second) == (True, False)
+        assert list(folder.iterdir()) == []
+
+    def test_listings_are_not_remembered(self, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Or the results of other machines would not be seen."""
+        from fsspec import core
+
+        from tempocli.cluster.storage import open_storage
+
+        asked = []
+        monkeypatch.setattr(core, "url_to_fs", lambda url, **options: asked.append(options) or (memory, url))
+        open_storage("memory://music")
+        assert asked == [{"use_listings_cache": False}]
 
     def test_packages_that_are_missing_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from tempocli.cluster.storage import open_storage

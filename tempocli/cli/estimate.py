@@ -130,6 +130,8 @@ def command(
     options.check_references(method, references)
     inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude))
     inputs.check()
+    if engine.engine != "ray":
+        ray.check_unused(inputs)
     output = None if output == "-" else output
     format_name = format_name or _format_of(output)
     _check_format(format_name, inputs, curve=curve)

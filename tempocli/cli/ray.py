@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,13 @@ def check(inputs: Inputs, format_name: str, output: str | None, *, others: bool)
         raise click.UsageError("--engine ray has no use for tags, --plot and --retry-failed.")
 
 
+def check_unused(inputs: Inputs) -> None:
+    """Raise click.UsageError for what only a cluster does."""
+    for path in inputs.paths:
+        if "://" in path and not os.path.exists(path):
+            raise click.UsageError(f"{path!r}: URLs need --engine ray.")
+
+
 def work(search: dict[str, Any], layout: Layout, *, timeout: float, hashed: bool) -> Work:
     """Describe how files are estimated; `search` is what `tempocli.estimator.Estimator` takes."""
     from tempocli.cluster import Work
@@ -42,7 +50,11 @@ def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume:
 
     start = time.monotonic()
     job = Job(inputs.names(), output, work, inputs.selection, address, resume)
-    outcome = estimate_on_ray(job, done=None if quiet else _Lines())
+    try:
+        outcome = estimate_on_ray(job, done=None if quiet else _Lines())
+    except KeyboardInterrupt:
+        console.error(f"what is done is kept in {output}: the same command with --resume goes on")
+        raise
     n_new = outcome.n_results - outcome.n_earlier
     n_failed = outcome.reasons.total()
     if not outcome.n_results:

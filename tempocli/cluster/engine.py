@@ -14,7 +14,7 @@ import numpy as np
 
 from tempocli.batch import Selection
 from tempocli.cluster.chunk import Work, estimate_list
-from tempocli.cluster.storage import locate, open_storage
+from tempocli.cluster.storage import locate, locked, open_storage, storage_errors
 from tempocli.errors import MissingExtraError, OutputError, TempoError
 from tempocli.results import parquet
 from tempocli.results.index import PathIndex
@@ -93,7 +93,7 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
     MissingExtraError
         If ray is not installed.
     OutputError
-        If the output is there and not to be added to, or was made with other settings.
+        If the output is there and not to be added to, was made with other settings, or is being written.
     TempoError
         If the cluster cannot be reached, or the result is not whole.
     """
@@ -102,13 +102,21 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
     except ImportError as error:
         raise MissingExtraError("The engine ray", "ray") from error
     parquet.require()
+    with locked(job.output) as is_ours:
+        if not is_ours:
+            raise OutputError(f"{job.output}: another run is writing it")
+        return _estimate(job, done)
+
+
+def _estimate(job: Job, done: Callable[[int], None] | None) -> Outcome:
     system, folder = open_storage(job.output)
     settings = job.work.settings(job.work.estimator())
     earlier, n_earlier = _earlier(job, system, folder, settings)
     lists = f"{folder}/{_LISTS}"
-    with suppress(FileNotFoundError):
-        system.rm(lists, recursive=True)
-    system.makedirs(lists, exist_ok=True)
+    with storage_errors(job.output):
+        with suppress(FileNotFoundError):
+            system.rm(lists, recursive=True)
+        system.makedirs(lists, exist_ok=True)
     names = _write_lists(job, earlier, n_earlier, system, lists)
     if names:
         with _ray(job.address):
@@ -121,7 +129,9 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
 def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathIndex, int]:
     """Read which files are in the output already."""
     index, n_earlier = PathIndex(), 0
-    if system.exists(folder) and system.glob(f"{folder}/*.parquet"):
+    with storage_errors(job.output):
+        is_there = system.exists(folder) and system.glob(f"{folder}/*.parquet")
+    if is_there:
         if not job.resume:
             raise OutputError(f"{job.output}: has results already; add to them by --resume, or delete them")
         for rows in parquet.read_columns(folder, system, ["path", "error", "settings"]):
@@ -211,8 +221,8 @@ def _ray(address: str | None) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # a node that does not start in time is a plain one
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TempoError(f"Ray cannot be reached at {address}: {reason}") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from tempocli.batch import Selection, find_files
 from tempocli.errors import AudioError, MissingExtraError, TempoError
+from tempocli.results.lock import open_locked
 from tempocli.schema import FileStamp
 from tempocli.writers.files import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+_LONGEST_SUFFIX = 10
 
 
 def is_url(name: str) -> bool:
@@ -35,7 +40,8 @@ def open_storage(url: str) -> tuple[Any, str]:
     except ImportError as error:
         raise MissingExtraError("A URL", "ray") from error
     try:
-        system, path = url_to_fs(url)
+        # What other machines write meanwhile must be seen, and a listing of millions not be kept in memory.
+        system, path = url_to_fs(url, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise TempoError(f"{url}: {error}") from error
     return system, path
@@ -65,36 +71,53 @@ def locate(names: Iterable[str], selection: Selection) -> Iterator[tuple[str, st
 
 def _find_urls(url: str, selection: Selection) -> Iterator[str]:
     system, top = open_storage(url)
-    if not system.isdir(top):
-        yield url
-        return
-    found = _walk(system, top.rstrip("/"), "", selection)
-    first = next(found, None)
-    yield url if first is None else first
-    yield from found
+    with storage_errors(url):
+        if not system.isdir(top):
+            yield url
+            return
+        found = _walk(system, top.rstrip("/"), "", selection)
+        first = next(found, None)
+        yield url if first is None else first
+        yield from found
 
 
-def _walk(system: Any, top: str, relative: str, selection: Selection) -> Iterator[str]:
-    folder = f"{top}/{relative}" if relative else top
-    entries = sorted(
-        (entry["name"].rstrip("/").rsplit("/", 1)[-1], entry) for entry in _listing(system, folder)
-    )
-    for name, entry in entries:
-        below = f"{relative}/{name}" if relative else name
+def _walk(system: Any, folder: str, above: str, selection: Selection) -> Iterator[str]:
+    # By name and type: a bucket may have both an object "a" and objects "a/...".
+    for name, kind, path in sorted(_listing(system, folder)):
+        below = above + name
         if name.startswith("."):
             continue
-        if entry["type"] == "directory":
+        if kind == "directory":
             if selection.enters(below):
-                yield from _walk(system, top, below, selection)
+                yield from _walk(system, path.rstrip("/"), f"{below}/", selection)
         elif selection.takes(below):
-            yield system.unstrip_protocol(entry["name"])
+            yield system.unstrip_protocol(path)
 
 
-def _listing(system: Any, folder: str) -> Iterator[dict[str, Any]]:
+def _listing(system: Any, folder: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, type and path of what a folder holds."""
+    is_web = "http" in _protocols(system)
     for entry in system.ls(folder, detail=True):
+        path = entry["name"].rstrip("/")
         # Object stores list a folder's own placeholder among what it holds.
-        if entry["name"].rstrip("/") != folder.rstrip("/"):
-            yield entry
+        if path != folder.rstrip("/"):
+            name = path.rsplit("/", 1)[-1]
+            yield unquote(name) if is_web else name, entry["type"], entry["name"]
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn errors within the block, of which each package has its own, into TempoError."""
+    try:
+        yield
+    except TempoError:
+        raise
+    except Exception as error:
+        raise TempoError(f"{url}: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def fetch(location: str) -> tuple[str, bool]:
@@ -117,16 +140,20 @@ def fetch(location: str) -> tuple[str, bool]:
     system, path = open_storage(location)
     if "file" in _protocols(system):
         return path, False
-    # The suffix stays, for one decoder looks at it.
-    descriptor, copy = tempfile.mkstemp(prefix="tempo-", suffix=os.path.splitext(path)[1])
+    descriptor, copy = tempfile.mkstemp(prefix="tempo-", suffix=_suffix(path))
     os.close(descriptor)
     try:
         system.get_file(path, copy)
     except Exception as error:  # each package has errors of its own
-        os.unlink(copy)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise AudioError(location, f"cannot be fetched: {reason}") from error
+        with suppress(FileNotFoundError):  # some packages remove it themselves
+            os.unlink(copy)
+        raise AudioError(location, f"cannot be fetched: {_in_one_line(error)}") from error
     return copy, True
+
+
+def _suffix(path: str) -> str:
+    """Get a file's suffix, which one decoder looks at; not what a signed URL has behind it."""
+    return os.path.splitext(path.partition("?")[0])[1][:_LONGEST_SUFFIX]
 
 
 def remote_stamp(location: str, sha256: str | None) -> FileStamp | None:
@@ -135,7 +162,7 @@ def remote_stamp(location: str, sha256: str | None) -> FileStamp | None:
     try:
         modified = system.modified(path)
         return FileStamp(int(system.size(path)), int(modified.timestamp() * 1e9), sha256)
-    except (NotImplementedError, OSError, KeyError, TypeError, AttributeError):
+    except Exception:  # the web need not say, and each package has errors of its own
         return None
 
 
@@ -147,6 +174,30 @@ def write_whole(location: str, data: bytes) -> None:
             file.write(data)
     else:
         system.pipe_file(path, data)  # object stores have no halves of files
+
+
+@contextmanager
+def locked(url: str) -> Iterator[bool]:
+    """Keep a folder to this process while the block runs; only folders of machines have locks, not buckets.
+
+    Yields
+    ------
+    bool
+        Whether no other process has it.
+    """
+    system, folder = open_storage(url)
+    if "file" not in _protocols(system):
+        yield True
+        return
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "_lock")
+    file = open_locked(path)
+    try:
+        yield file is not None
+    finally:
+        if file is not None:
+            os.unlink(path)
+            file.close()
 
 
 def _protocols(system: Any) -> tuple[str, ...]:

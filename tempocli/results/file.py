@@ -7,17 +7,18 @@ import os
 import stat
 import time
 from contextlib import suppress
-from io import BufferedWriter, FileIO
+from io import BufferedWriter
 from typing import TYPE_CHECKING
 
 from tempocli.batch.stamps import is_unchanged
 from tempocli.errors import OutputError
 from tempocli.results.index import PathIndex
-from tempocli.results.lock import try_lock
+from tempocli.results.lock import lock_new, open_locked
 from tempocli.results.rows import CsvRows, JsonRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
     from types import TracebackType
     from typing import BinaryIO, Self
 
@@ -182,24 +183,19 @@ class ResultFile:
             raise OSError(error.errno, error.strerror, self.part) from error
 
     def _open_part(self) -> FileIO:
-        while True:
-            try:
-                file = _locked(self.part, os.O_RDWR | os.O_CREAT)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, self._name) from error
-            if file is None:
-                raise OutputError(f"{self._name}: another run is writing it")
-            # Whoever had the lock may have renamed or removed it in the meantime.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file.fileno()), os.stat(self.part)):
-                    return file
-            file.close()
+        try:
+            file = open_locked(self.part)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._name) from error
+        if file is None:
+            raise OutputError(f"{self._name}: another run is writing it")
+        return file
 
     def _keep(self, *, by_hash: bool, without_failed: bool) -> None:
         """Put a copy with the rows that can be kept in the place of the part."""
         index, n_rows = PathIndex(), 0
         copy_path = f"{self.part}.new"
-        copy = _locked(copy_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        copy = lock_new(copy_path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         if copy is None:
             raise OutputError(f"{copy_path}: another run is writing it")
         try:
@@ -243,15 +239,6 @@ class ResultFile:
 
             return parquet.to_json_lines(self._target)
         return open(self.part if is_part else self._target, "rb")
-
-
-def _locked(path: str, flags: int) -> FileIO | None:
-    """Open a file and lock it; None when it is locked."""
-    file = FileIO(os.open(path, flags, 0o666), "r+")
-    if try_lock(file.fileno()):
-        return file
-    file.close()
-    return None
 
 
 def _sync_folder(path: str) -> None:
