@@ -46,6 +46,8 @@ _PROGRAMS: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] =
     "piano": ((0, 1, 4), (0, 1), (0, 0)),
     "chip": ((80, 80, 81, 74), (80, 81, 50, 62, 90), (38, 80, 39, 87)),
 }
+# Families of which a synthesiser may play every part.
+_ELECTRONIC = ("electronic", "chip")
 _PROGRESSIONS = (
     (0, 5, 3, 4), (0, 3, 4, 3), (0, 4, 5, 3), (5, 3, 0, 4), (0, 3), (0, 6, 5, 6), (0,), (0, 0, 3, 3),
     (0, 5, 1, 4), (1, 4, 0, 0), (0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4),
@@ -129,6 +131,8 @@ def accompany(
     other = _Composer(style, rng, score.duration, score.bpm, drums=False, parts=parts).score
     score.notes.extend(other.notes)
     score.programs.update(other.programs)
+    score.electronic.update(other.electronic)
+    score.chip = other.chip
 
 
 class _Composer:
@@ -268,8 +272,11 @@ class _Composer:
             "pad": (_PAD, (48, 50, 52, 88, 89, 90, 91, 94, 95)),
             "ostinato": (_OSTINATO, melody + chords + (11, 12, 13, 45, 46, 108)),
         }
+        self.score.chip = self.style.programs == "chip" and rng.random() < 0.4
         for part in parts:
             channel, options = programs[part]
+            if self.style.programs in _ELECTRONIC:
+                self.score.electronic[channel] = part
             # One piece in eight is played on anything at all.
             anything = rng.random() < 0.12 and part != "bass"
             self.score.programs[channel] = int(rng.integers(0, 112) if anything else rng.choice(options))

@@ -10,6 +10,7 @@ import numpy as np
 from tempocli.errors import MissingExtraError
 from tempocli.training.drumkit import Kit, load_hydrogen_kit, role_of, synthesise_kit
 from tempocli.training.score import DRUMS, Note, Score
+from tempocli.training.synthesiser import draw_patch, play
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _GM_KITS = (0, 8, 16, 24, 25, 32, 40)
 _DRUM_BANK = 128
+_SYNTHESISED = 0.75  # share of electronic pieces that soundfonts do not play
 
 
 @dataclass
@@ -57,10 +59,27 @@ class Renderer:
             beat = self._play(drums, {DRUMS: program}, soundfont, n_samples)
         else:
             beat = _place(drums, kit, n_samples, self.sample_rate)
-        band = self._play(others, score.programs, soundfont, n_samples)
+        band = self._band(score, others, soundfont, n_samples, rng)
         if score.pump > 0.0 and drums:
             band *= _duck(drums, score.pump, 60.0 / score.bpm, n_samples, self.sample_rate)
-        return master(_mix(beat, band, rng, self.sample_rate), rng, sample_rate=self.sample_rate)
+        mixed = _mix(beat, band, rng, self.sample_rate)
+        return master(mixed, rng, sample_rate=self.sample_rate, loud=bool(score.electronic))
+
+    def _band(
+        self, score: Score, notes: list[Note], soundfont: Path, n_samples: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Play all but the drums: most electronic music with a synthesiser, the rest with the soundfont."""
+        synthesised = rng.random() < _SYNTHESISED
+        parts = {c: part for c, part in score.electronic.items() if synthesised and rng.random() < 0.85}
+        sampled = [note for note in notes if note.channel not in parts]
+        programs = {c: program for c, program in score.programs.items() if c not in parts}
+        band = _levelled(self._play(sampled, programs, soundfont, n_samples))
+        for channel, part in parts.items():
+            patch = draw_patch(part, rng, beat=60.0 / score.bpm, chip=score.chip)
+            own = [note for note in notes if note.channel == channel]
+            level = 10.0 ** (rng.uniform(-6.0, 6.0) / 20.0)
+            band += np.float32(level) * _levelled(play(own, patch, rng, n_samples, self.sample_rate))
+        return band
 
     def _draw_kit(self, kind: str, rng: np.random.Generator) -> Kit | None:
         general_midi, sampled = (0.2, 0.2) if kind == "electronic" else (0.5, 0.35)
@@ -113,6 +132,11 @@ class Renderer:
                 synth.setting(name, 0)
             self._synths[soundfont] = synth, synth.sfload(str(soundfont))
         return self._synths[soundfont]
+
+
+def _levelled(part: NDArray[np.float32]) -> NDArray[np.float32]:
+    level = float(np.sqrt(np.mean(np.square(part))))
+    return part * np.float32(0.1 / level) if level > 1e-6 else part
 
 
 def _events(notes: list[Note]) -> list[tuple[float, int, int, int]]:
@@ -173,13 +197,15 @@ def _reverb(samples: NDArray[np.float32], rng: np.random.Generator, sample_rate:
 
 
 def master(
-    samples: NDArray[np.float32], rng: np.random.Generator, *, sample_rate: int
+    samples: NDArray[np.float32], rng: np.random.Generator, *, sample_rate: int, loud: bool = False
 ) -> NDArray[np.float32]:
     """Compress, overdrive, add noise and set the level, each at random.
 
     Parameters
     ----------
     samples : ndarray of float32, shape=(n_samples,)
+    loud : bool
+        Drive it into the limiter, as electronic music is.
 
     Returns
     -------
@@ -190,8 +216,8 @@ def master(
         samples = _compress(samples, float(rng.uniform(0.2, 0.7)), sample_rate)
     peak = max(float(np.abs(samples).max()), 1e-6)
     samples = samples / np.float32(peak)
-    if rng.random() < 0.4:
-        samples = np.tanh(samples * np.float32(rng.uniform(1.0, 6.0)))
+    if rng.random() < (0.8 if loud else 0.4):
+        samples = np.tanh(samples * np.float32(rng.uniform(1.0, 10.0 if loud else 6.0)))
     if rng.random() < 0.4:
         noise = rng.standard_normal(len(samples)).astype(np.float32)
         samples = samples + noise * np.float32(10.0 ** rng.uniform(-4.0, -1.7))

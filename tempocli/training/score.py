@@ -48,6 +48,10 @@ class Score:
         ``"acoustic"``, ``"electronic"`` or ``"none"``.
     pump : float
         Depth, 0 to 1, by which the kick drum ducks everything else (side-chain compression).
+    electronic : dict of int to str
+        What channels a synthesiser may play, and the part of each; see `tempocli.training.synthesiser`.
+    chip : bool
+        Whether that synthesiser is a sound chip.
     """
 
     bpm: float
@@ -57,3 +61,5 @@ class Score:
     programs: dict[int, int] = field(default_factory=dict)
     kit: str = "acoustic"
     pump: float = 0.0
+    electronic: dict[int, str] = field(default_factory=dict)
+    chip: bool = False
