@@ -353,7 +353,8 @@ class ComparisonTask:
         loss = pair_loss(network.pair(a, b), log_rates, **bounds)
         values = {"loss": loss.item()}
         if recipe.ratio > 0.0:
-            ratio = ratio_loss(*network.ratio(a, b), log_rates, **bounds)
+            octave, faster = network.ratio(a, b)
+            ratio = ratio_loss(octave, faster, log_rates, **bounds)
             loss, values = loss + recipe.ratio * ratio, values | {"ratio": ratio.item()}
         return loss, values
 
