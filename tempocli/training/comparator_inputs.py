@@ -176,6 +176,7 @@ def dense_features(encoder: ContrastiveNetwork, log_mel: Tensor, halvings: int) 
     -------
     Tensor of float32, shape=(batch, channels, n_frames / 2**halvings)
     """
+    dilation, done = 1, 0
 
     def follow(layers: nn.Module, x: Tensor) -> Tensor:
         nonlocal dilation, done
@@ -197,7 +198,6 @@ def dense_features(encoder: ContrastiveNetwork, log_mel: Tensor, halvings: int) 
             dilation *= layer.stride[0] // (2 if kept else 1)
         return x
 
-    dilation, done = 1, 0
     x = follow(encoder.stem, log_mel.transpose(1, 2))
     for block in encoder.blocks:
         x = x + follow(block, x)
