@@ -102,8 +102,11 @@ def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) 
 
 
 @command.command()
+@click.option("--encoder", type=_THERE, help="Run of the encoder that the recipe names, if it does.")
 @_training
-def comparison(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
+def comparison(
+    recipe: str, data_folder: Path, out: Path, encoder: Path | None, device: str, threads: int
+) -> None:
     """Train a comparator (same tempo or not?) on unlabelled music."""
     _need_torch()
     from tempocli.training.comparison import load_comparison_recipe, train_comparison
@@ -115,7 +118,9 @@ def comparison(recipe: str, data_folder: Path, out: Path, device: str, threads: 
         return f"{values['validation_same']:.1f} / {values['validation_different']:.1f}"
 
     with _progress(chosen.steps, score) as report:
-        train_comparison(chosen, data_folder, out, device=device, threads=threads, report=report)
+        train_comparison(
+            chosen, data_folder, out, encoder=encoder, device=device, threads=threads, report=report
+        )
 
 
 @command.command()

@@ -1,7 +1,7 @@
 """The comparator (S2): an embedding of a window, and a symmetric network that says whether two share a tempo.
 
-The input is the log-tempo modulation spectrum and no learned encoder: there a stretch is a shift, so the
-question *same or different?* is whether two spectra lie at the same place, whatever their shapes.
+Its input is maps along a log-tempo axis (`tempocli.training.comparator_inputs`): there a stretch is a shift,
+so the question *same or different?* is whether two lie at the same place, whatever their shapes.
 """
 
 from __future__ import annotations
@@ -11,16 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tempocli.training.network import (
-    ModulationSpectrum,
-    NetworkConfig,
-    band_groups,
-    onset_curves,
-    standardise,
-)
-
-# Of a tempo, where its metrical levels are looked for. The encoder has two more; the model that ships, these.
-_MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
+from tempocli.training.comparator_inputs import ComparatorInput, SpectrumInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +25,8 @@ class ComparatorConfig:
     frame_rate : float
         Frames a second, in Hz.
     n_bins, bins_per_octave, min_bpm
-        The axis on which the spectrum is read, wider than tempo itself so that nothing falls off its ends.
+        The axis on which a modulation spectrum is read, wider than tempo itself so that nothing falls off its
+        ends.
     n_groups : int
         Onset-strength curves of neighbouring bands; their mean is one more.
     channels, n_blocks : int
@@ -84,24 +76,34 @@ class PairNetwork(nn.Module):
         return log_odds[..., 0]
 
 
-class SpectrumTrunk(nn.Module):
-    """Log-mel windows to feature maps along the tempo axis, shape=(batch, maps * n_bins)."""
+class RatioHead(nn.Module):
+    """Tells of two embeddings of different tempi whether one is twice the other, and which."""
 
-    def __init__(self, config: ComparatorConfig) -> None:
+    def __init__(self, embedding_dim: int, width: int) -> None:
         super().__init__()
-        axis = NetworkConfig(
-            n_frames=config.n_frames,
-            n_mels=config.n_mels,
-            frame_rate=config.frame_rate,
-            n_bins=config.n_bins,
-            bins_per_octave=config.bins_per_octave,
-            min_bpm=config.min_bpm,
-        )
-        self.groups: Tensor
-        self.register_buffer("groups", band_groups(config.n_mels, config.n_groups), persistent=False)
-        self.spectrum = ModulationSpectrum(axis, _MULTIPLES)
+        self.octave = PairNetwork(embedding_dim, width)
+        self.speed = nn.Sequential(nn.Linear(embedding_dim, width), nn.GELU(), nn.Linear(width, 1))
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Give log-odds that the two are an octave apart, which know no order, and that `b` is the faster."""
+        return self.octave(a, b), (self.speed(b) - self.speed(a))[..., 0]
+
+
+class AxisTrunk(nn.Module):
+    """Maps along the tempo axis to fewer and deeper ones, shape=(batch, maps * n_bins).
+
+    Parameters
+    ----------
+    source : ComparatorInput
+        Makes the first maps from log-mel windows.
+    config : ComparatorConfig
+    """
+
+    def __init__(self, source: ComparatorInput, config: ComparatorConfig) -> None:
+        super().__init__()
+        self.source = source
         width = config.channels
-        self.stem = nn.Conv1d((config.n_groups + 1) * len(_MULTIPLES), width, 1)
+        self.stem = nn.Conv1d(source.n_channels, width, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.BatchNorm1d(width),
@@ -115,15 +117,11 @@ class SpectrumTrunk(nn.Module):
             for _ in range(config.n_blocks)
         )
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Conv1d(width, config.maps, 1))
-        self.n_features = config.maps * config.n_bins
+        self.n_features = config.maps * source.n_bins
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Compute the maps."""
-        x = self.stem(
-            self.spectrum(
-                standardise(onset_curves(log_mel, self.groups, frame_step=self.spectrum.frame_step))
-            )
-        )
+        x = self.stem(self.source(log_mel))
         for block in self.blocks:
             x = x + block(x)
         maps: Tensor = self.head(x)
@@ -136,12 +134,18 @@ class ComparatorNetwork(nn.Module):
     Parameters
     ----------
     config : ComparatorConfig
+    source : ComparatorInput, optional
+        What it reads; by default the modulation spectrum.
+    ratios : bool
+        Whether it also tells tempi that are an octave apart; see `RatioHead`.
     """
 
-    def __init__(self, config: ComparatorConfig) -> None:
+    def __init__(
+        self, config: ComparatorConfig, source: ComparatorInput | None = None, *, ratios: bool = False
+    ) -> None:
         super().__init__()
         self.config = config
-        self.trunk = SpectrumTrunk(config)
+        self.trunk = AxisTrunk(source or SpectrumInput(config), config)
         self.project = nn.Sequential(
             nn.BatchNorm1d(self.trunk.n_features),
             nn.Dropout(config.dropout),
@@ -149,6 +153,8 @@ class ComparatorNetwork(nn.Module):
             nn.LayerNorm(config.embedding_dim),
         )
         self.pair = PairNetwork(config.embedding_dim, config.pair_dim)
+        if ratios:
+            self.ratio = RatioHead(config.embedding_dim, config.pair_dim)
 
     def embed(self, log_mel: Tensor) -> Tensor:
         """Embed windows, shape=(batch, n_frames, n_mels), to shape=(batch, embedding_dim)."""

@@ -13,6 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tempocli.comparator import OctavePrior
 from tempocli.errors import DataError
 from tempocli.training.comparator import ComparatorConfig, ComparatorNetwork
+from tempocli.training.comparator_build import build_comparator
 from tempocli.training.engine import fit
 from tempocli.training.recipe import read_recipe
 from tempocli.training.sampling import Groups, is_validation
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 # Ratios of tempi that are easily taken for one: octaves, thirds, and three against two.
 _CONFUSIONS = tuple(np.log([4 / 3, 3 / 2, 2.0]))
+_OCTAVE = float(np.log(2.0))
 _VALIDATION_TRACKS = 96
+INPUTS = ("modulation", "equivariant", "contrastive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class ComparisonRecipe:
     stores : dict of str to float
         Share of each store of unlabelled music in a batch, by folder name; tempi that a store may hold are
         never read.
+    input : str
+        What the comparator reads, one of `INPUTS`: no encoder, or a frozen one, trained without labels by
+        ``tempo train tempo`` or by ``tempo train contrastive``.
+    encoder : str
+        Recipe of the encoder, if the input has one.
     seed, steps : int
         Every draw follows from the seed and the number of the step.
     tracks, views : int
@@ -54,6 +62,10 @@ class ComparisonRecipe:
         Rates are ``exp(u)`` with ``u`` within plus or minus this.
     copies, hard : float
         Share of views at the rate of another view, and of the others that lie within 12 % of one.
+    octaves : float
+        Share of those others that are exactly an octave from one, beside the few that always are.
+    ratio : float
+        Weight of the loss of telling such octaves, and which way; 0 leaves it out.
     learning_rate, weight_decay, ema
         As in `tempocli.training.recipe.Recipe`.
     validate_every, checkpoint_every : int
@@ -69,6 +81,8 @@ class ComparisonRecipe:
 
     name: str
     stores: dict[str, float]
+    input: str = "modulation"
+    encoder: str = ""
     seed: int = 0
     steps: int = 2000
     tracks: int = 32
@@ -79,6 +93,8 @@ class ComparisonRecipe:
     spread: float = 0.45
     copies: float = 0.3
     hard: float = 0.5
+    octaves: float = 0.0
+    ratio: float = 0.0
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     ema: float = 0.998
@@ -88,6 +104,12 @@ class ComparisonRecipe:
     prior: OctavePrior = field(default_factory=OctavePrior)
     network: ComparatorConfig = field(default_factory=ComparatorConfig)
     augmentation: ViewConfig = field(default_factory=ViewConfig)
+
+    def __post_init__(self) -> None:
+        if self.input not in INPUTS:
+            raise ValueError(f"the input is none of {', '.join(INPUTS)}")
+        if (self.input == "modulation") == bool(self.encoder):
+            raise ValueError("an encoder goes with the inputs equivariant and contrastive, and with no other")
 
     def identity(self) -> str:
         """Describe all that decides the weights, so that a run goes on with its own recipe only."""
@@ -243,6 +265,8 @@ def draw_log_rates(recipe: ComparisonRecipe, rng: np.random.Generator) -> NDArra
             distance = float(rng.uniform(recipe.different, 0.12))
         elif draw < recipe.hard + 0.15:
             distance = float(rng.choice(_CONFUSIONS))
+        elif draw < recipe.hard + 0.15 + recipe.octaves:
+            distance = _OCTAVE
         else:
             distance = float(rng.uniform(0.12, 2.0 * recipe.spread))
         choices = [rate + sign * distance for sign in (-1.0, 1.0)]
@@ -270,6 +294,32 @@ def pair_loss(log_odds: Tensor, log_rates: Tensor, *, same: float, different: fl
     return 0.5 * (positive + negative)
 
 
+def ratio_loss(octave: Tensor, faster: Tensor, log_rates: Tensor, *, same: float, different: float) -> Tensor:
+    """Binary cross-entropies of an octave or not, for pairs that differ, and of its direction.
+
+    Parameters
+    ----------
+    octave, faster : Tensor of float32, shape=(tracks, views, views)
+        Log-odds; see `tempocli.training.comparator.RatioHead`.
+    log_rates : Tensor of float32, shape=(tracks, views)
+
+    Returns
+    -------
+    Tensor of float32, scalar
+        0 when no pair is an octave apart.
+    """
+    _, unlike = _kinds(log_rates, same, different)
+    upwards = log_rates[:, None, :] - log_rates[:, :, None]
+    apart = unlike & ((torch.abs(upwards) - _OCTAVE).abs() <= same)
+    if not apart.any():
+        return octave.sum() * 0.0
+    positive = binary_cross_entropy_with_logits(octave[apart], torch.ones_like(octave[apart]))
+    others = octave[unlike & ~apart]
+    negative = binary_cross_entropy_with_logits(others, torch.zeros_like(others))
+    way = binary_cross_entropy_with_logits(faster[apart], (upwards[apart] > 0).float())
+    return (positive + negative + way) / 3.0
+
+
 def _kinds(log_rates: Tensor, same: float, different: float) -> tuple[Tensor, Tensor]:
     distance = torch.abs(log_rates[:, :, None] - log_rates[:, None, :])
     # A window is not paired with itself, and no pair is counted twice.
@@ -285,28 +335,33 @@ class ComparisonTask:
         self.batch = sampler.batch
         self._validation = sampler.validation()
 
-    def _log_odds(self, network: ComparatorNetwork, batch: TrackViews, device: str) -> Tensor:
+    def _embed(self, network: ComparatorNetwork, batch: TrackViews, device: str) -> tuple[Tensor, Tensor]:
+        """Embed a batch as the two sides of all pairs of a track."""
         windows = torch.from_numpy(batch.windows).to(device)
-        n_tracks, n_views = batch.log_rates.shape
         embedding = torch.cat([network.embed(part) for part in torch.split(windows, 256)])
-        embedding = embedding.reshape(n_tracks, n_views, -1)
-        log_odds: Tensor = network.pair(embedding[:, :, None], embedding[:, None, :])
-        return log_odds
+        embedding = embedding.reshape(*batch.log_rates.shape, -1)
+        return embedding[:, :, None], embedding[:, None, :]
 
     def loss(
         self, network: ComparatorNetwork, batch: TrackViews, step: int, device: str
     ) -> tuple[Tensor, dict[str, float]]:
         """Compute the loss of a batch."""
         recipe = self._recipe
+        bounds = {"same": recipe.same, "different": recipe.different}
         log_rates = torch.from_numpy(batch.log_rates).to(device)
-        log_odds = self._log_odds(network, batch, device)
-        loss = pair_loss(log_odds, log_rates, same=recipe.same, different=recipe.different)
-        return loss, {"loss": loss.item()}
+        a, b = self._embed(network, batch, device)
+        loss = pair_loss(network.pair(a, b), log_rates, **bounds)
+        values = {"loss": loss.item()}
+        if recipe.ratio > 0.0:
+            octave, faster = network.ratio(a, b)
+            ratio = ratio_loss(octave, faster, log_rates, **bounds)
+            loss, values = loss + recipe.ratio * ratio, values | {"ratio": ratio.item()}
+        return loss, values
 
     @torch.inference_mode()
     def validate(self, network: ComparatorNetwork, device: str) -> dict[str, float]:
         """Score pairs of tracks kept out."""
-        log_odds = self._log_odds(network, self._validation, device).cpu()
+        log_odds = network.pair(*self._embed(network, self._validation, device)).cpu()
         alike, unlike = _kinds(
             torch.from_numpy(self._validation.log_rates), self._recipe.same, self._recipe.different
         )
@@ -321,24 +376,30 @@ def train_comparison(
     data: Path,
     out: Path,
     *,
+    encoder: Path | None = None,
     device: str = "cpu",
     threads: int = 1,
     report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
 ) -> Path:
     """Train a comparator on the unlabelled stores in `data`; as `engine.fit` has it.
 
+    `encoder` is the folder of the run of the recipe's encoder, if it has one.
+
     Raises
     ------
     DataError
-        If the data do not fit the recipe, or the checkpoint is of another recipe.
+        If the data or the encoder do not fit the recipe, or the checkpoint is of another recipe.
 
     References
     ----------
     Henkel et al., "Tempo estimation as fully self-supervised binary classification", ICASSP 2024 (S2).
     """
+    if bool(recipe.encoder) != (encoder is not None):
+        needs = f"the run of an encoder by the recipe {recipe.encoder}" if recipe.encoder else "no encoder"
+        raise DataError(f"the recipe {recipe.name} needs {needs}")
     task = ComparisonTask(recipe, PairSampler(data, recipe))
     return fit(
-        lambda: ComparatorNetwork(recipe.network),
+        lambda: build_comparator(recipe, encoder),
         task,
         recipe,
         out,

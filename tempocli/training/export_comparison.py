@@ -17,7 +17,7 @@ from tempocli.errors import DataError
 from tempocli.methods import ReferenceModel
 from tempocli.references import bank_tempi
 from tempocli.training.calibrate import Scorer, calibrate
-from tempocli.training.comparator import ComparatorNetwork
+from tempocli.training.comparator_build import build_comparator
 from tempocli.training.engine import load_checkpoint
 from tempocli.training.export import proven, refuse_difference, save, to_onnx
 from tempocli.training.network import NetworkConfig
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.features import FrontEnd
+    from tempocli.training.comparator import ComparatorNetwork
     from tempocli.training.comparison import ComparisonRecipe
 
 _NEUTRAL = Calibration(tilt=0.0, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=0.0)
@@ -43,7 +44,7 @@ def load_comparator(checkpoint: Path, recipe: ComparisonRecipe) -> ComparatorNet
     DataError
         If the checkpoint cannot be read or is of another recipe.
     """
-    network = ComparatorNetwork(recipe.network)
+    network = build_comparator(recipe)
     network.load_state_dict(load_checkpoint(checkpoint, recipe)["average"])
     return network.eval()
 
