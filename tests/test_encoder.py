@@ -35,6 +35,15 @@ def test_shapes(encoder: Encoder, batch: int) -> None:
     assert np.isfinite(embedding).all()
 
 
+def test_the_embedding_tells_windows_apart(encoder: Encoder) -> None:
+    """One that is the same for everything is of no use, and nothing else would show it."""
+    rng = np.random.default_rng(2)
+    windows = rng.random((16, encoder.n_frames, encoder.front_end.n_mels), np.float32)
+    windows *= rng.uniform(0.0, 4.0, (16, 1, encoder.front_end.n_mels)).astype(np.float32)
+    _, embedding = encoder.encode(windows)
+    assert (embedding.std(axis=0) > 1e-3).mean() > 0.5
+
+
 def test_a_window_does_not_depend_on_its_batch(encoder: Encoder) -> None:
     windows = np.random.default_rng(1).random((9, encoder.n_frames, encoder.front_end.n_mels), np.float32)
     together, _ = encoder.encode(windows)

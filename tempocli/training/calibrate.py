@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
 _TOLERANCE = 0.04
-_VIEWS = 3  # differently equalised and stretched copies of every clip
+_VIEWS = 3  # differently stretched copies of every clip
 _BEATLESS = 200
 _NEAR_NOISE = 0.1
 
@@ -149,7 +149,9 @@ def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[
             for _ in range(_VIEWS):
                 rate = float(np.exp(rng.uniform(-0.1, 0.1)))
                 whole = stretch(frames, start=0.0, rate=rate, n_frames=max(n_frames, int(clip.length / rate)))
-                whole = sampler.disguise(whole, clip.bpm * rate, rng)
+                if recipe.scale:
+                    # Plain clicks are nothing like music, and only music can tell where a pulse ends.
+                    whole = sampler.disguise(whole, clip.bpm * rate, rng)
                 starts = range(0, len(whole) - n_frames + 1, n_frames // 2)
                 clips.append(
                     (np.stack([whole[start : start + n_frames] for start in starts]), clip.bpm * rate)

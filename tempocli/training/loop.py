@@ -55,11 +55,13 @@ class _TempoTask:
         recipe = self._recipe
         n_labelled, n_views = len(batch.labelled), len(batch.views)
         views = batch.views.reshape(-1, *batch.labelled.shape[1:])
-        logits, _ = network(torch.from_numpy(np.concatenate([batch.labelled, views])).to(device))
+        windows = torch.from_numpy(np.concatenate([batch.labelled, views])).to(device)
+        # S1's loss is for what knows no absolute tempo; the context is there to know it.
+        logits, octave, _ = network.parts(windows)
         loss, values = torch.zeros((), device=device), {}
         if n_labelled:
             bpm = torch.from_numpy(batch.bpm).to(device)
-            loss = cross_entropy(logits[:n_labelled], _targets(bpm, recipe))
+            loss = cross_entropy(logits[:n_labelled] + octave[:n_labelled], _targets(bpm, recipe))
             values["supervised"] = loss.item()
         if n_views:
             log2_rate = torch.from_numpy(batch.log2_rate).to(device)

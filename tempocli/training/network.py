@@ -246,10 +246,13 @@ class TempoNetwork(nn.Module):
         self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Conv1d(width, 1, 1))
         if config.context:
             n_context = 2 * width + (2 * config.time_channels if config.n_activations else 0)
+            # Normalised over the batch, feature by feature: within one window, what all music has in common
+            # would drown what tells pieces apart, and the context would die of it.
             self.context = nn.Sequential(
-                nn.LayerNorm(n_context),
+                nn.BatchNorm1d(n_context),
                 nn.Dropout(config.context_dropout),
                 nn.Linear(n_context, config.embedding_dim),
+                nn.BatchNorm1d(config.embedding_dim),
                 nn.ReLU(),
                 nn.Dropout(config.context_dropout),
             )
@@ -267,6 +270,20 @@ class TempoNetwork(nn.Module):
         logits : Tensor of float32, shape=(batch, n_bins)
         embedding : Tensor of float32, shape=(batch, embedding_dim)
         """
+        logits, octave, embedding = self.parts(log_mel)
+        return logits + octave, embedding
+
+    def parts(self, log_mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode windows, with what the context adds to the logits kept apart.
+
+        Returns
+        -------
+        logits : Tensor of float32, shape=(batch, n_bins)
+            Without the context: what knows no absolute tempo.
+        octave : Tensor of float32, shape=(batch, n_bins)
+            What the context adds; zeros where there is none.
+        embedding : Tensor of float32, shape=(batch, embedding_dim)
+        """
         curves = onset_curves(log_mel, self.groups, frame_step=self.config.frame_step)
         heard = []
         if self.config.n_activations:
@@ -279,6 +296,6 @@ class TempoNetwork(nn.Module):
             x = x + block(x)
         logits, summary = self.head(x)[:, 0], [x.mean(dim=-1), x.amax(dim=-1)]
         if not self.config.context:
-            return logits, torch.cat(summary, dim=1)
+            return logits, torch.zeros_like(logits), torch.cat(summary, dim=1)
         embedding = self.context(torch.cat([*summary, *heard], dim=1))
-        return logits + self.octave(embedding), embedding
+        return logits, self.octave(embedding), embedding

@@ -21,6 +21,7 @@ from tempocli.errors import DataError, TempoError  # noqa: E402
 from tempocli.training import export as export_module  # noqa: E402
 from tempocli.training.calibrate import fit_logistic  # noqa: E402
 from tempocli.training.engine import HISTORY  # noqa: E402
+from tempocli.training.export import load_network  # noqa: E402
 from tempocli.training.loop import train  # noqa: E402
 from tempocli.training.recipe import load_recipe, shipped_recipes  # noqa: E402
 from tempocli.training.sampling import Sampler, is_validation  # noqa: E402
@@ -61,6 +62,17 @@ def test_it_learns(recipe, data_folder: Path, tmp_path: Path) -> None:
     train(longer, data_folder, tmp_path)
     losses = [json.loads(line)["supervised"] for line in (tmp_path / HISTORY).read_text().splitlines()]
     assert np.mean(losses[-10:]) < 0.75 * np.mean(losses[:5])
+
+
+def test_the_context_tells_pieces_apart(recipe, data_folder: Path, tmp_path: Path) -> None:
+    """A context that says the same of everything has died, and nothing else would show it."""
+    longer = replace(recipe, steps=60, batch_size=16, validate_every=60, ema=0.9)
+    network = load_network(train(longer, data_folder, tmp_path), longer)
+    windows, _ = Sampler(data_folder, longer).validation()
+    with torch.inference_mode():
+        _, octave, embedding = network.parts(torch.from_numpy(windows))
+    assert (embedding.std(dim=0) > 1e-3).float().mean() > 0.3
+    assert octave.std(dim=0).max() > 1e-2
 
 
 def test_another_recipe_is_refused(recipe, data_folder: Path, tmp_path: Path) -> None:

@@ -100,3 +100,15 @@ def test_gradients_reach_every_parameter() -> None:
     logits, embedding = network(torch.rand(3, 128, 40))
     (logits.square().sum() + embedding.sum()).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_what_s1_hears_knows_nothing_of_the_context() -> None:
+    network = TempoNetwork(NetworkConfig(n_frames=128, channels=8, time_channels=8, time_blocks=2))
+    windows = torch.rand(3, 128, 40)
+    network.parts(windows)[0].square().sum().backward()
+    assert all(parameter.grad is None for parameter in network.context.parameters())
+    assert network.octave.weight.grad is None
+    network.eval()
+    logits, octave, embedding = network.parts(windows)
+    assert torch.equal(network(windows)[0], logits + octave)
+    assert torch.equal(network(windows)[1], embedding)
