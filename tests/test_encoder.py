@@ -12,7 +12,6 @@ from tempocli.audio import load_audio
 from tempocli.encoder import Calibration, Encoder
 from tempocli.errors import DeviceError, ModelError
 
-
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
 
 
