@@ -23,6 +23,8 @@ def test_every_model_that_ships_is_whole_and_has_a_card() -> None:
         assert entry.summary
         assert entry.licence
         assert entry.path.with_suffix(".md").is_file()
+        # Nor does it tell of the machine that made it.
+        assert not any(trace in entry.path.read_bytes() for trace in (b".py", b"stack_trace"))
 
 
 def test_the_models_stay_small() -> None:

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import tempfile
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ROWS = 10_000  # of a row group: the memory they take is some 10 MB
+_AHEAD = 8  # files of a folder read at the same time: they may be far away
 
 
 def require() -> None:
@@ -104,7 +107,7 @@ def to_bytes(records: list[dict[str, Any]], columns: Any) -> bytes:
 
 
 def read_columns(folder: str, system: Any, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
-    """Read some columns of a folder of Parquet files, batch by batch.
+    """Read some columns of a folder of Parquet files, file by file.
 
     Parameters
     ----------
@@ -113,12 +116,23 @@ def read_columns(folder: str, system: Any, columns: list[str]) -> Iterator[list[
     system : fsspec file system
     columns : list of str
     """
-    from pyarrow import dataset
+    from pyarrow.parquet import ParquetFile
 
-    # By default, files whose names begin with a dot or an underscore are none of its.
-    files = dataset.dataset(folder, format="parquet", filesystem=system)
-    for batch in files.to_batches(columns=columns):
-        yield batch.to_pylist()
+    def read(name: str) -> list[dict[str, Any]]:
+        with system.open(name, "rb") as file, ParquetFile(file, pre_buffer=False) as shard:
+            rows: list[dict[str, Any]] = shard.read(columns, use_threads=False).to_pylist()
+        return rows
+
+    # Not by pyarrow.dataset: its threads may outlive the interpreter and abort a process that is done.
+    system.invalidate_cache()
+    names = sorted(system.glob(f"{folder}/*.parquet"))
+    with ThreadPoolExecutor(_AHEAD) as threads:
+        coming = deque(threads.submit(read, name) for name in names[:_AHEAD])
+        for following in [*names[_AHEAD:], *[None] * len(coming)]:
+            rows = coming.popleft().result()
+            if following is not None:
+                coming.append(threads.submit(read, following))
+            yield rows
 
 
 def to_json_lines(source: str) -> BinaryIO:

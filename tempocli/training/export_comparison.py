@@ -19,7 +19,7 @@ from tempocli.references import bank_tempi
 from tempocli.training.calibrate import Scorer, calibrate
 from tempocli.training.comparator_build import build_comparator
 from tempocli.training.engine import load_checkpoint
-from tempocli.training.export import proven, refuse_difference, save, to_onnx
+from tempocli.training.export import disagreement, proven, refuse_difference, save, to_onnx
 from tempocli.training.network import NetworkConfig
 from tempocli.training.recipe import Recipe
 from tempocli.training.sampling import Sampler
@@ -145,8 +145,6 @@ def comparator_parity(
             expected = network.embed(torch.from_numpy(some))
             a = torch.from_numpy(embedding)
             pairs = network.pair(a[:, None], a[None, : batch // 2 + 1])
-        largest = max(largest, float(np.abs(embedding - expected.numpy()).max()))
-        # Log-odds of 20 and more have fewer decimals to agree in.
-        relative = np.abs(log_odds - pairs.numpy()) / np.maximum(1.0, np.abs(log_odds))
-        largest = max(largest, float(relative.max()))
+        of_embeddings = disagreement(embedding, expected.numpy())
+        largest = max(largest, of_embeddings, disagreement(log_odds, pairs.numpy()))
     return largest

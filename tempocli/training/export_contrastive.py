@@ -11,7 +11,7 @@ import torch
 from tempocli.encoder import open_session
 from tempocli.training.contrastive import ContrastiveNetwork
 from tempocli.training.engine import load_checkpoint
-from tempocli.training.export import proven, refuse_difference, save, to_onnx
+from tempocli.training.export import disagreement, proven, refuse_difference, save, to_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,5 +87,5 @@ def _parity(network: ContrastiveNetwork, path: Path, windows: NDArray[np.float32
         with torch.inference_mode():
             expected = network(torch.from_numpy(some)).numpy()
         embedding = session.run(["embedding"], {"log_mel": some})[0]
-        largest = max(largest, float(np.abs(embedding - expected).max()))
+        largest = max(largest, disagreement(embedding, expected))
     return largest

@@ -131,6 +131,7 @@ def test_from_recipe_to_model_by_the_command_line(
     assert encoder.name == "small"
     assert encoder.encode(np.zeros((3, 1024, 40), np.float32))[0].shape == (3, 160)
     assert [path.name for path in tmp_path.glob("*.onnx")] == ["small.onnx"]
+    assert b".py" not in model.read_bytes()
 
 
 def test_a_model_that_differs_from_torch_is_not_written(
