@@ -341,6 +341,21 @@ class TestResultFile:
         assert 0 < n_new < 40
         assert [row["path"] for row in read(path)] == wanted
 
+    def test_it_is_on_the_disk_when_it_has_its_name(
+        self, tmp_path: Path, format_name: str, songs: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced = set()
+        sync = os.fsync
+
+        def record(descriptor: int) -> None:
+            sync(descriptor)
+            synced.add(os.fstat(descriptor).st_ino)
+
+        monkeypatch.setattr(os, "fsync", record)
+        path = tmp_path / f"out.{format_name}"
+        make(path, format_name, map(result_of, songs))
+        assert {path.stat().st_ino, tmp_path.stat().st_ino} <= synced
+
     def test_a_folder_in_its_place(self, tmp_path: Path) -> None:
         with pytest.raises(IsADirectoryError), ResultFile(str(tmp_path), "csv", LAYOUT):
             pass

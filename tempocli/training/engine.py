@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
@@ -189,8 +190,9 @@ def load_checkpoint(path: Path, recipe: Schedule, device: str = "cpu") -> dict[s
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise DataError(f"{path}: not a checkpoint that can be read ({error})") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path}: not a checkpoint that can be read ({reason})") from error
     if state.get("recipe") != recipe.identity():
         raise DataError(f"{path}: was made by another recipe; choose another --out, or that recipe")
     return state
