@@ -40,7 +40,8 @@ MAX_SAMPLE_RATE = 192_000
 # mono at 44.1 kHz. Measured: soxr and libsndfile slow down below 32,768 and gain nothing above.
 _BLOCK_SIZE = 131_072
 
-# Floats may exceed full scale, and some files hold integers as floats; past this the power spectrum overflows.
+# Floats may exceed full scale, and some files hold integers as floats; past this the power spectrum
+# overflows.
 _MAX_PEAK = 1e10
 
 # libsndfile's codes for "not mine": unrecognised format, unsupported encoding, unimplemented format, and bad

@@ -214,7 +214,9 @@ class Estimator:
             )
         is_integer = np.issubdtype(samples.dtype, np.signedinteger)
         if not is_integer and not np.issubdtype(samples.dtype, np.floating):
-            raise AudioError("array", f"samples of type {samples.dtype} are neither floats nor signed integers")
+            raise AudioError(
+                "array", f"samples of type {samples.dtype} are neither floats nor signed integers"
+            )
         check_sample_rate(sample_rate, "array")
         mono = samples if samples.ndim == 1 else samples.mean(axis=1)
         if is_integer:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from clicks import make_clicks
 from fake_estimator import FakeEstimator
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import tempocli.estimator
 
@@ -24,8 +24,8 @@ MODEL = ROOT / "models" / "tempo.onnx"
 COMPARE_MODEL = ROOT / "models" / "compare.onnx"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
-# Speed is for benchmarks; on a busy machine an example may take any time.
-settings.register_profile("tempo", deadline=None)
+# Speed is for benchmarks; on a busy machine an example may take any time, and so may the drawing of it.
+settings.register_profile("tempo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tempo")
 
 

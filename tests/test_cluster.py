@@ -143,6 +143,7 @@ class TestResume:
         self, monkeypatch: pytest.MonkeyPatch, files: list[str], *, lost: tuple[int, ...] = ()
     ) -> Outcome | None:
         """Estimate files, two a task, and interrupt the run when all but the lost tasks have ended."""
+
         def run(names: dict[str, int], work: Work, folder: str, done: object) -> None:
             for number, name in enumerate(names):
                 if number not in lost:

@@ -18,7 +18,9 @@ from fake_estimator import make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tempocli import results as results_package
 from tempocli.batch.stamps import is_unchanged, stamp_of
+from tempocli.cli.sinks import GROWING
 from tempocli.errors import DataError, MissingExtraError, OutputError
 from tempocli.results import ResultFile, part_of
 from tempocli.results.index import PathIndex
@@ -115,6 +117,11 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def tempi(path: Path) -> list[tuple[str, float]]:
     return [(os.path.basename(row["path"]), float(row["bpm"])) for row in read(path)]
+
+
+def test_the_command_line_knows_the_formats() -> None:
+    """It has a list of its own, for it must not load these modules before they are needed."""
+    assert set(FORMATS) == GROWING == results_package.FORMATS
 
 
 class TestRows:

@@ -116,6 +116,7 @@ def fit(
         weight_decay=recipe.weight_decay,
     )
     first = _resume(out / CHECKPOINT, recipe, network, average, optimiser, device)
+    _cut_history(out / HISTORY, first)
     with ThreadPoolExecutor(1) as pool, (out / HISTORY).open("a", encoding="utf-8") as history:
         coming = pool.submit(task.batch, first)
         for step in range(first, recipe.steps):
@@ -140,6 +141,14 @@ def fit(
                 _save(out / CHECKPOINT, recipe, step + 1, network, average, optimiser)
             report(step + 1, values)
     return out / CHECKPOINT
+
+
+def _cut_history(path: Path, step: int) -> None:
+    """Drop what was logged after the checkpoint, for these steps are done again."""
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        path.write_text("".join(kept), encoding="utf-8")
 
 
 def _one_cycle(progress: float) -> float:

@@ -47,6 +47,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(recipe, data_folder: Path, tmp
     resumed = train(recipe, data_folder, tmp_path / "killed")
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(resumed)[name]), name
+    lines = (tmp_path / "killed" / HISTORY).read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, recipe.steps + 1))
 
 
 def test_the_history_has_a_line_a_step(recipe, data_folder: Path, tmp_path: Path) -> None:
