@@ -147,8 +147,14 @@ def _cut_history(path: Path, step: int) -> None:
     """Drop what was logged after the checkpoint, for these steps are done again."""
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        path.write_text("".join(kept), encoding="utf-8")
+        path.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"]) if line.endswith("\n") else math.inf
+    except ValueError:  # a kill had cut it off, and the next run went on in it
+        return math.inf
 
 
 def _one_cycle(progress: float) -> float:

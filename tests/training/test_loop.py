@@ -44,6 +44,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(recipe, data_folder: Path, tmp
 
     with pytest.raises(KilledError):
         train(recipe, data_folder, tmp_path / "killed", report=kill)
+    with (tmp_path / "killed" / HISTORY).open("a") as history:
+        history.write('{"step": 5, "los{"step": 6}\n{"step": 6, "lo')
     resumed = train(recipe, data_folder, tmp_path / "killed")
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(resumed)[name]), name
