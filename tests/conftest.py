@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 # Speed is for benchmarks; on a busy machine an example may take any time, and so may the drawing of it.
 settings.register_profile("tempo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tempo")
+
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be the commands that tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
