@@ -40,7 +40,8 @@ MAX_SAMPLE_RATE = 192_000
 # mono at 44.1 kHz. Measured: soxr and libsndfile slow down below 32,768 and gain nothing above.
 _BLOCK_SIZE = 131_072
 
-# Float files may exceed full scale, and some hold integers as floats; past this the power spectrum overflows.
+# Floats may exceed full scale, and some files hold integers as floats; past this the power spectrum
+# overflows.
 _MAX_PEAK = 1e10
 
 # libsndfile's codes for "not mine": unrecognised format, unsupported encoding, unimplemented format, and bad
@@ -142,7 +143,7 @@ class AudioFile:
         try:
             for block in self._decoded:
                 if len(block):
-                    self._check(block)
+                    check_samples(block, self.name)
                     yield block
                     n_samples += len(block)
         except _DecodeError as error:
@@ -153,14 +154,6 @@ class AudioFile:
             )
         if damage:
             logger.warning("%s: damaged after %.1f s: %s", self.name, n_samples / self.sample_rate, damage)
-
-    def _check(self, block: NDArray[np.float32]) -> None:
-        low, high = float(block.min()), float(block.max())
-        if low >= -_MAX_PEAK and high <= _MAX_PEAK:  # false for NaN
-            return
-        if np.isfinite(block).all():
-            raise AudioError(self.name, f"samples of {max(-low, high):.0e} times full scale")
-        raise AudioError(self.name, "NaN or Inf samples")
 
 
 def open_audio(source: str | Path | BinaryIO) -> AudioFile:
@@ -197,11 +190,7 @@ def open_audio(source: str | Path | BinaryIO) -> AudioFile:
         decoder = _open_decoder(file, name, resources)
         if decoder.channels < 1:
             raise AudioError(name, "has no channels")
-        if not MIN_SAMPLE_RATE <= decoder.sample_rate <= MAX_SAMPLE_RATE:
-            reason = (
-                f"sample rate {decoder.sample_rate} Hz is not in {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
-            )
-            raise AudioError(name, reason)
+        check_sample_rate(decoder.sample_rate, name)
         return AudioFile(name, decoder, resources.pop_all())
 
 
@@ -286,6 +275,23 @@ def resample_blocks(
         yield tail
 
 
+def check_sample_rate(sample_rate: float, name: str) -> None:
+    """Raise AudioError, about the input `name`, for a sample rate that no audio has."""
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        reason = f"sample rate {sample_rate} Hz is not in {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
+        raise AudioError(name, reason)
+
+
+def check_samples(samples: NDArray[np.floating], name: str) -> None:
+    """Raise AudioError, about the input `name`, for samples that are NaN, infinite or absurdly large."""
+    low, high = float(samples.min()), float(samples.max())
+    if low >= -_MAX_PEAK and high <= _MAX_PEAK:  # false for NaN
+        return
+    if np.isfinite(samples).all():
+        raise AudioError(name, f"samples of {max(-low, high):.0e} times full scale")
+    raise AudioError(name, "NaN or Inf samples")
+
+
 def _printable(name: str) -> str:
     """Escape what would break a message's line or cannot be encoded."""
     unprintable = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
@@ -326,10 +332,9 @@ def _open_stream(stream: BinaryIO, name: str, resources: ExitStack) -> FileIO:
 
 
 def _is_regular_file(stream: BinaryIO) -> bool:
-    try:
-        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except OSError:  # it has no descriptor
-        return False
+    # A stream that decompresses has a descriptor, too: that of the compressed file.
+    plain = isinstance(getattr(stream, "raw", stream), FileIO)
+    return plain and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 
 def _reason(error: Exception) -> str:

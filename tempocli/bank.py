@@ -234,7 +234,6 @@ def _nearest(known: NDArray[np.float64], bpm: float) -> NDArray[np.intp]:
 def _own_windows(
     comparator: Comparator, files: list[Path], known: NDArray[np.float64], chosen: list[NDArray[np.intp]]
 ) -> Iterator[NDArray[np.float32]]:
-    front_end = comparator.front_end
     loops = [_loop(path, bpm, comparator) for path, bpm in zip(files, known, strict=True)]
     for bpm, which in zip(bank_tempi(), chosen, strict=True):
         for index in which:
@@ -243,7 +242,6 @@ def _own_windows(
             below = positions.astype(np.intp)
             weight = (positions - below).astype(np.float32)[:, None]
             yield frames[below] * (1.0 - weight) + frames[below + 1] * weight
-    log.info("%d references of %d mel bands", len(loops), front_end.n_mels)
 
 
 def _loop(path: Path, bpm: float, comparator: Comparator) -> tuple[NDArray[np.float32], float]:
@@ -263,11 +261,14 @@ def _loop(path: Path, bpm: float, comparator: Comparator) -> tuple[NDArray[np.fl
 
 
 def _own_tempi(folder: Path) -> dict[Path, float]:
-    tables = sorted(folder.glob("*.csv"))
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror}") from error
+    tables = [path for path in files if path.suffix.lower() == ".csv"]
     if tables:
         return _tempi_of_table(tables[0])
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _AUDIO_SUFFIXES]
-    return {path: tempo_in_name(path) for path in files}
+    return {path: tempo_in_name(path) for path in files if path.suffix.lower() in _AUDIO_SUFFIXES}
 
 
 def tempo_in_name(path: Path) -> float:
@@ -288,9 +289,9 @@ def tempo_in_name(path: Path) -> float:
 
 def _tempi_of_table(table: Path) -> dict[Path, float]:
     try:
-        with table.open(newline="", encoding="utf-8") as file:
+        with table.open(newline="", encoding="utf-8-sig") as file:
             tempi = {table.parent / row["path"]: float(row["bpm"]) for row in csv.DictReader(file)}
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, csv.Error, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{table}: not a table of path and bpm ({error})") from error
     for path, bpm in tempi.items():
         if not 30.0 <= bpm <= 300.0:

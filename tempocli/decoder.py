@@ -139,7 +139,8 @@ def _interpolate(distribution: NDArray[np.float64], bpms: NDArray[np.float64], b
     before, here, after = np.log(distribution[best - 1 : best + 2] + 1e-9)
     curvature = before - 2.0 * here + after
     offset = 0.5 * (before - after) / curvature if curvature < 0.0 else 0.0
-    return float(bpms[best] * (bpms[1] / bpms[0]) ** offset)
+    # What is left of a wide peak is its flank, whose parabola has its top at the peak or anywhere.
+    return float(bpms[best] * (bpms[1] / bpms[0]) ** (offset if abs(offset) <= 1.0 else 0.0))
 
 
 def relation(bpm: float, first: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
 
 import numpy as np
 
-from tempocli.audio import resample_blocks, stream_audio
+from tempocli.audio import check_sample_rate, check_samples, resample_blocks, stream_audio
 from tempocli.decoder import (
     Peak,
     calibrated,
@@ -202,7 +202,8 @@ class Estimator:
         Raises
         ------
         AudioError
-            If the samples have another shape, or are not finite.
+            If the samples have another shape or type, are NaN, infinite or absurdly large, or the sample rate
+            is one that no audio has.
         """
         return self._analyse(self._blocks(samples, sample_rate)).estimate
 
@@ -211,12 +212,18 @@ class Estimator:
             raise AudioError(
                 "array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)"
             )
+        is_integer = np.issubdtype(samples.dtype, np.signedinteger)
+        if not is_integer and not np.issubdtype(samples.dtype, np.floating):
+            raise AudioError(
+                "array", f"samples of type {samples.dtype} are neither floats nor signed integers"
+            )
+        check_sample_rate(sample_rate, "array")
         mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-        if np.issubdtype(samples.dtype, np.signedinteger):
+        if is_integer:
             mono = mono / -float(np.iinfo(samples.dtype).min)
+        if len(mono):
+            check_samples(mono, "array")
         mono = mono.astype(np.float32, copy=False)
-        if not np.isfinite(mono).all():
-            raise AudioError("array", "NaN or Inf samples")
         wanted = self._encoder.front_end.sample_rate
         return [mono] if sample_rate == wanted else resample_blocks([mono], sample_rate, wanted)
 

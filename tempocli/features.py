@@ -187,7 +187,7 @@ def _to_mel(frequency: float) -> float:
 
 
 def onset_strength(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sum the half-wave rectified rise of all bands (spectral flux).
+    """Average the half-wave rectified rise over all bands (spectral flux).
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class Candidate:
         Share of the tempo distribution around this tempo.
     relation : str
         Its ratio to the first candidate: ``"1"``, ``"2"``, ``"1/2"``, ``"3"``, ``"1/3"``, ``"3/2"``,
-        ``"2/3"``, ``"4/3"``, ``"3/4"``, or ``"other"``.
+        ``"2/3"``, ``"4/3"``, ``"3/4"``, ``"4"``, ``"1/4"``, or ``"other"``.
     """
 
     bpm: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 import soundfile
 from clicks import make_clicks
 from fake_estimator import FakeEstimator
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import tempocli.estimator
 
@@ -24,9 +25,13 @@ MODEL = ROOT / "models" / "tempo.onnx"
 COMPARE_MODEL = ROOT / "models" / "compare.onnx"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
-# Speed is for benchmarks; on a busy machine an example may take any time.
-settings.register_profile("tempo", deadline=None)
+# Speed is for benchmarks; on a busy machine an example may take any time, and so may the drawing of it.
+settings.register_profile("tempo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tempo")
+
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be the commands that tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ import numpy as np
 from tempocli.errors import AudioError
 from tempocli.schema import Candidate, CurvePoint, Estimate
 
+SLOW_SECONDS = 60.0  # of the files that take too long
+
 
 def make_estimate(bpm: float | None, *, reason: str = "silence", model: str = "fake") -> Estimate:
     if bpm is None:
@@ -58,6 +60,8 @@ class FakeEstimator:
         if Path(source).is_dir():
             raise AudioError(str(source), "is a directory")
         _misbehave(name)
+        if meeting := re.search(r"meet (\d+)", name):
+            _meet(Path(source), int(meeting[1]))
         if "silent" in name:
             return make_estimate(None)
         found = re.search(r"\d+(\.\d+)?", name)
@@ -73,6 +77,16 @@ class FakeEstimator:
         return Analysis(estimate, tempogram, times, bpms, np.zeros(8, np.float32))
 
 
+def _meet(path: Path, count: int) -> None:
+    """Wait until that many files of the folder are being estimated, this one among them."""
+    path.with_suffix(".here").touch()
+    deadline = time.monotonic() + SLOW_SECONDS
+    while len(list(path.parent.glob("*.here"))) < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody else came")
+        time.sleep(0.01)
+
+
 def _misbehave(name: str) -> None:
     if "broken" in name:
         raise AudioError(name, "not audio")
@@ -81,7 +95,7 @@ def _misbehave(name: str) -> None:
     if "memory" in name:
         raise MemoryError
     if "slow" in name or "hang" in name:
-        time.sleep(60)
+        time.sleep(SLOW_SECONDS)
     if "late" in name:
         time.sleep(0.05)
     if "crash" in name:

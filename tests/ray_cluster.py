@@ -36,7 +36,10 @@ def main(music: str, output: str) -> None:
     threading.Thread(target=kill_one, daemon=True).start()
     work = Work(None, "classify", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
     outcome = estimate_on_ray(Job([music], output, work))
-    alive = sum(node["Alive"] for node in ray.nodes())
+    # The death of a node that had nothing left to do is noticed only after a while.
+    deadline = time.monotonic() + 60
+    while (alive := sum(node["Alive"] for node in ray.nodes())) > 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
     reasons = dict(outcome.reasons)
     said = {"n": outcome.n_results, "reasons": reasons, "alive": alive, "killed": sorted(used)}
     sys.stdout.write(f"{json.dumps(said)}\n")

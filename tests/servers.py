@@ -11,12 +11,13 @@ import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+_STARTS = 3
 _START_SECONDS = 120.0
 
 
@@ -48,17 +49,15 @@ def http_storage(folder: Path) -> Iterator[Storage]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
-    port = _free_port()
-    command = ["-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
-    with _running(command, port) as address:
+    command = ["-m", "http.server", "PORT", "--bind", "127.0.0.1", "--directory", str(folder)]
+    with _running(command) as address:
         yield Storage(address, {}, put)
 
 
 @contextmanager
 def s3_storage() -> Iterator[Storage]:
     """Moto's server, with a bucket."""
-    port = _free_port()
-    with _running(["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port) as address:
+    with _running(["-m", "moto.server", "-H", "127.0.0.1", "-p", "PORT"]) as address:
         _ask("PUT", f"{address}/bucket")
 
         def put(name: str, data: bytes) -> None:
@@ -75,10 +74,9 @@ def s3_storage() -> Iterator[Storage]:
 @contextmanager
 def gcs_storage() -> Iterator[Storage]:
     """The server of gcp-storage-emulator, with a bucket."""
-    port = _free_port()
     code = "from gcp_storage_emulator.__main__ import main; main()"
-    options = ["start", "--host=127.0.0.1", f"--port={port}", "--in-memory", "--default-bucket=bucket"]
-    with _running(["-c", code, *options], port) as address:
+    options = ["start", "--host=127.0.0.1", "--port=PORT", "--in-memory", "--default-bucket=bucket"]
+    with _running(["-c", code, *options]) as address:
 
         def put(name: str, data: bytes) -> None:
             query = urllib.parse.urlencode({"uploadType": "media", "name": name})
@@ -97,18 +95,29 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(arguments: list[str], port: int) -> Iterator[str]:
-    """Start Python with a server, and end it."""
+def _running(arguments: list[str]) -> Iterator[str]:
+    """Start Python with a server, PORT among its arguments standing for a free one, and end it."""
     with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen([sys.executable, "-W", "ignore", *arguments], stdout=said, stderr=said)
+        child, port = _start(arguments, said)
         try:
-            if not _answers(child, port):
-                said.seek(0)
-                raise AssertionError(f"{arguments} does not answer: {said.read().decode()}")
             yield f"http://127.0.0.1:{port}"
         finally:
             child.kill()
             child.wait()
+
+
+def _start(arguments: list[str], said: BinaryIO) -> tuple[subprocess.Popen[bytes], int]:
+    for _ in range(_STARTS):
+        port = _free_port()
+        command = [each.replace("PORT", str(port)) for each in arguments]
+        child = subprocess.Popen([sys.executable, "-W", "ignore", *command], stdout=said, stderr=said)
+        # Somebody else may have taken the port in the meantime, and answer in the server's place.
+        if _answers(child, port) and child.poll() is None:
+            return child, port
+        child.kill()
+        child.wait()
+    said.seek(0)
+    raise AssertionError(f"{arguments} does not answer: {said.read().decode()}")
 
 
 def _answers(child: subprocess.Popen[bytes], port: int) -> bool:

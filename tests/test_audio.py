@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import logging
 import os
@@ -10,6 +12,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pytest
@@ -19,6 +22,9 @@ from hostile import encode_av
 
 from tempocli import audio
 from tempocli.audio import load_audio, open_audio, stream_audio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RATE = 22050
 
@@ -201,6 +207,18 @@ def test_other_streams(tmp_path: Path, make: object, name: str) -> None:
             load_audio(stream, sample_rate=RATE), load_audio(path, sample_rate=RATE)
         )
         assert not stream.closed
+
+
+@pytest.mark.parametrize("opened", [gzip.open, bz2.open])
+def test_a_stream_that_decompresses(tmp_path: Path, opened: Callable[..., BinaryIO]) -> None:
+    """Its descriptor is the compressed file's, which holds no audio."""
+    soundfile.write(tmp_path / "a.wav", tone(44100, 3.0), 44100)
+    with opened(tmp_path / "packed", "wb") as packed:
+        packed.write((tmp_path / "a.wav").read_bytes())
+    with opened(tmp_path / "packed", "rb") as stream:
+        np.testing.assert_array_equal(
+            load_audio(stream, sample_rate=RATE), load_audio(tmp_path / "a.wav", sample_rate=RATE)
+        )
 
 
 def test_threads_get_what_one_thread_gets(tmp_path: Path) -> None:

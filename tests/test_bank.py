@@ -190,7 +190,9 @@ def test_two_loops_make_a_whole_bank(
 
 def test_a_table_gives_the_tempi(comparator: Comparator, tmp_path: Path) -> None:
     _write_loop(tmp_path, "mine.wav", 100.0)
-    (tmp_path / "loops.csv").write_text("path,bpm\nmine.wav,100\n")
+    # As a spreadsheet saves it, and with what another system leaves beside every file.
+    (tmp_path / "loops.csv").write_text("path,bpm\nmine.wav,100\n", encoding="utf-8-sig")
+    (tmp_path / "._loops.csv").write_bytes(b"\0\5\x16\7")
     assert load_own_bank(comparator, tmp_path).embeddings.shape[1] == 1
 
 
@@ -200,6 +202,7 @@ def test_a_table_gives_the_tempi(comparator: Comparator, tmp_path: Path) -> None
         ("path,bpm\nmine.wav,fast\n", DataError, "not a table"),
         ("file,tempo\nmine.wav,100\n", DataError, "not a table"),
         ("path,bpm\nmine.wav,10\n", DataError, "not within 30 to 300"),
+        ("path,bpm\n" + 200_000 * "x", DataError, "not a table"),
         ("path,bpm\nabsent.wav,100\n", AudioError, "absent.wav"),
     ],
 )
@@ -213,8 +216,11 @@ def test_a_bad_table_is_an_error(
 
 
 def test_a_folder_without_audio_is_an_error(comparator: Comparator, tmp_path: Path) -> None:
+    (tmp_path / "._mine 100bpm.wav").touch()
     with pytest.raises(DataError, match="no audio"):
         load_own_bank(comparator, tmp_path)
+    with pytest.raises(DataError, match="No such file"):
+        load_own_bank(comparator, tmp_path / "gone")
 
 
 def test_a_file_shorter_than_a_beat_is_an_error(comparator: Comparator, tmp_path: Path) -> None:

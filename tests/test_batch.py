@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from fake_estimator import FakeEstimator, make_estimate
+from fake_estimator import SLOW_SECONDS, FakeEstimator, make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -206,10 +206,8 @@ class TestEstimateFiles:
 
     def test_a_file_that_hangs_is_given_up(self, tmp_path: Path) -> None:
         files = touch(tmp_path, "90.wav", "hang.wav", "91.wav")
-        start = time.monotonic()
-        results = list(estimate_files(FakeEstimator(), files, jobs=1, timeout=1.5))
-        assert time.monotonic() - start < 30
-        assert [result.error for result in results] == [None, "took longer than 1.5 s", None]
+        results = list(estimate_files(FakeEstimator(), files, jobs=1, timeout=3))
+        assert [result.error for result in results] == [None, "took longer than 3 s", None]
 
     def test_looks_ahead_no_further_than_it_must(self) -> None:
         taken = []
@@ -256,11 +254,10 @@ class TestEstimateFiles:
         assert peak < 1_000_000
 
     def test_workers_work_at_the_same_time(self, tmp_path: Path) -> None:
-        files = touch(tmp_path, *(f"{number} late.wav" for number in range(40)))
-        list(estimate_files(FakeEstimator(), files[:2], jobs=2))  # the server of the workers starts once
-        start = time.monotonic()
-        list(estimate_files(FakeEstimator(), files, jobs=8))
-        assert time.monotonic() - start < 40 * 0.05 + 2
+        """Each of four files waits until the others, too, are being read."""
+        files = touch(tmp_path, *(f"{number} meet 4.wav" for number in range(100, 104)))
+        results = list(estimate_files(FakeEstimator(), files, jobs=4))
+        assert [result.error for result in results] == [None] * 4
 
     def test_the_session_encodes_for_the_workers(self, tmp_path: Path) -> None:
         results = list(estimate_files(FakeEstimator(), touch(tmp_path, "remote.wav", "90.wav"), jobs=2))
@@ -304,7 +301,7 @@ class TestEstimateFiles:
         next(results)
         start = time.monotonic()
         results.close()
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < SLOW_SECONDS / 2
 
     def test_stamps_tell_files_apart(self, tmp_path: Path) -> None:
         (tmp_path / "1.wav").write_bytes(b"abc")
@@ -373,7 +370,7 @@ class TestMergingEncoder:
 
         def encode(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             sizes.append(len(windows))
-            first.wait(10)
+            first.wait(60)
             return windows + 1.0, windows * 2.0
 
         merging = MergingEncoder(encode)
@@ -384,7 +381,7 @@ class TestMergingEncoder:
                 time.sleep(0.01)
             first.set()
             for each, answer in zip(data, answers, strict=True):
-                logits, embedding = answer.result(10)
+                logits, embedding = answer.result(60)
                 assert (logits == each + 1.0).all()
                 assert (embedding == each * 2.0).all()
         assert sizes == [2, 10]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
+from fake_estimator import SLOW_SECONDS
 
 import tempocli.estimator
 from tempocli import registry
@@ -451,19 +452,17 @@ class TestProcess:
         before = sorted(os.listdir(music))
         args = [*args, "-o", "out.json"]
         with subprocess.Popen([sys.executable, FAKE, "estimate", *args], stderr=subprocess.PIPE) as child:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while sorted(os.listdir(music)) == before and time.monotonic() < deadline:
                 time.sleep(0.02)
             time.sleep(2)  # the output is open: give it time to be in the middle of a file
-            start = time.monotonic()
             child.send_signal(signal.SIGINT)
             assert child.stderr is not None
             said = child.stderr.readline()
             if said != b"tempo: interrupted\n":  # there are several: the second one is meant
                 assert said == b"tempo: finishing the files under way; Ctrl-C again to leave them\n"
                 child.send_signal(signal.SIGINT)
-            assert child.wait(30) == 130
-            assert time.monotonic() - start < 5
+            assert child.wait(SLOW_SECONDS / 2) == 130
             assert child.stderr.read() in {b"", b"tempo: interrupted\n"}
         assert sorted(os.listdir(music)) == before
 

@@ -358,6 +358,17 @@ def test_a_missing_file_counts_as_missing_and_exits_3(tracks, tmp_path):
     assert "no such file" in result.stderr
 
 
+@pytest.mark.usefixtures("fake")
+def test_a_file_that_hangs_counts_as_missing_and_exits_3(write, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempocli.cli.local.TIMEOUT", 2.0)
+    for name in ("hang.wav", "100.wav"):
+        (tmp_path / name).touch()
+    result = invoke(write("ref.csv", "path,bpm\nhang.wav,100\n100.wav,100\n"), "--format", "json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["n_missing"] == 1
+    assert result.stderr.endswith("hang.wav: took longer than 2 s\n")
+
+
 def test_save_fails_before_the_work_when_it_cannot_write(tracks, tmp_path, monkeypatch):
     monkeypatch.setattr(FakeEstimator, "estimate", lambda *_: pytest.fail("work was done in vain"))
     result = invoke(tracks, "--save", tmp_path / "nowhere" / "saved.csv")

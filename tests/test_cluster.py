@@ -6,14 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fake_estimator import FakeEstimator, make_estimate
 from test_cli_estimate import tempo
 
 from tempocli.batch import Selection
+from tempocli.batch.worker import Done
+from tempocli.cluster import Job, Outcome, Work, chunk, engine
 from tempocli.errors import AudioError, TempoError
+from tempocli.schema import FileResult
+from tempocli.writers import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +118,73 @@ class TestRay:
         other = program(*command, "--resume", "--top", "1", cwd=folder)
         assert other.returncode == 1
         assert "made with other settings" in other.stderr
+
+
+@pytest.mark.usefixtures("music")
+class TestResume:
+    """Tasks end in any order; here in one process and without Ray."""
+
+    @pytest.fixture(autouse=True)
+    def _runs_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Seat:
+            def __init__(self, *_: object, **__: object) -> None:
+                pass
+
+            def estimate(self, path: str) -> Done:
+                return Done(FileResult(path, estimate=make_estimate(float(Path(path).stem))))
+
+        chunk._workplace.cache_clear()
+        monkeypatch.setattr(chunk, "Estimator", FakeEstimator)
+        monkeypatch.setattr(chunk, "Seat", Seat)
+        monkeypatch.setattr(engine, "_ray", lambda _: nullcontext())
+        monkeypatch.setattr(engine, "_CHUNKS", ((None, 2),))
+
+    def run(
+        self, monkeypatch: pytest.MonkeyPatch, files: list[str], *, lost: tuple[int, ...] = ()
+    ) -> Outcome | None:
+        """Estimate files, two a task, and interrupt the run when all but the lost tasks have ended."""
+
+        def run(names: dict[str, int], work: Work, folder: str, done: object) -> None:
+            for number, name in enumerate(names):
+                if number not in lost:
+                    chunk.estimate_list(name, folder, work)
+            if lost:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(engine, "_run", run)
+        work = Work(None, "classify", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
+        try:
+            return engine._estimate(Job(files, "out", work, resume=True), None)
+        except KeyboardInterrupt:
+            return None
+
+    @pytest.mark.parametrize("lost", [(0,), (1,), (0, 2), (3,)])
+    def test_what_was_lost_takes_its_own_place(
+        self, monkeypatch: pytest.MonkeyPatch, lost: tuple[int, ...]
+    ) -> None:
+        files = [f"{number}.wav" for number in range(100, 108)]
+        self.run(monkeypatch, files, lost=lost)
+        outcome = self.run(monkeypatch, [*files, "99.wav"])
+        assert outcome is not None
+        assert (outcome.n_results, outcome.n_earlier) == (9, 8 - 2 * len(lost))
+        rows = sorted(table(Path("out")), key=lambda row: row["position"])
+        assert [row["position"] for row in rows] == list(range(9))
+        assert [row["path"] for row in rows] == [*files, "99.wav"]
+
+    def test_fewer_files_than_before_leave_a_gap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        files = [f"{number}.wav" for number in range(100, 106)]
+        self.run(monkeypatch, files, lost=(1,))
+        assert self.run(monkeypatch, files[:3])
+        rows = sorted(table(Path("out")), key=lambda row: row["position"])
+        assert [row["position"] for row in rows] == [0, 1, 2, 4, 5]
+
+    def test_results_that_are_twice_are_noticed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        files = ["100.wav", "101.wav", "102.wav"]
+        assert self.run(monkeypatch, files)
+        shard = sorted(Path("out").glob("*.parquet"))[0]
+        (Path("out") / "part-again.parquet").write_bytes(shard.read_bytes())
+        with pytest.raises(TempoError, match="0 files are missing and 2 are there more than once"):
+            self.run(monkeypatch, files)
 
 
 @pytest.mark.usefixtures("music")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,6 +41,15 @@ def test_a_gaussian_peak_is_found_between_the_bins(bpm: float) -> None:
     assert peak.share > 0.95
 
 
+@pytest.mark.parametrize("slope", [0.02, 0.05, 0.1])
+def test_the_flank_of_a_wide_peak_is_no_tempo_far_away(slope: float) -> None:
+    distance = np.abs(np.arange(160) - 80.0)
+    distribution = np.exp(-slope * distance - 1e-4 * distance**2)
+    for peak in find_peaks(distribution / distribution.sum(), BPMS, top=20):
+        assert BPMS[0] <= peak.bpm <= BPMS[-1]
+        assert np.abs(np.log(BPMS / peak.bpm)).min() <= np.log(BPMS[1] / BPMS[0])
+
+
 def test_candidates_are_ranked_and_apart() -> None:
     peaks = find_peaks(bump((120.0, 0.6), (60.0, 0.3), (180.0, 0.1)), BPMS, top=5)
     assert [round(peak.bpm) for peak in peaks] == [120, 60, 180]
@@ -52,6 +64,12 @@ def test_candidates_are_ranked_and_apart() -> None:
 )  # fmt: skip
 def test_relations_are_named(bpm: float, name: str) -> None:
     assert relation(bpm, 120.0) == name
+
+
+def test_every_relation_is_in_the_published_schema() -> None:
+    schema = json.loads((Path(__file__).parents[1] / "docs" / "estimate.schema.json").read_text())
+    published = schema["$defs"]["candidate"]["properties"]["relation"]["enum"]
+    assert {relation(bpm, first) for bpm in BPMS for first in BPMS} <= set(published)
 
 
 def test_the_range_constrains_the_search_and_does_not_fold() -> None:

@@ -135,6 +135,14 @@ def test_bad_arrays(estimator: Estimator) -> None:
         estimator.estimate_array(np.zeros((2, 2, 2)), 22050)
     with pytest.raises(AudioError, match="NaN"):
         estimator.estimate_array(np.full(50_000, np.nan, np.float32), 22050)
+    with pytest.raises(AudioError, match=r"1e\+30 times full scale"):
+        estimator.estimate_array(np.full(50_000, 1e30, np.float32), 22050)
+    for kind in (np.uint8, np.bool_, np.complex64, np.object_):
+        with pytest.raises(AudioError, match="neither floats nor signed integers"):
+            estimator.estimate_array(np.zeros(50_000, kind), 22050)
+    for sample_rate in (0, 1, -44100, 10**9):
+        with pytest.raises(AudioError, match="sample rate"):
+            estimator.estimate_array(np.zeros(50_000, np.float32), sample_rate)
 
 
 def test_an_unknown_model() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,12 @@ def test_formats(image_format: str, start: bytes) -> None:
 @pytest.mark.parametrize("bpm", [120.0, None])
 def test_any_number_of_windows(times: list[float], bpm: float | None) -> None:
     assert draw(analysis(times, bpm)).startswith(b"\x89PNG")
+
+
+def test_audio_of_no_length() -> None:
+    nothing = analysis([], None)
+    lone_sample = replace(nothing.estimate, duration=0.0)
+    assert draw(replace(nothing, estimate=lone_sample)).startswith(b"\x89PNG")
 
 
 def test_the_tempo_is_drawn_where_it_is() -> None:

@@ -18,7 +18,9 @@ from fake_estimator import make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tempocli import results as results_package
 from tempocli.batch.stamps import is_unchanged, stamp_of
+from tempocli.cli.sinks import GROWING
 from tempocli.errors import DataError, MissingExtraError, OutputError
 from tempocli.results import ResultFile, part_of
 from tempocli.results.index import PathIndex
@@ -115,6 +117,11 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def tempi(path: Path) -> list[tuple[str, float]]:
     return [(os.path.basename(row["path"]), float(row["bpm"])) for row in read(path)]
+
+
+def test_the_command_line_knows_the_formats() -> None:
+    """It has a list of its own, for it must not load these modules before they are needed."""
+    assert set(FORMATS) == GROWING == results_package.FORMATS
 
 
 class TestRows:
@@ -340,6 +347,21 @@ class TestResultFile:
         n_new = len(resume(path, "csv", wanted))
         assert 0 < n_new < 40
         assert [row["path"] for row in read(path)] == wanted
+
+    def test_it_is_on_the_disk_when_it_has_its_name(
+        self, tmp_path: Path, format_name: str, songs: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced = set()
+        sync = os.fsync
+
+        def record(descriptor: int) -> None:
+            sync(descriptor)
+            synced.add(os.fstat(descriptor).st_ino)
+
+        monkeypatch.setattr(os, "fsync", record)
+        path = tmp_path / f"out.{format_name}"
+        make(path, format_name, map(result_of, songs))
+        assert {path.stat().st_ino, tmp_path.stat().st_ino} <= synced
 
     def test_a_folder_in_its_place(self, tmp_path: Path) -> None:
         with pytest.raises(IsADirectoryError), ResultFile(str(tmp_path), "csv", LAYOUT):

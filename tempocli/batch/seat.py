@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _STARTS = 3  # tries to start a worker; one may be the victim of a moment without memory
 _START_SECONDS = 120.0
+_END_SECONDS = 30.0  # the system may write a core dump first
 _PRELOADED = ["tempocli.batch.worker", "tempocli.estimator"]
 # multiprocessing keeps its list of processes, and reads how they ended, as if there were one thread.
 _processes = threading.Lock()
@@ -139,7 +140,7 @@ class Seat:
         if process is None:
             return "the batch was ended"
         with _processes:
-            process.join(5)
+            process.join(_END_SECONDS)
             code = process.exitcode
         if code is None or code >= 0:
             return f"its decoder ended the process (exit status {code})"

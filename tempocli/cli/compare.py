@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import console, options
+from tempocli.cli.tally import EXIT_SOME_FAILED
 from tempocli.errors import AudioError
+from tempocli.schema import SCHEMA_VERSION
 from tempocli.writers.layout import encode, escape
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from tempocli.schema import Relation
 
-EXIT_DIFFERENT, EXIT_SOME_FAILED = 1, 3
+EXIT_DIFFERENT = 1
 
 _EXAMPLES = """\b
 Examples:
@@ -71,7 +73,7 @@ def command(
             console.write(encode(_line(path, relation)))
     if format_name == "json" and not quiet:
         records = [_record(path, *result) for path, result in zip(targets, results, strict=True)]
-        document = {"schema_version": 1, "reference": reference, "results": records}
+        document = {"schema_version": SCHEMA_VERSION, "reference": reference, "results": records}
         console.write(encode(json.dumps(document, indent=2) + "\n"))
     context.exit(_exit_code([relation for relation, _ in results]))
 

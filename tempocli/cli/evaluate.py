@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import console, options
+from tempocli.cli.tally import EXIT_SOME_FAILED
 from tempocli.writers.layout import encode, printable
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from tempocli.tables import Reference, TrackEstimate
 
     Rows = list[tuple[str, ...]]
-
-EXIT_SOME_FAILED = 3
 
 
 @click.command("evaluate")
@@ -87,11 +86,12 @@ def command(
         tracks, n_failed = _match(rows, estimates), 0
     else:
         from tempocli.batch import estimate_files
+        from tempocli.cli.local import TIMEOUT
         from tempocli.estimator import Estimator
 
         estimator = Estimator(model, method=method, references=references, device=device)
         files = [str(reference.parent / row.path) for row in rows]
-        results: Iterable[FileResult] = estimate_files(estimator, files, jobs=jobs)
+        results: Iterable[FileResult] = estimate_files(estimator, files, jobs=jobs, timeout=TIMEOUT)
         if console.stderr_is_terminal() and not quiet:
             results = console.track(results, len(files))
         tracks, n_failed = _collect(rows, results, save)

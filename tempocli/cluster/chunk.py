@@ -37,7 +37,7 @@ class Work:
         Of the `tempocli.estimator.Estimator`.
     layout : Layout
         How numbers are written.
-    timeout : float
+    timeout : float or None
         Seconds that one file may take.
     hashed : bool
         Whether results have the checksum of the content.

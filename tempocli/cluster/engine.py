@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+from array import array
 from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from tempocli.results.index import PathIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
 
 _LISTS = "_lists"  # in the output folder; readers of Parquet skip what begins with an underscore
 # Files a task: few at first, that all cores have work soon; many later, that there are not too many tasks.
@@ -111,30 +115,30 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
 def _estimate(job: Job, done: Callable[[int], None] | None) -> Outcome:
     system, folder = open_storage(job.output)
     settings = job.work.settings(job.work.estimator())
-    earlier, n_earlier = _earlier(job, system, folder, settings)
+    earlier, taken = _earlier(job, system, folder, settings)
     lists = f"{folder}/{_LISTS}"
     with storage_errors(job.output):
         with suppress(FileNotFoundError):
             system.rm(lists, recursive=True)
         system.makedirs(lists, exist_ok=True)
-    names = _write_lists(job, earlier, n_earlier, system, lists)
+    names = _write_lists(job, earlier, taken, system, lists)
     if names:
         with _ray(job.address):
             _run(names, job.work, system.unstrip_protocol(folder), done)
-    outcome = _verify(job, system, folder, n_earlier + sum(names.values()), n_earlier)
+    outcome = _verify(job, system, folder, taken, sum(names.values()))
     system.rm(lists, recursive=True)
     return outcome
 
 
-def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathIndex, int]:
-    """Read which files are in the output already."""
-    index, n_earlier = PathIndex(), 0
+def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathIndex, NDArray[np.int64]]:
+    """Read which files are in the output already, and their positions in order."""
+    index, positions = PathIndex(), array("q")
     with storage_errors(job.output):
         is_there = system.exists(folder) and system.glob(f"{folder}/*.parquet")
     if is_there:
         if not job.resume:
             raise OutputError(f"{job.output}: has results already; add to them by --resume, or delete them")
-        for rows in parquet.read_columns(folder, system, ["path", "error", "settings"]):
+        for rows in parquet.read_columns(folder, system, ["path", "error", "settings", "position"]):
             for row in rows:
                 if row["settings"] != settings:
                     raise OutputError(
@@ -142,16 +146,32 @@ def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathInd
                         "give the same, or another output"
                     )
                 index.add(parquet.from_text(row["path"]), failed=row["error"] is not None)
-            n_earlier += len(rows)
+                positions.append(row["position"])
     index.freeze()
-    return index, n_earlier
+    return index, np.sort(np.array(positions, np.int64))
 
 
-def _write_lists(job: Job, earlier: PathIndex, position: int, system: Any, lists: str) -> dict[str, int]:
+def _free(taken: NDArray[np.int64]) -> Iterator[int]:
+    """Yield the positions that no earlier result has.
+
+    Tasks end in any order, so a run that was interrupted leaves gaps. Filled from the first one on, they get
+    back the files that were meant for them, and no file of results is written over.
+    """
+    position = 0
+    for each in taken:
+        yield from range(position, int(each))
+        position = int(each) + 1
+    yield from count(position)
+
+
+def _write_lists(
+    job: Job, earlier: PathIndex, taken: NDArray[np.int64], system: Any, lists: str
+) -> dict[str, int]:
     """Write what is to be done as lists of files, and return their names and lengths."""
     names: dict[str, int] = {}
     chunk: list[bytes] = []
-    first = position
+    positions = _free(taken)
+    n_listed = 0
 
     def close() -> None:
         name = f"{lists}/{len(names):08d}.jsonl"
@@ -163,10 +183,10 @@ def _write_lists(job: Job, earlier: PathIndex, position: int, system: Any, lists
     for path, location in locate(job.names, job.selection):
         if earlier.take(path) is not None:
             continue
-        entry = {"position": position, "path": path, "location": location}
+        entry = {"position": next(positions), "path": path, "location": location}
         chunk.append(json.dumps(entry).encode() + b"\n")
-        position += 1
-        if len(chunk) >= next(size for end, size in _CHUNKS if end is None or position - first <= end):
+        n_listed += 1
+        if len(chunk) >= next(size for end, size in _CHUNKS if end is None or n_listed <= end):
             close()
     if chunk:
         close()
@@ -194,20 +214,22 @@ def _run(names: Iterable[str], work: Work, folder: str, done: Callable[[int], No
         raise TempoError(f"Ray gave up: {reason}; what was done is kept, go on with --resume") from error
 
 
-def _verify(job: Job, system: Any, folder: str, n_expected: int, n_earlier: int) -> Outcome:
-    """Count what is in the output; every position must be there exactly once."""
+def _verify(job: Job, system: Any, folder: str, taken: NDArray[np.int64], n_new: int) -> Outcome:
+    """Count what is in the output; every position of a file must be there exactly once, and no other."""
+    n_results = len(taken) + n_new
     reasons: Counter[str] = Counter()
-    counts = np.zeros(n_expected, np.uint8)
-    if n_expected:
+    positions = array("q")
+    if n_results:
         for rows in parquet.read_columns(folder, system, ["position", "error"]):
-            np.add.at(counts, [row["position"] for row in rows], 1)
+            positions.extend(row["position"] for row in rows)
             reasons.update(row["error"] for row in rows if row["error"] is not None)
-    n_missing, n_twice = int((counts == 0).sum()), int((counts > 1).sum())
-    if n_missing or n_twice:
-        raise TempoError(
-            f"{job.output}: {n_missing} files are missing and {n_twice} are there more than once"
-        )
-    return Outcome(n_expected, n_earlier, reasons)
+    expected = np.concatenate([taken, np.fromiter(islice(_free(taken), n_new), np.int64, n_new)])
+    found, counts = np.unique(np.array(positions, np.int64), return_counts=True)
+    n_missing = len(np.setdiff1d(expected, found))
+    n_more = int((counts > 1).sum()) + len(np.setdiff1d(found, expected))
+    if n_missing or n_more:
+        raise TempoError(f"{job.output}: {n_missing} files are missing and {n_more} are there more than once")
+    return Outcome(n_results, len(taken), reasons)
 
 
 @contextmanager

@@ -164,6 +164,8 @@ class ResultFile:
             from tempocli.results import parquet
 
             parquet.from_json_lines(self.part, self._target)
+            # Not before its successor and that one's name are sure to be on the disk.
+            _sync_folder(self._target)
             os.unlink(self.part)
         else:
             with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Which paths are in a result file already: 24 bytes a path, however long."""
+"""Which paths are in a result file already: 18 bytes a path, however long."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from tempocli import metrics
 from tempocli.decoder import find_peaks, log_odds, octave_share, pool, pulse, share_near, softmax
 from tempocli.encoder import Calibration
 from tempocli.training.views import beatless, stretch
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from tempocli.training.network import TempoNetwork
     from tempocli.training.sampling import Sampler
 
-_FACTORS = (1.0, 2.0, 3.0, 1 / 2, 1 / 3)
-_TOLERANCE = 0.04
 _VIEWS = 3  # differently stretched copies of every clip
 _BEATLESS = 200
 _NEAR_NOISE = 0.1
@@ -86,13 +85,12 @@ def calibrate(scorer: Scorer, sampler: Sampler) -> Calibration:
         tempogram = scorer.tempogram(windows)
         pooled = scorer.pool(tempogram)
         peaks = find_peaks(pooled, scorer.bpms, top=5)
-        ratio = peaks[0].bpm / bpm
-        hits = [abs(ratio - factor) <= _TOLERANCE * factor for factor in _FACTORS]
+        right1 = bool(metrics.accuracy1([bpm], [peaks[0].bpm])[0])
         shares.append(log_odds(share_near(pooled, scorer.bpms, peaks[0].bpm)))
-        right.append(hits[0])
-        if any(hits):
+        right.append(right1)
+        if metrics.accuracy2([bpm], [peaks[0].bpm])[0]:
             octaves.append(log_odds(octave_share(peaks)))
-            octave_right.append(hits[0])
+            octave_right.append(right1)
         pulses.append(scorer.pulse(windows))
     noise = [scorer.pulse(windows) for windows in _beatless_clips(sampler, rng)]
     # A number for music that has little pulse is a smaller fault than none for music that has one, and

@@ -283,6 +283,8 @@ def pair_loss(log_odds: Tensor, log_rates: Tensor, *, same: float, different: fl
     ----------
     log_odds : Tensor of float32, shape=(tracks, views, views)
     log_rates : Tensor of float32, shape=(tracks, views)
+    same, different : float
+        See `ComparisonRecipe`.
 
     Returns
     -------
@@ -302,6 +304,8 @@ def ratio_loss(octave: Tensor, faster: Tensor, log_rates: Tensor, *, same: float
     octave, faster : Tensor of float32, shape=(tracks, views, views)
         Log-odds; see `tempocli.training.comparator.RatioHead`.
     log_rates : Tensor of float32, shape=(tracks, views)
+    same, different : float
+        See `ComparisonRecipe`.
 
     Returns
     -------

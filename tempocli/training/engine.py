@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
@@ -115,6 +116,7 @@ def fit(
         weight_decay=recipe.weight_decay,
     )
     first = _resume(out / CHECKPOINT, recipe, network, average, optimiser, device)
+    _cut_history(out / HISTORY, first)
     with ThreadPoolExecutor(1) as pool, (out / HISTORY).open("a", encoding="utf-8") as history:
         coming = pool.submit(task.batch, first)
         for step in range(first, recipe.steps):
@@ -139,6 +141,20 @@ def fit(
                 _save(out / CHECKPOINT, recipe, step + 1, network, average, optimiser)
             report(step + 1, values)
     return out / CHECKPOINT
+
+
+def _cut_history(path: Path, step: int) -> None:
+    """Drop what was logged after the checkpoint, for these steps are done again."""
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"]) if line.endswith("\n") else math.inf
+    except ValueError:  # a kill had cut it off, and the next run went on in it
+        return math.inf
 
 
 def _one_cycle(progress: float) -> float:
@@ -189,8 +205,9 @@ def load_checkpoint(path: Path, recipe: Schedule, device: str = "cpu") -> dict[s
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise DataError(f"{path}: not a checkpoint that can be read ({error})") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path}: not a checkpoint that can be read ({reason})") from error
     if state.get("recipe") != recipe.identity():
         raise DataError(f"{path}: was made by another recipe; choose another --out, or that recipe")
     return state

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tempocli import metrics
 from tempocli.training.engine import fit
 from tempocli.training.network import TempoNetwork
 from tempocli.training.objectives import consensus, cross_entropy, equivariance, off_centre, soft_targets
@@ -115,9 +116,9 @@ def validate(
     if recipe.scale:
         bins = recipe.network.bins_per_octave
         offsets -= common_shift(offsets, expected=middle_shift(recipe.network), bins_per_octave=bins)
-    ratio = 2.0 ** (offsets / recipe.network.bins_per_octave)
-    right = {factor: np.abs(ratio - factor) <= 0.04 * factor for factor in (1.0, 2.0, 3.0, 1 / 2, 1 / 3)}
+    truth = tempi.astype(np.float64)
+    estimates = truth * 2.0 ** (offsets / recipe.network.bins_per_octave)
     return {
-        "validation_accuracy1": 100.0 * float(right[1.0].mean()),
-        "validation_accuracy2": 100.0 * float(np.any(list(right.values()), axis=0).mean()),
+        "validation_accuracy1": 100.0 * float(metrics.accuracy1(truth, estimates).mean()),
+        "validation_accuracy2": 100.0 * float(metrics.accuracy2(truth, estimates).mean()),
     }

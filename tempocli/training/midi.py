@@ -70,7 +70,10 @@ def _wad_songs(name: str, data: bytes) -> list[Song]:
     if len(data) < 12 or data[:4] not in {b"IWAD", b"PWAD"}:
         raise DataError(f"{name}: not a WAD file")
     n_lumps, directory = struct.unpack_from("<ii", data, 4)
-    lumps = [struct.unpack_from("<ii8s", data, directory + 16 * index) for index in range(n_lumps)]
+    try:
+        lumps = [struct.unpack_from("<ii8s", data, directory + 16 * index) for index in range(n_lumps)]
+    except struct.error as error:
+        raise DataError(f"{name}: a WAD file that is cut off") from error
     return [
         Song(f"{name}/{label.rstrip(bytes(1)).decode('ascii', 'replace')}", data[start : start + size])
         for start, size, label in lumps
@@ -140,7 +143,8 @@ def _open_midi(song: Song) -> tuple[Any, list[Any]]:
     try:
         midi = mido.MidiFile(file=BytesIO(song.data))
         return midi, list(midi)
-    except (OSError, EOFError, ValueError, KeyError, IndexError, mido.KeySignatureError) as error:
+    # The type error is about files whose tracks are pieces of their own.
+    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, mido.KeySignatureError) as error:
         raise DataError(f"{song.name}: not a MIDI file that can be read ({error})") from error
 
 
@@ -175,18 +179,21 @@ def groove_performances(folder: Path, *, min_duration: float) -> list[tuple[Path
     Raises
     ------
     DataError
-        If the folder has no ``info.csv``.
+        If the folder has no ``info.csv``, or that names none that is long enough.
     """
     index = folder / "info.csv"
     if not index.is_file():
         raise DataError(f"{folder}: holds no info.csv of the Groove MIDI Dataset")
     with index.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return [
+    performances = [
         (folder / row["midi_filename"], float(row["bpm"]), row["style"].split("/")[0])
         for row in rows
         if row["beat_type"] == "beat" and float(row["duration"]) >= min_duration
     ]
+    if not performances:
+        raise DataError(f"{index}: names no performance of {min_duration:g} s or more")
+    return performances
 
 
 @cache

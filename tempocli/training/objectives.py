@@ -13,6 +13,10 @@ def soft_targets(bpm: Tensor, *, min_bpm: float, bins_per_octave: int, n_bins: i
     ----------
     bpm : Tensor of float32, shape=(batch,)
         In BPM.
+    min_bpm : float
+        Tempo of the first bin, in BPM.
+    bins_per_octave, n_bins : int
+        The tempo axis.
     width : float
         Standard deviation, in bins.
 
@@ -39,6 +43,8 @@ def fold(probabilities: Tensor, bins_per_octave: int) -> Tensor:
     Parameters
     ----------
     probabilities : Tensor of float32, shape=(batch, n_bins)
+    bins_per_octave : int
+        Resolution of the tempo axis.
 
     Returns
     -------
@@ -87,6 +93,8 @@ def equivariance(
     logits_a, logits_b : Tensor of float32, shape=(batch, n_bins)
     log2_ratio : Tensor of float32, shape=(batch,)
         ``log2(rate_b / rate_a)``.
+    bins_per_octave : int
+        Resolution of the tempo axis.
     sharpness : float
         Power to which targets are raised; 1 leaves them as they are.
 
@@ -146,6 +154,8 @@ def consensus(logits: Tensor, log2_rate: Tensor, *, bins_per_octave: int, sharpn
     logits : Tensor of float32, shape=(n_views, batch, n_bins)
         Two views or more.
     log2_rate : Tensor of float32, shape=(n_views, batch)
+    bins_per_octave : int
+        Resolution of the tempo axis.
     sharpness : float
         Power to which targets are raised.
 
@@ -177,6 +187,8 @@ def off_centre(logits: Tensor, *, bins_per_octave: int) -> Tensor:
     Parameters
     ----------
     logits : Tensor of float32, shape=(..., n_bins)
+    bins_per_octave : int
+        Resolution of the tempo axis.
 
     Returns
     -------

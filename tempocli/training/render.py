@@ -204,6 +204,9 @@ def master(
     Parameters
     ----------
     samples : ndarray of float32, shape=(n_samples,)
+    rng : numpy.random.Generator
+    sample_rate : int
+        In Hz.
     loud : bool
         Drive it into the limiter, as electronic music is.
 

@@ -159,6 +159,7 @@ class Sampler:
             Log-mel frames.
         bpm : float
             Their tempo, in BPM.
+        rng : numpy.random.Generator
 
         Returns
         -------

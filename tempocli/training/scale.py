@@ -39,6 +39,8 @@ def common_shift(offsets: NDArray[np.float64], *, expected: float, bins_per_octa
         How far answers are from the truth, in bins.
     expected : float
         In bins.
+    bins_per_octave : int
+        Resolution of the tempo axis.
 
     Returns
     -------

@@ -142,11 +142,16 @@ def open_store(folder: Path) -> Store:
     Raises
     ------
     DataError
-        If the folder holds none.
+        If the folder holds none, or a damaged one.
     """
     clips = read_index(folder)
     if not clips:
         raise DataError(f"{folder}: holds an empty feature store")
-    front_end = FrontEnd.from_json((folder / _FRONT_END).read_text())
-    frames = np.memmap(folder / _FRAMES, np.float16, "r").reshape(-1, front_end.n_mels)
+    try:
+        front_end = FrontEnd.from_json((folder / _FRONT_END).read_text())
+        frames = np.memmap(folder / _FRAMES, np.float16, "r").reshape(-1, front_end.n_mels)
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{folder}: holds a damaged feature store ({error})") from error
+    if len(frames) < max(clip.start + clip.length for clip in clips):
+        raise DataError(f"{folder}: holds a damaged feature store (frames are missing)")
     return Store(clips, frames, front_end)

@@ -73,6 +73,7 @@ def draw_patch(role: str, rng: np.random.Generator, *, beat: float, chip: bool) 
     ----------
     role : str
         ``"bass"``, ``"pad"`` or another part.
+    rng : numpy.random.Generator
     beat : float
         Length of a beat, in seconds, which a wobble keeps to.
     chip : bool
@@ -109,6 +110,10 @@ def play(
     ----------
     notes : list of Note
         In any order; several may sound at once.
+    patch : Patch
+    rng : numpy.random.Generator
+    n_samples : int
+        Length of the whole.
     sample_rate : int
         In Hz.
 

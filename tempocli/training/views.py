@@ -63,6 +63,10 @@ def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames:
     frames : ndarray of float16, shape=(n_source, n_mels)
     start : float
         Position of the first frame in `frames`.
+    rate : float
+        Frames of the source that one frame of the view goes on by.
+    n_frames : int
+        Length of the view.
 
     Returns
     -------
@@ -96,6 +100,10 @@ def augment(
     Parameters
     ----------
     log_mel : ndarray of float32, shape=(n_frames, n_mels)
+    config : ViewConfig
+    front_end : FrontEnd
+        What the frames were made with.
+    rng : numpy.random.Generator
 
     Returns
     -------
@@ -150,6 +158,8 @@ def produce(
     log_mel : ndarray of float32, shape=(n_frames, n_mels)
     beat : float
         Length of a beat, in frames.
+    config : ViewConfig
+    rng : numpy.random.Generator
 
     Returns
     -------
@@ -200,6 +210,7 @@ def overlay(
     Parameters
     ----------
     log_mel, other : ndarray of float32, shape=(n_frames, n_mels)
+    rng : numpy.random.Generator
 
     Returns
     -------

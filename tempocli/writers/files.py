@@ -47,6 +47,9 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
         with file:
             yield file
             written = file.tell()
+            # Or a pulled plug might leave the new name with nothing behind it.
+            file.flush()
+            os.fsync(file.fileno())
         if written:
             if os.path.exists(target):
                 os.chmod(partial, stat.S_IMODE(os.stat(target).st_mode))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,13 @@ n_blocks = 1
 time_channels = 8
 time_blocks = 2
 """
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Or what a test draws would follow from the tests before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -103,9 +103,16 @@ def test_it_learns(recipe: ContrastiveRecipe, data_folder: Path, tmp_path: Path)
     assert np.mean(losses[-8:]) < np.mean(losses[:4])
 
 
-def test_a_batch_has_no_track_twice(recipe: ContrastiveRecipe, data_folder: Path) -> None:
-    a, b = ExcerptSampler(data_folder, replace(recipe, tracks=20)).batch(0)
+def test_a_batch_has_no_track_twice(
+    recipe: ContrastiveRecipe, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = ExcerptSampler(data_folder, replace(recipe, tracks=20))
+    a, b = sampler.batch(0)
     assert a.shape == b.shape == (20, 256, 40)
+    drawn: list[str] = []
+    monkeypatch.setattr(sampler, "_views", lambda tracks, _: drawn.extend(clip.name for _, clip in tracks))
+    sampler.batch(0)
+    assert len(drawn) == len(set(drawn)) == 20
 
 
 def test_a_pitch_shift_moves_bands_and_leaves_the_rhythm(click_track) -> None:

@@ -20,7 +20,7 @@ from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import DataError, TempoError  # noqa: E402
 from tempocli.training import export as export_module  # noqa: E402
 from tempocli.training.calibrate import fit_logistic  # noqa: E402
-from tempocli.training.engine import HISTORY  # noqa: E402
+from tempocli.training.engine import CHECKPOINT, HISTORY  # noqa: E402
 from tempocli.training.export import load_network  # noqa: E402
 from tempocli.training.loop import train  # noqa: E402
 from tempocli.training.recipe import load_recipe, shipped_recipes  # noqa: E402
@@ -44,9 +44,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(recipe, data_folder: Path, tmp
 
     with pytest.raises(KilledError):
         train(recipe, data_folder, tmp_path / "killed", report=kill)
+    with (tmp_path / "killed" / HISTORY).open("a") as history:
+        history.write('{"step": 5, "los{"step": 6}\n{"step": 6, "lo')
     resumed = train(recipe, data_folder, tmp_path / "killed")
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(resumed)[name]), name
+    lines = (tmp_path / "killed" / HISTORY).read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, recipe.steps + 1))
 
 
 def test_the_history_has_a_line_a_step(recipe, data_folder: Path, tmp_path: Path) -> None:
@@ -79,6 +83,15 @@ def test_another_recipe_is_refused(recipe, data_folder: Path, tmp_path: Path) ->
     train(recipe, data_folder, tmp_path)
     with pytest.raises(DataError, match="another recipe"):
         train(replace(recipe, seed=5), data_folder, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_a_checkpoint_that_cannot_be_read_is_one_line(recipe, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="not a checkpoint that can be read") as caught:
+        load_network(path, recipe)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_validation_clips_are_never_trained_on(recipe, data_folder: Path) -> None:

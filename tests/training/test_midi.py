@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tempocli.errors import DataError
-from tempocli.training.midi import Song, midi_songs, read_midi
+from tempocli.training.midi import Song, groove_performances, midi_length, midi_songs, read_midi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +89,24 @@ def test_what_is_no_midi_says_so(tmp_path: Path) -> None:
     midi_songs.cache_clear()
     with pytest.raises(DataError, match="not a WAD"):
         midi_songs(tmp_path)
+    (tmp_path / "x.wad").write_bytes(b"IWAD" + struct.pack("<ii", 1, 12) + b"cut off")
+    midi_songs.cache_clear()
+    with pytest.raises(DataError, match="cut off"):
+        midi_songs(tmp_path)
+
+
+def test_tracks_that_are_pieces_of_their_own_are_refused() -> None:
+    out = BytesIO()
+    mido.MidiFile(type=2, tracks=[mido.MidiTrack(), mido.MidiTrack()]).save(file=out)
+    with pytest.raises(DataError, match="not a MIDI file"):
+        midi_length(Song("patterns.mid", out.getvalue()))
+
+
+def test_performances_that_are_long_enough(tmp_path: Path) -> None:
+    row = "drummer1/a.mid,120,funk/groove1,beat,20.5\n"
+    (tmp_path / "info.csv").write_text(f"midi_filename,bpm,style,beat_type,duration\n{row}")
+    assert groove_performances(tmp_path, min_duration=15.0) == [
+        (tmp_path / "drummer1" / "a.mid", 120.0, "funk")
+    ]
+    with pytest.raises(DataError, match="no performance of 30 s or more"):
+        groove_performances(tmp_path, min_duration=30.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +54,18 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     fill(tmp_path, "a")
     with pytest.raises(DataError, match="front-end"):
         StoreWriter(tmp_path, FrontEnd(n_mels=64))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("frames.f16", 80 * 97), ("frames.f16", 80 * 97 - 3), ("frames.f16", 0), ("front_end.json", 9)],
+)
+def test_a_store_that_is_cut_off_says_so(tmp_path: Path, name: str, size: int) -> None:
+    """Or the missing frames would be trained on as silence."""
+    fill(tmp_path, "ab")
+    os.truncate(tmp_path / name, size)
+    with pytest.raises(DataError, match="damaged"):
+        open_store(tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, "", '{"name": 1}\n'])
