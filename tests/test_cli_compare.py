@@ -86,6 +86,12 @@ def test_silence_cannot_be_compared(songs: dict[str, str]) -> None:
     assert json.loads(result.stdout)["results"][0]["reason"] == "silence"
 
 
+def test_no_model_is_not_another_tempo(songs: dict[str, str]) -> None:
+    result = compare(songs["a"], songs["same"], "--model", "gone.onnx")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.startswith("tempo: gone.onnx")
+
+
 def test_a_target_is_needed(songs: dict[str, str]) -> None:
     assert compare(songs["a"]).exit_code == 2
 

@@ -9,7 +9,7 @@ import click
 
 from tempocli.cli import console, options
 from tempocli.cli.tally import EXIT_SOME_FAILED
-from tempocli.errors import AudioError
+from tempocli.errors import AudioError, TempoError
 from tempocli.schema import SCHEMA_VERSION
 from tempocli.writers.layout import encode, escape
 
@@ -28,7 +28,7 @@ Examples:
 
 In text, a line a target: PATH, same or different, probability, ratio (target over reference), separated by
 tabs. Exit status: 0 all targets share the reference's tempo, 1 some do not, 2 wrong usage, 3 some input could
-not be read or has nothing to compare, 130 interrupted.
+not be read or has nothing to compare, or there is no such model or device, 130 interrupted.
 """
 
 
@@ -62,6 +62,23 @@ def command(
 ) -> None:
     """Tell whether TARGETS share the tempo of REFERENCE, and what the ratio of the tempi is."""
     console.configure(verbose=verbose, quiet=quiet)
+    try:
+        results = _compare(reference, targets, model, device, show=format_name == "text" and not quiet)
+    except TempoError as error:
+        # Not by its own exit code: 1 says that the tempi differ.
+        console.error(str(error))
+        context.exit(EXIT_SOME_FAILED)
+    if format_name == "json" and not quiet:
+        records = [_record(path, *result) for path, result in zip(targets, results, strict=True)]
+        document = {"schema_version": SCHEMA_VERSION, "reference": reference, "results": records}
+        console.write(encode(json.dumps(document, indent=2) + "\n"))
+    context.exit(_exit_code([relation for relation, _ in results]))
+
+
+def _compare(
+    reference: str, targets: tuple[str, ...], model: str, device: str, *, show: bool
+) -> list[tuple[Relation | None, str | None]]:
+    """Compare all targets; each is told of as it is done, in text if that is to be shown."""
     results = []
     for path, relation, error in _relations(reference, targets, model, device):
         results.append((relation, error))
@@ -69,13 +86,9 @@ def command(
             console.error(f"{path}: {error}")
         elif relation is not None and relation.reason is not None:
             console.error(f"{path}: cannot be compared: {relation.reason}")
-        elif format_name == "text" and not quiet and relation is not None:
+        elif show and relation is not None:
             console.write(encode(_line(path, relation)))
-    if format_name == "json" and not quiet:
-        records = [_record(path, *result) for path, result in zip(targets, results, strict=True)]
-        document = {"schema_version": SCHEMA_VERSION, "reference": reference, "results": records}
-        console.write(encode(json.dumps(document, indent=2) + "\n"))
-    context.exit(_exit_code([relation for relation, _ in results]))
+    return results
 
 
 def _relations(
