@@ -142,7 +142,7 @@ class AudioFile:
         try:
             for block in self._decoded:
                 if len(block):
-                    self._check(block)
+                    check_samples(block, self.name)
                     yield block
                     n_samples += len(block)
         except _DecodeError as error:
@@ -154,13 +154,39 @@ class AudioFile:
         if damage:
             logger.warning("%s: damaged after %.1f s: %s", self.name, n_samples / self.sample_rate, damage)
 
-    def _check(self, block: NDArray[np.float32]) -> None:
-        low, high = float(block.min()), float(block.max())
-        if low >= -_MAX_PEAK and high <= _MAX_PEAK:  # false for NaN
-            return
-        if np.isfinite(block).all():
-            raise AudioError(self.name, f"samples of {max(-low, high):.0e} times full scale")
-        raise AudioError(self.name, "NaN or Inf samples")
+
+def check_samples(samples: NDArray[Any], name: str) -> None:
+    """Refuse samples that are NaN, infinite or absurdly large.
+
+    Parameters
+    ----------
+    samples : ndarray
+        At least one, full scale 1.
+    name : str
+        What the user called the input.
+
+    Raises
+    ------
+    AudioError
+    """
+    low, high = float(samples.min()), float(samples.max())
+    if low >= -_MAX_PEAK and high <= _MAX_PEAK:  # false for NaN
+        return
+    if np.isfinite(samples).all():
+        raise AudioError(name, f"samples of {max(-low, high):.0e} times full scale")
+    raise AudioError(name, "NaN or Inf samples")
+
+
+def check_sample_rate(sample_rate: float, name: str) -> None:
+    """Refuse a sample rate, in Hz, outside of what the resampler is meant for.
+
+    Raises
+    ------
+    AudioError
+    """
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:  # true for NaN
+        reason = f"sample rate {sample_rate} Hz is not in {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
+        raise AudioError(name, reason)
 
 
 def open_audio(source: str | Path | BinaryIO) -> AudioFile:
@@ -197,11 +223,7 @@ def open_audio(source: str | Path | BinaryIO) -> AudioFile:
         decoder = _open_decoder(file, name, resources)
         if decoder.channels < 1:
             raise AudioError(name, "has no channels")
-        if not MIN_SAMPLE_RATE <= decoder.sample_rate <= MAX_SAMPLE_RATE:
-            reason = (
-                f"sample rate {decoder.sample_rate} Hz is not in {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
-            )
-            raise AudioError(name, reason)
+        check_sample_rate(decoder.sample_rate, name)
         return AudioFile(name, decoder, resources.pop_all())
 
 
