@@ -202,7 +202,8 @@ class Estimator:
         Raises
         ------
         AudioError
-            If the samples have another shape or kind, or are not finite, or their rate is not in 4 to 192 kHz.
+            If the samples have another shape or kind, or are not finite, or the rate is not in 4 to
+            192 kHz.
         """
         return self._analyse(self._blocks(samples, sample_rate)).estimate
 
