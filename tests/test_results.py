@@ -145,7 +145,15 @@ class TestRows:
         assert [each for _, each in rows.read(io.BytesIO(rows.header + record + tail), "f")] == [record]
 
     @pytest.mark.parametrize(
-        ("rows", "data"), [(CsvRows(), b"path,bpm\na,1\n"), (JsonRows(), b'{"path": "a", "bpm": 1}\n')]
+        ("rows", "data"),
+        [
+            (CsvRows(), b"path,bpm\na,1\n"),
+            (CsvRows(), b'{"path": "a", "bpm": 1}\n'),
+            (JsonRows(), b'{"path": "a", "bpm": 1}\n'),
+            (JsonRows(), CsvRows.header),
+            (JsonRows(), b'{\n  "path": "a"\n}\n'),
+            (JsonRows(), b"a note"),
+        ],
     )
     def test_other_files_are_refused(self, rows: CsvRows | JsonRows, data: bytes) -> None:
         with pytest.raises(DataError, match=r"^f: has not the"):
