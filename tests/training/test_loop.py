@@ -20,7 +20,7 @@ from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import DataError, TempoError  # noqa: E402
 from tempocli.training import export as export_module  # noqa: E402
 from tempocli.training.calibrate import fit_logistic  # noqa: E402
-from tempocli.training.engine import HISTORY  # noqa: E402
+from tempocli.training.engine import CHECKPOINT, HISTORY  # noqa: E402
 from tempocli.training.export import load_network  # noqa: E402
 from tempocli.training.loop import train  # noqa: E402
 from tempocli.training.recipe import load_recipe, shipped_recipes  # noqa: E402
@@ -79,6 +79,13 @@ def test_another_recipe_is_refused(recipe, data_folder: Path, tmp_path: Path) ->
     train(recipe, data_folder, tmp_path)
     with pytest.raises(DataError, match="another recipe"):
         train(replace(recipe, seed=5), data_folder, tmp_path)
+
+
+def test_a_damaged_checkpoint_is_one_line(recipe, data_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"not torch's")
+    with pytest.raises(DataError, match="not a checkpoint that can be read") as error:
+        train(recipe, data_folder, tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_validation_clips_are_never_trained_on(recipe, data_folder: Path) -> None:
