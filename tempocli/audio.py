@@ -13,7 +13,7 @@ import stat
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import BufferedWriter, FileIO
+from io import BufferedWriter, BytesIO, FileIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -505,14 +505,9 @@ def _av_errors() -> Iterator[None]:
         raise _DecodeError(_reason(error)) from error
 
 
-def save_flac(path: Path, samples: NDArray[np.float32], *, sample_rate: int) -> None:
-    """Write mono samples, shape=(n_samples,), full scale 1, as FLAC of 16 bits.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    # Opened by us, so that a refusal has the system's own words.
-    with path.open("wb") as file:
-        soundfile.write(file, samples, sample_rate, format="FLAC", subtype="PCM_16")
+def encode_flac(samples: NDArray[np.float32], *, sample_rate: int) -> bytes:
+    """Encode mono samples, shape=(n_samples,), full scale 1, as a FLAC file of 16 bits."""
+    # In memory, since libsndfile has no words of its own for a disk that is full.
+    file = BytesIO()
+    soundfile.write(file, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    return file.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import logging
@@ -27,6 +26,7 @@ from tempocli.references import (
     bank_tempi,
     synthesise,
 )
+from tempocli.tables import read_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -201,7 +201,7 @@ def load_own_bank(comparator: Comparator, folder: Path) -> Bank:
     DataError
         If the folder holds no audio file, or the tempo of one is not known.
     AudioError
-        If one cannot be read.
+        If one cannot be read, or is silent or shorter than a beat.
     """
     tempi = _own_tempi(folder)
     if not tempi:
@@ -249,6 +249,8 @@ def _loop(path: Path, bpm: float, comparator: Comparator) -> tuple[NDArray[np.fl
     front_end = comparator.front_end
     samples = load_audio(path, sample_rate=front_end.sample_rate)
     beat = 60.0 * front_end.sample_rate / bpm
+    if not samples.any():
+        raise AudioError(str(path), "is silent")
     n_beats = int(len(samples) / beat + 0.05)
     if n_beats < 1:
         raise AudioError(str(path), f"shorter than a beat at {bpm:g} BPM")
@@ -288,11 +290,7 @@ def tempo_in_name(path: Path) -> float:
 
 
 def _tempi_of_table(table: Path) -> dict[Path, float]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            tempi = {table.parent / row["path"]: float(row["bpm"]) for row in csv.DictReader(file)}
-    except (OSError, csv.Error, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{table}: not a table of path and bpm ({error})") from error
+    tempi = {table.parent / row.path: row.bpm for row in read_references(table)}
     for path, bpm in tempi.items():
         if not 30.0 <= bpm <= 300.0:
             raise DataError(f"{table}: {bpm:g} BPM of {path.name} is not within 30 to 300")

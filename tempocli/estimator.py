@@ -208,19 +208,8 @@ class Estimator:
         return self._analyse(self._blocks(samples, sample_rate)).estimate
 
     def _blocks(self, samples: NDArray[Any], sample_rate: int) -> Iterable[NDArray[np.float32]]:
-        if samples.ndim not in {1, 2} or (samples.ndim == 2 and not samples.shape[1]):
-            raise AudioError(
-                "array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)"
-            )
-        is_integer = np.issubdtype(samples.dtype, np.signedinteger)
-        if not is_integer and not np.issubdtype(samples.dtype, np.floating):
-            raise AudioError(
-                "array", f"samples of type {samples.dtype} are neither floats nor signed integers"
-            )
         check_sample_rate(sample_rate, "array")
-        mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-        if is_integer:
-            mono = mono / -float(np.iinfo(samples.dtype).min)
+        mono = _mono(samples)
         if len(mono):
             check_samples(mono, "array")
         mono = mono.astype(np.float32, copy=False)
@@ -312,6 +301,22 @@ class Estimator:
         empty = np.zeros((0, len(encoder.bpms)), np.float32)
         embedding = np.zeros(encoder.embedding_dim, np.float32)
         return Analysis(self._no_tempo(reason, duration), empty, np.zeros(0), encoder.bpms, embedding)
+
+
+def _mono(samples: NDArray[Any]) -> NDArray[Any]:
+    """Average the channels of an array; full scale becomes 1."""
+    signed = np.issubdtype(samples.dtype, np.signedinteger)
+    if not signed and not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError("array", f"its dtype {samples.dtype} is neither float nor signed integer")
+    if samples.ndim not in {1, 2} or (samples.ndim == 2 and not samples.shape[1]):
+        raise AudioError(
+            "array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)"
+        )
+    if samples.ndim == 2 and 0 < len(samples) < samples.shape[1]:
+        # As (n_channels, n_samples), which other libraries use, it would pass for a short piece.
+        raise AudioError("array", f"shape {samples.shape} has more channels than samples: transpose it")
+    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    return mono / -float(np.iinfo(samples.dtype).min) if signed else mono
 
 
 def _combine(tempograms: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:

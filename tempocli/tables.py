@@ -1,4 +1,4 @@
-"""The tables of an evaluation: references and estimates, in and out of CSV, and matched to each other."""
+"""Tables of tempi: references and estimates, in and out of CSV, and matched to each other."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _reference(row: _Row) -> Reference:
         bpm=bpm,
         bpm2=bpm2,
         salience=0.5 if salience is None else salience,
-        steady=row.cells.get("steady", "").strip() == "1",
+        steady=row.number("steady") == 1.0,
         columns=row.cells,
     )
 

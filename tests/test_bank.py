@@ -188,10 +188,11 @@ def test_two_loops_make_a_whole_bank(
     assert abs(int(scores.argmax()) - 90) <= 1
 
 
-def test_a_table_gives_the_tempi(comparator: Comparator, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # the latter is Excel's
+def test_a_table_gives_the_tempi(comparator: Comparator, tmp_path: Path, encoding: str) -> None:
     _write_loop(tmp_path, "mine.wav", 100.0)
     # As a spreadsheet saves it, and with what another system leaves beside every file.
-    (tmp_path / "loops.csv").write_text("path,bpm\nmine.wav,100\n", encoding="utf-8-sig")
+    (tmp_path / "loops.csv").write_text("path,bpm\nmine.wav,100\n", encoding=encoding)
     (tmp_path / "._loops.csv").write_bytes(b"\0\5\x16\7")
     assert load_own_bank(comparator, tmp_path).embeddings.shape[1] == 1
 
@@ -199,10 +200,12 @@ def test_a_table_gives_the_tempi(comparator: Comparator, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("table", "error", "reason"),
     [
-        ("path,bpm\nmine.wav,fast\n", DataError, "not a table"),
-        ("file,tempo\nmine.wav,100\n", DataError, "not a table"),
+        ("path,bpm\nmine.wav,fast\n", DataError, "line 2: bpm 'fast' is not a number"),
+        ("file,tempo\nmine.wav,100\n", DataError, "no column named 'path'"),
+        ("x\n", DataError, "no column named 'path'"),
+        ("path,bpm\n", DataError, "no rows"),
         ("path,bpm\nmine.wav,10\n", DataError, "not within 30 to 300"),
-        ("path,bpm\n" + 200_000 * "x", DataError, "not a table"),
+        ("path,bpm\n" + 200_000 * "x", DataError, "not a CSV file"),
         ("path,bpm\nabsent.wav,100\n", AudioError, "absent.wav"),
     ],
 )
@@ -226,4 +229,10 @@ def test_a_folder_without_audio_is_an_error(comparator: Comparator, tmp_path: Pa
 def test_a_file_shorter_than_a_beat_is_an_error(comparator: Comparator, tmp_path: Path) -> None:
     _write_loop(tmp_path, "short 60bpm.wav", 600.0, beats=1)
     with pytest.raises(AudioError, match="shorter than a beat"):
+        load_own_bank(comparator, tmp_path)
+
+
+def test_a_silent_file_is_an_error(comparator: Comparator, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "nothing 100bpm.wav", np.zeros(RATE * 5), RATE)
+    with pytest.raises(AudioError, match="is silent"):
         load_own_bank(comparator, tmp_path)

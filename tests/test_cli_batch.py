@@ -66,6 +66,8 @@ class TestResume:
         assert tempo(*args).exit_code == 3
         again = tempo(*args, "--resume")
         assert (again.exit_code, again.stderr) == (3, "")
+        told = tempo(*args[:-1], "--resume")
+        assert told.stderr.startswith("tempo: 0 files, 2 more done earlier (1 of them failed), in ")
         retried = tempo(*args, "--resume", "--retry-failed")
         assert (retried.exit_code, retried.stderr) == (3, "tempo: broken.wav: not audio\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,3 +117,13 @@ def test_a_recording_shares_its_own_tempo(relater: Relater, click_track: Callabl
     relation = relater.relate(heard, heard)
     assert relation.same
     assert relation.ratio == pytest.approx(1.0)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_references_on_a_full_disk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "click-120.00bpm.flac"
+    target.symlink_to("/dev/full")
+    result = CliRunner().invoke(cli, ["references", "export", str(tmp_path), "--bpm", "120"])
+    assert result.exit_code == 1
+    assert result.stderr == f"tempo: {target}: No space left on device\n"
+    assert capfd.readouterr().err == ""

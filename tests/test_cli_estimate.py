@@ -174,6 +174,7 @@ class TestInputs:
             (["a.wav", "b.wav", "--plot", "out.png"], "one track"),
             (["a.wav", "--plot", "out.txt"], ".png"),
             (["128.wav", "--format", "text", "-o", "./128.wav"], "overwritten"),
+            (["--files-from", "128.wav", "--format", "text", "-o", "128.wav"], "overwritten"),
             (["128.wav", "--bogus"], "--bogus"),
         ],
     )

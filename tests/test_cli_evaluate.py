@@ -167,6 +167,14 @@ def test_a_terminal_gets_the_same_figures(write, monkeypatch):
     assert words(rich) == words(plain)
 
 
+def test_the_reference_is_not_overwritten(write):
+    reference = write("ref.csv", REFERENCE)
+    result = invoke(reference, "--save", reference)
+    assert result.exit_code == 2
+    assert "would be overwritten" in result.stderr
+    assert Path(reference).read_text() == REFERENCE
+
+
 def test_salience_weighs_the_first_tempo(write):
     reference = write("ref.csv", "path,bpm,bpm2,salience\none.wav,60,120,0.3\n")
     report = scores(reference, "--estimates", write("est.csv", "path,bpm\none.wav,120\n"))
@@ -218,6 +226,7 @@ def test_a_byte_order_mark_and_blank_lines_are_harmless(tmp_path):
         ("path,bpm\none.wav,nan\n", "line 2: bpm 'nan' is not above 0"),
         ("path,bpm,bpm2\none.wav,100,-3\n", "line 2: bpm2 '-3' is not above 0"),
         ("path,bpm,salience\none.wav,100,2\n", "line 2: salience 2 is not between 0 and 1"),
+        ("path,bpm,steady\none.wav,100,yes\n", "line 2: steady 'yes' is not a number"),
         ("path,bpm\n,100\n", "line 2: no path"),
         ("path,bpm\none, two.wav,100\n", "line 2: 3 cells under 2 column names"),
         ('path,bpm\n"one.wav,100\n', "not a CSV file"),

@@ -152,7 +152,15 @@ class TestRows:
         assert [each for _, each in rows.read(io.BytesIO(rows.header + record + tail), "f")] == [record]
 
     @pytest.mark.parametrize(
-        ("rows", "data"), [(CsvRows(), b"path,bpm\na,1\n"), (JsonRows(), b'{"path": "a", "bpm": 1}\n')]
+        ("rows", "data"),
+        [
+            (CsvRows(), b"path,bpm\na,1\n"),
+            (CsvRows(), b'{"path": "a", "bpm": 1}\n'),
+            (JsonRows(), b'{"path": "a", "bpm": 1}\n'),
+            (JsonRows(), CsvRows.header),
+            (JsonRows(), b'{\n  "path": "a"\n}\n'),
+            (JsonRows(), b"a note"),
+        ],
     )
     def test_other_files_are_refused(self, rows: CsvRows | JsonRows, data: bytes) -> None:
         with pytest.raises(DataError, match=r"^f: has not the"):
@@ -342,6 +350,12 @@ class TestResultFile:
         assert "File too large" in done.stderr
         part = Path(part_of(str(path))).read_bytes()
         assert 900 < len(part) <= 1000
+        resumed = code.replace("(1000, 1000)", "(500, 500)").replace("Layout()", "Layout(), resume=True")
+        done = subprocess.run(
+            [sys.executable, "-c", resumed, path], stderr=subprocess.PIPE, check=False, timeout=60, text=True
+        )
+        assert f"File too large: '{part_of(str(path))}.new'" in done.stderr
+        assert Path(part_of(str(path))).read_bytes() == part
         assert part.endswith(b",s\n")
         wanted = [f"gone {number}" for number in range(40)]
         n_new = len(resume(path, "csv", wanted))

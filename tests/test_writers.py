@@ -338,6 +338,12 @@ class TestAtomicFile:
             pass
         assert caught.value.filename == path
 
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+    def test_a_full_disk_names_the_file(self) -> None:
+        with pytest.raises(OSError, match="No space left") as caught, atomic_file("/dev/full") as file:
+            file.write(b"x")
+        assert caught.value.filename == "/dev/full"
+
     def test_the_longest_name_works(self, tmp_path: Path) -> None:
         path = tmp_path / ("n" * 251 + ".csv")
         with atomic_file(str(path)) as file:

@@ -9,7 +9,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _PLAIN = {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".rf64", ".w64", ".wav", ".wave"}
@@ -120,13 +120,21 @@ def _list(
         seen.add(identity)
         with os.scandir(path) as listing:
             found = [
-                (os.path.join(relative, entry.name), entry.is_dir())
+                (os.path.join(relative, entry.name), _is(entry.is_dir))
                 for entry in listing
-                if not entry.name.startswith(".") and (entry.is_dir() or entry.is_file())
+                if not entry.name.startswith(".") and (_is(entry.is_dir) or _is(entry.is_file))
             ]
     except OSError:
         return None
     return sorted(entry for entry in found if entry[1] or selection.takes(entry[0]))
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    # A link to itself, or into a folder that is closed to us, raises; it must not cost the folder it is in.
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -136,7 +136,7 @@ def command(
     format_name = format_name or _format_of(output)
     _check_format(format_name, inputs, curve=curve)
     _check_plot(plot, inputs)
-    _check_overwrites((output, plot), paths)
+    options.check_overwrites((output, plot), (*paths, files_from))
     if engine.ray_address is not None and engine.engine != "ray":
         raise click.UsageError("--ray-address needs --engine ray.")
     # The two best are what MIREX asks for.
@@ -214,10 +214,3 @@ def _check_plot(plot: str | None, inputs: Inputs) -> None:
         raise click.UsageError(
             f"--plot cannot tell an image format from {plot!r}: give a .png, .svg or .pdf."
         )
-
-
-def _check_overwrites(outputs: Iterable[str | None], paths: Iterable[str]) -> None:
-    for output in outputs:
-        for path in paths:
-            if output is not None and os.path.realpath(output) == os.path.realpath(path):
-                raise click.UsageError(f"{output!r} is an input: it would be overwritten.")

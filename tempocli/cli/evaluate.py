@@ -80,6 +80,7 @@ def command(
     if estimates is not None:
         _refuse(context, ("method", "references", "model", "device", "jobs", "save"))
     options.check_references(method, references)
+    options.check_overwrites([None if save is None else str(save)], [str(reference)])
     rows = read_references(reference)
     groups = group_by(rows, by) if by is not None else {}
     if estimates is not None:

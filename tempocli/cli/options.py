@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
@@ -103,6 +103,14 @@ def check_tempo_range(min_bpm: float, max_bpm: float) -> None:
     # Put so that NaN, which passes FloatRange, is refused too.
     if not MIN_BPM <= min_bpm < max_bpm <= MAX_BPM:
         raise click.UsageError("--min-bpm must be less than --max-bpm.")
+
+
+def check_overwrites(outputs: Iterable[str | None], inputs: Iterable[str | None]) -> None:
+    """Refuse to write over what is read."""
+    read = {os.path.realpath(path) for path in inputs if path is not None}
+    for output in outputs:
+        if output is not None and os.path.realpath(output) in read:
+            raise click.UsageError(f"{output!r} is an input: it would be overwritten.")
 
 
 def verbosity(function: Function) -> Function:

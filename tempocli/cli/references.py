@@ -31,12 +31,14 @@ def export(folder: Path, tempi: tuple[float, ...], verbose: bool, quiet: bool) -
     DIR, or part of it, is also what --references takes.
     """
     console.configure(verbose=verbose, quiet=quiet)
-    from tempocli.audio import save_flac
+    from tempocli.audio import encode_flac
     from tempocli.references import SAMPLE_RATE, SECONDS, bank, synthesise
+    from tempocli.writers.files import atomic_file
 
     folder.mkdir(parents=True, exist_ok=True)
     references = list(bank(tempi or None))
     shown = console.track(references, len(references)) if console.stderr_is_terminal() and not quiet else None
     for reference in shown or references:
         samples = synthesise(reference, sample_rate=SAMPLE_RATE, n_samples=round(SECONDS * SAMPLE_RATE))
-        save_flac(folder / f"{reference.name}.flac", samples, sample_rate=SAMPLE_RATE)
+        with atomic_file(str(folder / f"{reference.name}.flac")) as file:
+            file.write(encode_flac(samples, sample_rate=SAMPLE_RATE))

@@ -124,7 +124,8 @@ class Tally:
     def _totals(self) -> str:
         parts = [f"{self.n_results:,} file{'s' * (self.n_results != 1)}"]
         if self.n_earlier:
-            parts.append(f"{self.n_earlier:,} more done earlier")
+            failed = f" ({self.n_failed_earlier:,} of them failed)" if self.n_failed_earlier else ""
+            parts.append(f"{self.n_earlier:,} more done earlier{failed}")
         if self.n_skipped:
             parts.append(f"{self.n_skipped:,} more with a tag already")
         if self.n_tagged:

@@ -212,9 +212,11 @@ class ResultFile:
             buffered.detach()
             os.fsync(copy.fileno())
             os.replace(copy_path, self.part)
-        except BaseException:
+        except BaseException as error:
             copy.close()
             os.unlink(copy_path)
+            if isinstance(error, OSError) and error.filename is None:
+                raise OSError(error.errno, error.strerror, copy_path) from error
             raise
         index.freeze()
         self._index, self.n_rows = index, n_rows

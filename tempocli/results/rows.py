@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tempocli.errors import DataError
 from tempocli.schema import FileStamp
@@ -107,14 +107,12 @@ class JsonRows:
 
     def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
         """Read rows; see `RowFormat.read`."""
-        for record in file:
-            try:
-                values = json.loads(record) if record.endswith(b"\n") else None
-            except ValueError:
-                values = None
-            if not isinstance(values, dict):
+        for number, record in enumerate(file):
+            values = _json_object(record)
+            # What is no row at the start belongs to another file, which must not be taken for our torn end.
+            if values is None and (number or (record.startswith(b"{") and not record.endswith(b"\n"))):
                 return
-            if not {"path", "error", *ADDED} <= values.keys():
+            if values is None or not {"path", "error", *ADDED} <= values.keys():
                 raise DataError(f"{name}: has not the keys of a result file")
             stamp = _stamp(values["size"], values["mtime_ns"], values["sha256"])
             yield Row(values["path"], stamp, values["settings"], values["error"] is not None), record
@@ -125,6 +123,15 @@ def _added(result: FileResult, settings: str) -> tuple[int | str | None, ...]:
     if stamp is None:
         return None, None, None, settings
     return stamp.size, stamp.mtime_ns, stamp.sha256, settings
+
+
+def _json_object(record: bytes) -> dict[str, Any] | None:
+    """Read a row; None when it is not whole."""
+    try:
+        values = json.loads(record) if record.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def _csv_row(record: bytes) -> Row | None:

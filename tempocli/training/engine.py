@@ -7,9 +7,9 @@ import json
 import logging
 import math
 import os
-import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -205,9 +205,11 @@ def load_checkpoint(path: Path, recipe: Schedule, device: str = "cpu") -> dict[s
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: not a checkpoint that can be read ({reason})") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        # torch explains at length what might be wrong with a file that is simply none of its own.
+        raise DataError(f"{path}: not a checkpoint that can be read") from error
     if state.get("recipe") != recipe.identity():
         raise DataError(f"{path}: was made by another recipe; choose another --out, or that recipe")
     return state

@@ -66,16 +66,17 @@ class StoreWriter:
     def __init__(self, folder: Path, front_end: FrontEnd) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         settings = folder / _FRONT_END
-        if settings.is_file() and FrontEnd.from_json(settings.read_text()) != front_end:
+        if not settings.is_file():
+            settings.write_text(front_end.to_json())
+        elif _read_front_end(folder) != front_end:
             raise DataError(f"{folder}: was made with other front-end settings")
-        settings.write_text(front_end.to_json())
         index = folder / _INDEX
         index.touch()
         clips = read_index(folder)
         os.truncate(index, index.read_bytes().rfind(b"\n") + 1)
         self._index = index.open("a", encoding="utf-8")
         self.names = {clip.name for clip in clips}
-        self._n_frames = max((clip.start + clip.length for clip in clips), default=0)
+        self._n_frames = _length(clips)
         self._frames = (folder / _FRAMES).open("ab")
         self._frames.truncate(self._n_frames * front_end.n_mels * 2)
 
@@ -147,11 +148,22 @@ def open_store(folder: Path) -> Store:
     clips = read_index(folder)
     if not clips:
         raise DataError(f"{folder}: holds an empty feature store")
+    front_end = _read_front_end(folder)
     try:
-        front_end = FrontEnd.from_json((folder / _FRONT_END).read_text())
-        frames = np.memmap(folder / _FRAMES, np.float16, "r").reshape(-1, front_end.n_mels)
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{folder}: holds a damaged feature store ({error})") from error
-    if len(frames) < max(clip.start + clip.length for clip in clips):
-        raise DataError(f"{folder}: holds a damaged feature store (frames are missing)")
+        # What an interrupted clip left behind the others is not looked at.
+        frames = np.memmap(folder / _FRAMES, np.float16, "r", shape=(_length(clips), front_end.n_mels))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / _FRAMES}: damaged ({error})") from error
     return Store(clips, frames, front_end)
+
+
+def _length(clips: list[Clip]) -> int:
+    return max((clip.start + clip.length for clip in clips), default=0)
+
+
+def _read_front_end(folder: Path) -> FrontEnd:
+    path = folder / _FRONT_END
+    try:
+        return FrontEnd.from_json(path.read_text())
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); delete {folder} to make it again") from error

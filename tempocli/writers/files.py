@@ -32,10 +32,19 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
     OSError
         With `path` as its file name, when it cannot be written.
     """
-    if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-        with open(path, "wb") as special:
-            yield special
-        return
+    is_special = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode)
+    try:
+        with open(path, "wb") if is_special else _replacing(path) as file:
+            yield file
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # Of a full disk the system says only that, not which file.
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[BinaryIO]:
     target = os.path.realpath(path)
     # Not made from the target's name, which may be as long as the file system allows.
     partial = os.path.join(os.path.dirname(target), f".tempo-{os.urandom(6).hex()}.tmp")

@@ -43,6 +43,7 @@ def test_an_interrupted_clip_is_dropped_and_made_again(tmp_path: Path) -> None:
     with index.open("a") as file:
         file.write('{"name": "c", "sta')
     assert [clip.name for clip in read_index(tmp_path)] == ["a", "b"]
+    assert len(open_store(tmp_path).frames) == ord("a") + ord("b")
     fill(tmp_path, "c")
     store = open_store(tmp_path)
     assert [clip.name for clip in store.clips] == ["a", "b", "c"]
@@ -74,3 +75,18 @@ def test_no_store_says_so(tmp_path: Path, content: str | None) -> None:
         (tmp_path / "clips.jsonl").write_text(content)
     with pytest.raises(DataError):
         open_store(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["front_end.json", "frames.f16"])
+def test_a_damaged_store_says_so(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, "a")
+    (tmp_path / name).write_bytes(b"{")
+    with pytest.raises(DataError, match=f"{name}: damaged"):
+        open_store(tmp_path)
+
+
+def test_damaged_settings_say_so_when_clips_are_added(tmp_path: Path) -> None:
+    fill(tmp_path, "a")
+    (tmp_path / "front_end.json").write_bytes(b"")
+    with pytest.raises(DataError, match="damaged"):
+        fill(tmp_path, "b")
