@@ -166,19 +166,19 @@ def open_models(
     """
     chosen = model or DEFAULT_MODELS[method]
     if method == "classify":
-        return {"classify": Encoder(resolve(chosen), device=device)}
+        return {"classify": Encoder(resolve(chosen, "classify"), device=device)}
     # Not before: the way by classification does without these modules, and starts faster.
     from tempocli.bank import load_bank, load_own_bank
     from tempocli.comparator import Comparator
 
     comparator = Comparator(
-        resolve(chosen if method == "compare" else DEFAULT_MODELS["compare"]), device=device
+        resolve(chosen if method == "compare" else DEFAULT_MODELS["compare"], "compare"), device=device
     )
     bank = load_bank(comparator) if references is None else load_own_bank(comparator, references)
     compare = ReferenceModel(comparator, bank)
     if method == "compare":
         return {"compare": compare}
-    classify = Encoder(resolve(chosen), device=device)
+    classify = Encoder(resolve(chosen, "classify"), device=device)
     same_frames = (classify.front_end, classify.n_frames) == (compare.front_end, compare.n_frames)
     if not same_frames or not np.allclose(classify.bpms, compare.bpms):
         raise ModelError(

@@ -77,13 +77,15 @@ def list_models() -> list[ModelEntry]:
         ) from error
 
 
-def resolve(model: str | Path) -> Path:
+def resolve(model: str | Path, method: str | None = None) -> Path:
     """Find the file of a model, and check that one of ours is whole.
 
     Parameters
     ----------
     model : str or Path
         The name of a model that ships, or the path of an ONNX file.
+    method : str, optional
+        What a model that ships must be for; what an ONNX file is for shows when it is opened.
 
     Returns
     -------
@@ -92,11 +94,13 @@ def resolve(model: str | Path) -> Path:
     Raises
     ------
     ModelError
-        If there is no such model, or a model that ships is damaged.
+        If there is no such model, or a model that ships is damaged or for another method.
     """
     entries = list_models()
     for entry in entries:
         if entry.name == str(model):
+            if method not in {None, entry.method}:
+                raise ModelError(f"{model}: a model for the method {entry.method}, not for {method}")
             verify(entry)
             return entry.path
     path = Path(model)

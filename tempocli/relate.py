@@ -52,7 +52,7 @@ class Relater:
     """
 
     def __init__(self, model: str | Path = "compare", *, device: str = "auto") -> None:
-        self._comparator = Comparator(resolve(model), device=device)
+        self._comparator = Comparator(resolve(model, "compare"), device=device)
         self._model = ReferenceModel(self._comparator, load_bank(self._comparator))
         self.model_name = self._comparator.name
         self.front_end = self._comparator.front_end

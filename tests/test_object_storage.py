@@ -135,7 +135,7 @@ def test_the_command_reads_and_writes_there(
     (tmp_path / "music" / "z.wav").write_bytes((tmp_path / "music" / "1.wav").read_bytes())
     more = python(storage, *command, f"{storage.url}/music", "--resume", cwd=tmp_path)
     assert more.returncode == 3, more.stderr
-    assert "tempo: 1 files, 4 more done earlier, 1 failed, in " in more.stderr
+    assert "tempo: 1 file, 4 more done earlier, 1 failed, in " in more.stderr
     python(storage, *command[:3], "music", "-o", "local.jsonl", "--top", "2", cwd=tmp_path)
     local = [json.loads(line) for line in (tmp_path / "local.jsonl").read_text().splitlines()]
     rows = run_code(storage, READ, output, cwd=tmp_path)

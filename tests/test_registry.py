@@ -43,6 +43,12 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         registry.resolve("tempoo")
 
 
+def test_a_model_for_another_method_is_refused() -> None:
+    assert registry.resolve("compare", "compare").is_file()
+    with pytest.raises(ModelError, match="compare: a model for the method compare, not for classify"):
+        registry.resolve("compare", "classify")
+
+
 def test_a_damaged_file_is_noticed(tmp_path: Path) -> None:
     entry = registry.list_models()[0]
     damaged = tmp_path / "tempo.onnx"

@@ -66,7 +66,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 )
 @click.option("-o", "--output", metavar="FILE", help="Write the results to FILE, whole or not at all.")
 @options.resuming
-@click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl).")
+@click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl, parquet).")
 @click.option(
     "--plot", metavar="FILE", help="Draw the tempogram of one input to a .png, .svg or .pdf (extra 'plot')."
 )
@@ -180,7 +180,7 @@ def _check_format(format_name: str, inputs: Inputs, *, curve: bool) -> None:
         )
     if curve and format_name not in {*writers.CURVE_FORMATS, "parquet"}:
         raise click.UsageError(
-            f"--curve has no place in the format {format_name}: give --format json or jsonl."
+            f"--curve has no place in the format {format_name}: give --format json, jsonl or parquet."
         )
 
 

@@ -84,6 +84,7 @@ class _Lines:
 def _summarise(outcome: Outcome, n_new: int, seconds: float) -> None:
     earlier = f", {outcome.n_earlier:,} more done earlier" if outcome.n_earlier else ""
     failed = f", {outcome.reasons.total():,} failed" if outcome.reasons else ""
-    console.error(f"{n_new:,} files{earlier}{failed}, in {duration(seconds)}")
+    files = "file" if n_new == 1 else "files"
+    console.error(f"{n_new:,} {files}{earlier}{failed}, in {duration(seconds)}")
     for reason, count in outcome.reasons.most_common(_SHOWN_REASONS):
         console.error(f"  {count:,} failed: {reason}")

@@ -60,7 +60,7 @@ class StoreWriter:
     Raises
     ------
     DataError
-        If the store was made with other settings.
+        If the store was made with other settings, or is damaged.
     """
 
     def __init__(self, folder: Path, front_end: FrontEnd) -> None:
@@ -70,15 +70,19 @@ class StoreWriter:
             settings.write_text(front_end.to_json())
         elif _read_front_end(folder) != front_end:
             raise DataError(f"{folder}: was made with other front-end settings")
-        index = folder / _INDEX
-        index.touch()
+        index, frames = folder / _INDEX, folder / _FRAMES
+        for path in (index, frames):
+            path.touch()
         clips = read_index(folder)
-        os.truncate(index, index.read_bytes().rfind(b"\n") + 1)
-        self._index = index.open("a", encoding="utf-8")
-        self.names = {clip.name for clip in clips}
         self._n_frames = _length(clips)
-        self._frames = (folder / _FRAMES).open("ab")
-        self._frames.truncate(self._n_frames * front_end.n_mels * 2)
+        needed = self._n_frames * front_end.n_mels * 2
+        if frames.stat().st_size < needed:
+            raise DataError(f"{frames}: damaged (frames are missing); delete {folder} to make it again")
+        os.truncate(index, index.read_bytes().rfind(b"\n") + 1)
+        os.truncate(frames, needed)
+        self.names = {clip.name for clip in clips}
+        self._index = index.open("a", encoding="utf-8")
+        self._frames = frames.open("ab")
 
     def add(
         self, name: str, log_mel: NDArray[np.float32], *, bpm: float | None, style: str, group: str

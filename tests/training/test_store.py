@@ -69,6 +69,13 @@ def test_a_store_that_is_cut_off_says_so(tmp_path: Path, name: str, size: int) -
         open_store(tmp_path)
 
 
+def test_no_clips_are_added_where_frames_are_missing(tmp_path: Path) -> None:
+    fill(tmp_path, "ab")
+    os.truncate(tmp_path / "frames.f16", 4000)
+    with pytest.raises(DataError, match="frames are missing"):
+        fill(tmp_path, "c")
+
+
 @pytest.mark.parametrize("content", [None, "", '{"name": 1}\n'])
 def test_no_store_says_so(tmp_path: Path, content: str | None) -> None:
     if content is not None:
