@@ -1,6 +1,6 @@
 """Make a table of what contrastive embeddings hold, by augmentation, and its figure.
 
-for r in none eq pitch stretch; do
+for r in none eq pitch stretch none-long stretch-long; do
     tempo train contrastive --recipe $r --data data --out runs/$r
 done
 python docs/make_compare.py --data data --runs runs
@@ -23,7 +23,14 @@ from tempocli.training.locality import Locality, measure
 from tempocli.training.recipe import find_recipe
 from tempocli.training.store import open_store
 
-RECIPES = {"none": "none", "eq": "EQ, gain, noise", "pitch": "pitch shift", "stretch": "time-stretch"}
+RECIPES = {
+    "none": "none",
+    "eq": "EQ, gain, noise",
+    "pitch": "pitch shift",
+    "stretch": "time-stretch",
+    "none-long": "none, 12 s",
+    "stretch-long": "stretch, 12 s",
+}
 COLUMNS = {
     "tempo": "tempo",
     "folded": "tempo, octaves folded",
@@ -45,7 +52,7 @@ def table(rows: dict[str, Locality]) -> str:
 
 def draw(rows: dict[str, Locality], chance: Locality, path: Path) -> None:
     """Draw the tempo locality against the augmentation."""
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for offset, (key, label) in enumerate(list(COLUMNS.items())[:4]):
