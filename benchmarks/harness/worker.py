@@ -66,7 +66,7 @@ class Worker:
             return Answer(**json.loads(line))
         except (OSError, ValueError) as error:
             raise BenchmarkError(
-                f"the worker of {self.name} ended at {file}: {self._last_words()}"
+                f"the worker of {self.name} ended at {Path(file).name}: {self._last_words()}"
             ) from error
 
     def close(self) -> None:
