@@ -126,6 +126,15 @@ class TestInputs:
         result = tempo("music/old", "--files-from", "-", stdin=b"128.wav\n")
         assert estimated(result) == "music/old/90.flac\t90.00\n128.wav\t128.00\n"
 
+    def test_a_list_may_begin_with_a_byte_order_mark(self, music: Path) -> None:
+        assert estimated(tempo("--files-from", "-", stdin="\ufeff128.wav\n".encode())) == "128.wav\t128.00\n"
+
+    def test_null_bytes_without_the_option_are_an_error(self, music: Path) -> None:
+        result = tempo("--files-from", "-", stdin=b"128.wav\x00music/100.wav\x00")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.count("\n") == 1
+        assert "read it with -0" in result.stderr
+
     @pytest.mark.parametrize("end", [b"", b"\0"])
     def test_null_separated(self, music: Path, end: bytes) -> None:
         (music / "line\nbreak 99.wav").touch()

@@ -206,6 +206,13 @@ def test_unmatched_references_are_counted_on_stderr(write):
     assert "3 of 4 references" in result.stderr
 
 
+def test_estimates_of_other_files_are_an_error(write):
+    estimates = write("est.csv", "path,bpm\nelsewhere.wav,100\n")
+    result = invoke(write("ref.csv", REFERENCE), "--estimates", estimates)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "none of the references" in result.stderr
+
+
 def test_a_byte_order_mark_and_blank_lines_are_harmless(tmp_path):
     path = tmp_path / "ref.csv"
     path.write_bytes("\ufeffpath,bpm\r\n\r\none.wav,100\r\n\r\n".encode())

@@ -12,6 +12,7 @@ import click
 
 from tempocli.cli import console, options
 from tempocli.cli.tally import EXIT_SOME_FAILED
+from tempocli.errors import DataError
 from tempocli.writers.layout import encode, printable
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def _match(references: Sequence[Reference], path: Path) -> list[TrackEstimate]:
     from tempocli.tables import match_estimates, read_estimates
 
     tracks, n_unmatched = match_estimates(references, read_estimates(path))
+    if n_unmatched == len(references):
+        raise DataError(f"{path}: has estimates of none of the references; are the paths the same?")
     if n_unmatched:
         counted = f"{n_unmatched} of {len(references)} references"
         console.error(f"{path}: no estimate of {counted}: counted as missing")

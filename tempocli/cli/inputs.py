@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -10,6 +11,7 @@ import click
 
 from tempocli.batch import Selection, find_files
 from tempocli.cli import console
+from tempocli.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,8 +85,7 @@ class Inputs:
                 yield from self._names(file)
 
     def _names(self, file: BinaryIO) -> Iterator[str]:
-        lines = _null_separated(file) if self.null_separated else (line.rstrip(b"\r\n") for line in file)
-        for name in lines:
+        for name in _null_separated(file) if self.null_separated else _lines(file):
             if name:
                 # In a list a dash is a file's name: standard input must be asked for explicitly.
                 yield "./-" if name == b"-" else os.fsdecode(name)
@@ -92,6 +93,13 @@ class Inputs:
 
 def _is_folder(path: str) -> bool:
     return path != "-" and os.path.isdir(path)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    for index, line in enumerate(file):
+        if b"\0" in line:
+            raise DataError("the list of files has null bytes between its paths: read it with -0")
+        yield (line if index else line.removeprefix(BOM_UTF8)).rstrip(b"\r\n")
 
 
 def _null_separated(file: BinaryIO) -> Iterator[bytes]:

@@ -142,13 +142,13 @@ def contrastive(recipe: str, data_folder: Path, out: Path, device: str, threads:
 
 @command.command()
 def recipes() -> None:
-    """List the recipes that ship; those of a folder are for the command of its name."""
+    """List the recipes that ship: the command of 'tempo train' that takes each, and its name."""
     _need_torch()
     from tempocli.training.recipe import shipped_recipes
 
     for kind in ("", "comparison", "contrastive"):
         for path in shipped_recipes(kind):
-            click.echo(f"{kind}/{path.name}".removeprefix("/"))
+            click.echo(f"{kind or 'tempo'}\t{path.stem}")
 
 
 @command.command("export-comparison")

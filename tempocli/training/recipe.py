@@ -150,6 +150,8 @@ def _build(kind: type, table: dict[str, Any]) -> Any:
             raise ValueError(f"setting {key!r} is neither true nor false")
         if wanted == "int" and not isinstance(value, int):
             raise ValueError(f"setting {key!r} is not a whole number")
+        if wanted == "int" and value < 0:
+            raise ValueError(f"setting {key!r} is negative")
     return kind(**table)
 
 
@@ -169,5 +171,5 @@ def find_recipe(name: str, kind: str = "") -> Path:
     for path in (Path(name), *shipped_recipes(kind)):
         if path.is_file() and name in {str(path), path.name, path.stem}:
             return path
-    names = ", ".join(path.name for path in shipped_recipes(kind))
+    names = ", ".join(path.stem for path in shipped_recipes(kind))
     raise DataError(f"{name}: no such recipe; those that ship are {names}")

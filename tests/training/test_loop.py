@@ -165,6 +165,11 @@ def test_a_model_that_differs_from_torch_is_not_written(
     assert not list(tmp_path.glob("*.onnx"))
 
 
+def test_recipes_are_listed_as_their_commands_take_them() -> None:
+    result = CliRunner().invoke(cli, ["train", "recipes"])
+    assert {"tempo\ttempo", "comparison\tcompare", "contrastive\teq"} <= set(result.stdout.splitlines())
+
+
 def test_the_recipes_that_ship_can_be_read() -> None:
     assert {path.stem for path in shipped_recipes()} >= {"tempo"}
     for path in shipped_recipes():
@@ -177,6 +182,7 @@ def test_the_recipes_that_ship_can_be_read() -> None:
         ("name = 'x'\nspeed = 3\n[mix]\n", "unknown setting 'speed'"),
         ("name = 'x'\nsteps = 'many'\n[mix]\n", "'steps' is not a number"),
         ("name = 'x'\nsteps = 2.5\n[mix]\n", "not a whole number"),
+        ("name = 'x'\nsteps = -1\n[mix]\n", "'steps' is negative"),
         ("mix = {}", "name"),
         ("name = ", "not a recipe"),
         ("name = 'x'\n[mix]\n[network]\nwidth = 3\n", "unknown setting 'width'"),
