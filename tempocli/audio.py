@@ -446,9 +446,11 @@ def _soundfile_reason(error: soundfile.LibsndfileError) -> str:
 def _open_av(file: FileIO, resources: ExitStack) -> _Decoder:
     import av
 
+    # Tags may be in any encoding. From version 19 on that is no error, and there is no such argument.
+    tags = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
     with _av_errors():
         options = {"format_whitelist": _AV_FORMATS}
-        container = resources.enter_context(av.open(file, options=options, metadata_errors="replace"))
+        container = resources.enter_context(av.open(file, options=options, **tags))
     if not container.streams.audio:
         raise _DecodeError("no audio stream")
     frames = _av_frames(container)

@@ -118,13 +118,16 @@ def valid_files() -> dict[str, bytes]:
     return files
 
 
-def encode_av(samples: NDArray[np.float32], sample_rate: int, container: str, codec: str) -> bytes:
+def encode_av(
+    samples: NDArray[np.float32], sample_rate: int, container: str, codec: str, *, title: str = "untitled"
+) -> bytes:
     """Encode `samples`, shape=(n_samples, 2 or 8), by PyAV."""
     import av
 
     layout = {2: "stereo", 8: "7.1"}[samples.shape[1]]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
+        output.metadata["title"] = title
         stream = output.add_stream(codec, rate=sample_rate)
         stream.layout = layout
         stream.bit_rate = 128_000

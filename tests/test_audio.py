@@ -192,6 +192,14 @@ def test_standard_input_that_cannot_seek(tmp_path: Path) -> None:
     np.testing.assert_array_equal(from_pipe, load_audio(tmp_path / "a.wav", sample_rate=RATE))
 
 
+def test_tags_in_any_encoding_are_no_error(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    content = encode_av(np.zeros((RATE, 2), np.float32), RATE, "mp4", "aac", title="LATIN")
+    assert content.count(b"LATIN") == 1
+    (tmp_path / "a.m4a").write_bytes(content.replace(b"LATIN", b"\xc4\xff\xfe\xe4\x80"))
+    assert load_audio(tmp_path / "a.m4a", sample_rate=RATE).size >= RATE
+
+
 @pytest.mark.parametrize("make", [lambda path: io.BytesIO(path.read_bytes()), lambda path: path.open("rb")])
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
 def test_other_streams(tmp_path: Path, make: object, name: str) -> None:
