@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tempocli"
 # A module may import modules of lower ranks, and of its own folder. Every module has a rank, so that a new
 # one is given a place on purpose.
 RANKS = {
+    "ahead": 0,
     "errors": 0,
     "schema": 0,
     "metrics": 1,

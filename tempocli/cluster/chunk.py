@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tempocli.ahead import ahead
 from tempocli.batch.seat import Seat
 from tempocli.cluster.storage import fetch, open_storage, remote_stamp, write_whole
 from tempocli.errors import AudioError
@@ -101,20 +100,17 @@ def estimate_list(name: str, folder: str, work: Work) -> int:
 
 def _rows(entries: list[dict[str, Any]], work: Work) -> Iterator[dict[str, Any]]:
     settings, seat = _workplace(work, os.getpid())
-    with ThreadPoolExecutor(_AHEAD) as threads:
-        coming = deque(threads.submit(fetch, entry["location"]) for entry in entries[:_AHEAD])
-        for number, entry in enumerate(entries):
-            if number + _AHEAD < len(entries):
-                coming.append(threads.submit(fetch, entries[number + _AHEAD]["location"]))
-            result = _estimate(seat, entry["location"], coming.popleft())
-            stamp = result.stamp
-            yield line_record(replace(result, path=entry["path"]), work.layout) | {
-                "size": stamp and stamp.size,
-                "mtime_ns": stamp and stamp.mtime_ns,
-                "sha256": stamp and stamp.sha256,
-                "settings": settings,
-                "position": entry["position"],
-            }
+    fetched = ahead(fetch, [entry["location"] for entry in entries], _AHEAD)
+    for entry, coming in zip(entries, fetched, strict=True):
+        result = _estimate(seat, entry["location"], coming)
+        stamp = result.stamp
+        yield line_record(replace(result, path=entry["path"]), work.layout) | {
+            "size": stamp and stamp.size,
+            "mtime_ns": stamp and stamp.mtime_ns,
+            "sha256": stamp and stamp.sha256,
+            "settings": settings,
+            "position": entry["position"],
+        }
 
 
 def _estimate(seat: Seat, location: str, coming: Future[tuple[str, bool]]) -> FileResult:

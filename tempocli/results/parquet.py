@@ -6,11 +6,10 @@ import io
 import json
 import os
 import tempfile
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from tempocli.ahead import ahead
 from tempocli.errors import DataError, MissingExtraError
 from tempocli.schema import SCHEMA_VERSION
 from tempocli.writers.documents import dump
@@ -125,14 +124,8 @@ def read_columns(folder: str, system: Any, columns: list[str]) -> Iterator[list[
 
     # Not by pyarrow.dataset: its threads may outlive the interpreter and abort a process that is done.
     system.invalidate_cache()
-    names = sorted(system.glob(f"{folder}/*.parquet"))
-    with ThreadPoolExecutor(_AHEAD) as threads:
-        coming = deque(threads.submit(read, name) for name in names[:_AHEAD])
-        for following in [*names[_AHEAD:], *[None] * len(coming)]:
-            rows = coming.popleft().result()
-            if following is not None:
-                coming.append(threads.submit(read, following))
-            yield rows
+    for rows in ahead(read, sorted(system.glob(f"{folder}/*.parquet")), _AHEAD):
+        yield rows.result()
 
 
 def to_json_lines(source: str) -> BinaryIO:
