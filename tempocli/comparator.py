@@ -39,10 +39,10 @@ class OctavePrior:
     octaves: float = 0.55
     weight: float = 0.5
 
-    def log(self, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Compute its logarithm, up to a constant."""
+    def of(self, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute its density, up to a constant."""
         distance = np.log2(bpms / self.centre) / self.octaves
-        return np.asarray(-0.5 * self.weight * np.square(distance))
+        return np.asarray(np.exp(-0.5 * self.weight * np.square(distance)))
 
     def to_json(self) -> str:
         """Write as JSON, for the metadata of a model."""

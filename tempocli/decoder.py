@@ -45,7 +45,7 @@ def pool(
     tempogram: NDArray[np.float32],
     bpms: NDArray[np.float64],
     *,
-    tilt: float = 0.0,
+    prior: NDArray[np.float64] | None = None,
     geometric: bool = False,
     min_bpm: float = 0.0,
     max_bpm: float = math.inf,
@@ -56,17 +56,14 @@ def pool(
     search, it does not fold the answer. Each window counts as much as it is certain, by the top value of its
     distribution there: breaks and fills have less of a say in what the tempo is.
 
-    Recordings are denser than the synthetic music that a model learned the tempo octave from, and what is
-    dense sounds slow to it; the tilt makes up for that, since it weighs a tempo against its half.
-
     Parameters
     ----------
     tempogram : ndarray of float32, shape=(n_windows, n_bins)
         Rows are distributions.
     bpms : ndarray of float64, shape=(n_bins,)
         The tempo axis.
-    tilt : float
-        The distribution is weighted by the tempo to this power.
+    prior : ndarray of float64, shape=(n_bins,), optional
+        The distribution is weighted by this; without it all tempi are alike.
     geometric : bool
         Take the geometric mean of all windows alike: their log-probabilities are averaged, not their
         probabilities, and what is uncertain says little by itself.
@@ -81,13 +78,14 @@ def pool(
     # A bin is in the range when any tempo nearer to it than to its neighbours is.
     half_bin = math.sqrt(bpms[1] / bpms[0])
     inside = (bpms * half_bin >= min_bpm) & (bpms / half_bin <= max_bpm)
-    said = np.where(inside, tempogram, 0.0)
+    # Where the windows rule out the whole range, what they say of it rounds to nothing.
+    said = np.where(inside, tempogram + 1e-12, 0.0)
     if geometric:
         logs = np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64)
         mean = np.where(inside, np.exp(logs), 0.0)
     else:
         mean = (said * said.max(axis=1, keepdims=True)).mean(axis=0, dtype=np.float64)
-    pooled = mean * bpms**tilt
+    pooled = mean if prior is None else mean * prior
     return np.asarray(pooled / pooled.sum())
 
 

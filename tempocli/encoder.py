@@ -37,7 +37,7 @@ class Calibration:
     Attributes
     ----------
     tilt : float
-        Power of the tempo by which the track's distribution is weighted, to settle tempo octaves.
+        Power of the tempo that is the prior.
     confidence, octave : tuple of (float, float)
         Bias and slope, on the log-odds of a share of the distribution, of a logistic map to probabilities.
     pulse : float
@@ -90,6 +90,8 @@ class Encoder:
         Resolution of the tempo axis.
     calibration : Calibration
         From scores to probabilities.
+    prior : ndarray of float64, shape=(n_bins,)
+        Weights of the tempi, which settle tempo octaves.
     embedding_dim : int
         Length of an embedding.
 
@@ -115,6 +117,9 @@ class Encoder:
             self.bins_per_octave = int(axis["bins_per_octave"])
             self.bpms = axis["min_bpm"] * 2.0 ** (np.arange(axis["n_bins"]) / self.bins_per_octave)
             self.calibration = Calibration.from_json(metadata["calibration"])
+            # Recordings are denser than the synthetic music that a model learned the tempo octave from, and
+            # what is dense sounds slow to it; the tilt makes up for that.
+            self.prior = self.bpms**self.calibration.tilt
             self.embedding_dim = int(self._session.get_outputs()[1].shape[1])
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: not a model of tempo (metadata: {error})") from error

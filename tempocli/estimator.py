@@ -251,7 +251,7 @@ class Estimator:
         )
         if clarity < calibration.pulse:
             return self._no_tempo("no steady pulse", heard.duration)
-        pooled = self._pool(leading, tempogram)
+        pooled = self._pool_all(heard)
         peaks = find_peaks(pooled, encoder.bpms, top=self._top)
         bpm = self._refine(heard.onset, peaks[0])
         tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
@@ -270,12 +270,21 @@ class Estimator:
             by_method=self._by_method(heard),
         )
 
-    def _pool(self, method: str, tempogram: NDArray[np.float32]) -> NDArray[np.float64]:
-        encoder = self._encoder
+    def _pool_all(self, heard: Heard) -> NDArray[np.float64]:
+        """Pool what all methods say; a prior counts once, and it is the leading one's."""
+        pooled = np.ones(len(self._encoder.bpms))
+        for method, tempogram in heard.tempograms.items():
+            prior = self._models[method].prior if method == self._leading else None
+            pooled *= self._pool(method, tempogram, prior)
+        return np.asarray(pooled / pooled.sum())
+
+    def _pool(
+        self, method: str, tempogram: NDArray[np.float32], prior: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         return pool(
             tempogram,
-            encoder.bpms,
-            tilt=self._models[method].calibration.tilt,
+            self._encoder.bpms,
+            prior=prior,
             geometric=method == "compare",
             **self._range,
         )
@@ -287,8 +296,9 @@ class Estimator:
     def _by_method(self, heard: Heard) -> tuple[tuple[str, float], ...]:
         if len(heard.tempograms) == 1:
             return ()
+        bpms = self._encoder.bpms
         peaks = {
-            method: find_peaks(self._pool(method, tempogram), self._encoder.bpms, top=1)[0]
+            method: find_peaks(self._pool(method, tempogram, self._models[method].prior), bpms, top=1)[0]
             for method, tempogram in heard.tempograms.items()
         }
         return tuple((method, self._refine(heard.onset, peak)) for method, peak in peaks.items())

@@ -25,7 +25,10 @@ DEFAULT_MODELS = {"classify": "tempo", "compare": "compare", "both": "tempo"}
 
 
 class ModelFacts(Protocol):
-    """What is known of a model that scores windows on a tempo axis; for the meaning see `Encoder`."""
+    """What is known of a model that scores windows on a tempo axis; for the meaning see `Encoder`.
+
+    The windows' scores are without the prior: it weighs what a whole track's windows say.
+    """
 
     name: str
     device: str
@@ -34,6 +37,7 @@ class ModelFacts(Protocol):
     bpms: NDArray[np.float64]
     bins_per_octave: int
     calibration: Calibration
+    prior: NDArray[np.float64]
     embedding_dim: int
 
 
@@ -66,6 +70,7 @@ class RemoteModel:
         self.bpms = model.bpms
         self.bins_per_octave = model.bins_per_octave
         self.calibration = model.calibration
+        self.prior = model.prior
         self.embedding_dim = model.embedding_dim
 
 
@@ -93,7 +98,7 @@ class ReferenceModel:
     """Scores windows by comparing them with references of every tempo (S2).
 
     The score of a tempo is the log-probability that window and reference share it, averaged over the
-    references of that tempo, plus the octave prior's.
+    references of that tempo.
 
     Parameters
     ----------
@@ -106,7 +111,6 @@ class ReferenceModel:
         self._bank_name = bank.name
         self._references = bank.embeddings.reshape(-1, comparator.embedding_dim)
         self._shape = bank.embeddings.shape[:2]
-        self._prior = comparator.prior.log(bank.bpms)
         self.name = comparator.name
         self.device = comparator.device
         self.front_end = comparator.front_end
@@ -114,6 +118,7 @@ class ReferenceModel:
         self.bpms = bank.bpms
         self.bins_per_octave = bank.bins_per_octave
         self.calibration = comparator.calibration
+        self.prior = comparator.prior.of(bank.bpms)
         self.embedding_dim = comparator.embedding_dim
 
     def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -130,7 +135,7 @@ class ReferenceModel:
         """
         embedding = self.comparator.embed(windows)
         same = self.comparator.log_same(embedding, self._references)
-        scores = same.reshape(len(windows), *self._shape).mean(axis=2) + self._prior
+        scores = same.reshape(len(windows), *self._shape).mean(axis=2)
         return scores.astype(np.float32), embedding
 
     def settings(self) -> str:

@@ -64,4 +64,4 @@ def test_models_of_the_other_kind_are_refused(compare_path: Path, model_path: Pa
 
 def test_the_prior_is_log_normal() -> None:
     prior = OctavePrior(centre=120.0, octaves=0.5, weight=1.0)
-    np.testing.assert_allclose(prior.log(np.array([60.0, 120.0, 240.0])), [-2.0, 0.0, -2.0])
+    np.testing.assert_allclose(prior.of(np.array([60.0, 120.0, 240.0])), np.exp([-2.0, 0.0, -2.0]))

@@ -80,10 +80,20 @@ def test_the_range_constrains_the_search_and_does_not_fold() -> None:
     assert find_peaks(pooled, BPMS, top=1)[0].bpm == pytest.approx(116.0, rel=0.01)
 
 
-def test_the_tilt_weighs_a_tempo_against_its_half() -> None:
+def test_the_prior_weighs_a_tempo_against_its_half() -> None:
     tempogram = np.stack([bump((80.0, 0.55), (160.0, 0.45))]).astype(np.float32)
     assert find_peaks(pool(tempogram, BPMS), BPMS, top=1)[0].bpm == pytest.approx(80.0, rel=0.01)
-    assert find_peaks(pool(tempogram, BPMS, tilt=0.75), BPMS, top=1)[0].bpm == pytest.approx(160.0, rel=0.01)
+    assert find_peaks(pool(tempogram, BPMS, prior=BPMS**0.75), BPMS, top=1)[0].bpm == pytest.approx(
+        160.0, rel=0.01
+    )
+
+
+def test_windows_that_rule_out_the_whole_range_still_give_a_distribution() -> None:
+    tempogram = np.zeros((3, len(BPMS)), np.float32)
+    tempogram[:, 10] = 1.0
+    pooled = pool(tempogram, BPMS, min_bpm=100.0, max_bpm=150.0)
+    assert pooled.sum() == pytest.approx(1.0)
+    assert pooled[(BPMS < 95.0) | (BPMS > 160.0)].max() == 0.0
 
 
 def test_octave_share_counts_octaves_only() -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from tempocli.batch import estimate_files
 from tempocli.cli import cli
+from tempocli.comparator import OctavePrior
 from tempocli.errors import ModelError
 from tempocli.estimator import Estimator
 from tempocli.references import PATTERNS, Reference, synthesise
@@ -74,6 +75,14 @@ def test_both_reports_both(both: Estimator) -> None:
     assert estimate.model == "tempo+compare"
     assert dict(estimate.by_method).keys() == {"classify", "compare"}
     assert all(bpm == pytest.approx(SAMPLE_BPM, abs=0.05) for _, bpm in estimate.by_method)
+
+
+def test_a_prior_counts_once(compare_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OctavePrior, "of", lambda self, bpms: bpms**-20.0)
+    estimate = Estimator(method="both", device="cpu").estimate(SAMPLE)
+    # The comparator alone now takes everything for slow; together, the prior is the other one's.
+    assert dict(estimate.by_method)["compare"] < 0.6 * SAMPLE_BPM
+    assert estimate.bpm == pytest.approx(SAMPLE_BPM, abs=0.05)
 
 
 @pytest.mark.parametrize("method", ["compare", "both"])

@@ -210,7 +210,7 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
         output,
         name=chosen.name,
         front_end=sampler.front_end,
-        calibration=calibrate(network_scorer(network, chosen.octave_tilt), sampler),
+        calibration=calibrate(network_scorer(network, chosen.octave_tilt), sampler, tilt=chosen.octave_tilt),
         windows=windows,
     )
     click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)

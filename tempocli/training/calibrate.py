@@ -37,7 +37,8 @@ class Scorer:
         From log-mel windows, shape=(n_windows, n_frames, n_mels), to distributions over the bins.
     bpms : ndarray of float64, shape=(n_bins,)
     bins_per_octave : int
-    tilt : float
+    prior : ndarray of float64, shape=(n_bins,)
+        See `tempocli.methods.ModelFacts`.
     geometric : bool
         See `tempocli.decoder.pool`.
     """
@@ -45,12 +46,12 @@ class Scorer:
     tempogram: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     bpms: NDArray[np.float64]
     bins_per_octave: int
-    tilt: float = 0.0
+    prior: NDArray[np.float64]
     geometric: bool = False
 
     def pool(self, tempogram: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the track's distribution, of those of its windows."""
-        return pool(tempogram, self.bpms, tilt=self.tilt, geometric=self.geometric)
+        return pool(tempogram, self.bpms, prior=self.prior, geometric=self.geometric)
 
     def pulse(self, windows: NDArray[np.float32]) -> float:
         """Tell how clear the pulse of windows is."""
@@ -61,10 +62,10 @@ def network_scorer(network: TempoNetwork, tilt: float) -> Scorer:
     """Make the scorer of a tempo encoder in evaluation mode."""
     config = network.config
     bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
-    return Scorer(partial(_tempogram, network), bpms, config.bins_per_octave, tilt)
+    return Scorer(partial(_tempogram, network), bpms, config.bins_per_octave, bpms**tilt)
 
 
-def calibrate(scorer: Scorer, sampler: Sampler) -> Calibration:
+def calibrate(scorer: Scorer, sampler: Sampler, *, tilt: float = 0.0) -> Calibration:
     """Fit the calibration on the clips of known tempo that training does not see, and on noise.
 
     Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
@@ -74,6 +75,8 @@ def calibrate(scorer: Scorer, sampler: Sampler) -> Calibration:
     scorer : Scorer
     sampler : Sampler
         Of clips of known tempo; for a network that was trained on such clips, of the same data.
+    tilt : float
+        What the scorer's prior was made from, for the record; 0 where the model has a prior of its own.
 
     Returns
     -------
@@ -99,9 +102,9 @@ def calibrate(scorer: Scorer, sampler: Sampler) -> Calibration:
     pulse = low + _NEAR_NOISE * max(0.0, high - low)
     if sampler.recipe.scale:
         # Plain clicks have no octave to be right about, so the shares stay what they are.
-        return Calibration(tilt=scorer.tilt, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=pulse)
+        return Calibration(tilt=tilt, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=pulse)
     return Calibration(
-        tilt=scorer.tilt,
+        tilt=tilt,
         confidence=fit_logistic(np.array(shares), np.array(right)),
         octave=fit_logistic(np.array(octaves), np.array(octave_right)),
         pulse=pulse,

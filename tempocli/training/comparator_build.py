@@ -10,6 +10,7 @@ from tempocli.training.comparator_inputs import (
     ComparatorInput,
     ContrastiveInput,
     EquivariantInput,
+    LearnedInput,
     SpectrumInput,
 )
 from tempocli.training.contrastive import ContrastiveNetwork, load_contrastive_recipe
@@ -46,6 +47,8 @@ def build_comparator(recipe: ComparisonRecipe, encoder: Path | None = None) -> C
 def _source(recipe: ComparisonRecipe, run: Path | None) -> ComparatorInput:
     if recipe.input == "modulation":
         return SpectrumInput(recipe.network)
+    if recipe.input == "learned":
+        return LearnedInput(recipe.network)
     if recipe.input == "contrastive":
         return ContrastiveInput(_contrastive(recipe.encoder, run), recipe.network)
     return EquivariantInput(_equivariant(recipe.encoder, run))

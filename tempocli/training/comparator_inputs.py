@@ -14,6 +14,7 @@ from torch.nn.functional import conv1d, pad
 from tempocli.training.network import (
     ModulationSpectrum,
     NetworkConfig,
+    TimeBranch,
     band_groups,
     onset_curves,
     standardise,
@@ -74,6 +75,32 @@ class SpectrumInput(ComparatorInput):
         """Compute the maps."""
         curves = onset_curves(log_mel, self.groups, frame_step=self.spectrum.frame_step)
         maps: Tensor = self.spectrum(standardise(curves))
+        return maps
+
+
+class LearnedInput(ComparatorInput):
+    """The modulation spectrum of fixed onset curves and of learned ones, which pairs alone teach.
+
+    Parameters
+    ----------
+    config : AxisConfig
+    """
+
+    def __init__(self, config: AxisConfig) -> None:
+        super().__init__()
+        axis = _axis(config, frame_step=2)
+        self.groups: Tensor
+        self.register_buffer("groups", band_groups(config.n_mels, config.n_groups), persistent=False)
+        self.branch = TimeBranch(axis)
+        self.spectrum = ModulationSpectrum(axis, _MULTIPLES)
+        n_curves = config.n_groups + 1 + axis.n_activations
+        self.n_channels, self.n_bins = n_curves * len(_MULTIPLES), config.n_bins
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Compute the maps."""
+        fixed = onset_curves(log_mel, self.groups, frame_step=self.spectrum.frame_step)
+        learned, _ = self.branch(log_mel)
+        maps: Tensor = self.spectrum(standardise(torch.cat([fixed, learned], dim=1)))
         return maps
 
 
@@ -149,7 +176,11 @@ class ContrastiveInput(_Frozen):
 
 
 def _spectrum(config: AxisConfig, *, frame_step: int) -> ModulationSpectrum:
-    axis = NetworkConfig(
+    return ModulationSpectrum(_axis(config, frame_step=frame_step), _MULTIPLES)
+
+
+def _axis(config: AxisConfig, *, frame_step: int) -> NetworkConfig:
+    return NetworkConfig(
         n_frames=config.n_frames,
         n_mels=config.n_mels,
         frame_rate=config.frame_rate,
@@ -158,7 +189,6 @@ def _spectrum(config: AxisConfig, *, frame_step: int) -> ModulationSpectrum:
         min_bpm=config.min_bpm,
         frame_step=frame_step,
     )
-    return ModulationSpectrum(axis, _MULTIPLES)
 
 
 def dense_features(encoder: ContrastiveNetwork, log_mel: Tensor, halvings: int) -> Tensor:

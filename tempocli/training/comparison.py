@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _CONFUSIONS = tuple(np.log([4 / 3, 3 / 2, 2.0]))
 _OCTAVE = float(np.log(2.0))
 _VALIDATION_TRACKS = 96
-INPUTS = ("modulation", "equivariant", "contrastive")
+_WITHOUT_ENCODER = ("modulation", "learned")
+INPUTS = (*_WITHOUT_ENCODER, "equivariant", "contrastive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class ComparisonRecipe:
     def __post_init__(self) -> None:
         if self.input not in INPUTS:
             raise ValueError(f"the input is none of {', '.join(INPUTS)}")
-        if (self.input == "modulation") == bool(self.encoder):
+        if (self.input in _WITHOUT_ENCODER) == bool(self.encoder):
             raise ValueError("an encoder goes with the inputs equivariant and contrastive, and with no other")
 
     def identity(self) -> str:

@@ -118,7 +118,7 @@ def _scorer(model: ReferenceModel) -> Scorer:
     def tempogram(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         return softmax(model.encode(windows)[0])
 
-    return Scorer(tempogram, model.bpms, model.bins_per_octave, geometric=True)
+    return Scorer(tempogram, model.bpms, model.bins_per_octave, model.prior, geometric=True)
 
 
 def _metadata(recipe: ComparisonRecipe, front_end: FrontEnd, calibration: Calibration) -> dict[str, str]:

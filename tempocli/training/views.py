@@ -34,6 +34,8 @@ class ViewConfig:
         Chance of a noise floor.
     band_drop : float
         Chance that a run of bands is silenced.
+    band_keep : float
+        Chance that all but a run of bands is silenced, so that a part of the music is heard alone.
     overlay : float
         Chance that labelled music has unlabelled music under it, 3 to 20 dB softer.
     echo, compression : float
@@ -47,6 +49,7 @@ class ViewConfig:
     eq_db: float = 6.0
     noise: float = 0.25
     band_drop: float = 0.2
+    band_keep: float = 0.0
     overlay: float = 0.0
     echo: float = 0.0
     compression: float = 0.0
@@ -117,6 +120,10 @@ def augment(
         width = int(rng.integers(2, n_mels // 3))
         first = int(rng.integers(0, n_mels - width + 1))
         gain[first : first + width] = 0.0
+    if config.band_keep > 0.0 and rng.random() < config.band_keep:
+        width = int(rng.integers(n_mels // 5, n_mels // 2))
+        first = int(rng.integers(0, n_mels - width + 1))
+        gain[:first] = gain[first + width :] = 0.0
     magnitude = np.expm1(log_mel) * gain.astype(np.float32)
     if rng.random() < config.noise:
         magnitude += _noise_floor(log_mel.shape, front_end, rng)

@@ -127,6 +127,26 @@ def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_f
     assert Comparator(model, device="cpu").embedding_dim == 32
 
 
+def test_learned_onset_curves_are_learned_and_exported(data_folder: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "learned.toml"
+    recipe.write_text(COMPARISON.format(input="learned", encoder=""))
+    shared = ["--recipe", str(recipe), "--data", str(data_folder)]
+    outcome = CliRunner().invoke(cli, ["train", "comparison", *shared, "--out", str(tmp_path / "run")])
+    assert outcome.exit_code == 0, outcome.output
+    torch.manual_seed(0)
+    begun = build_comparator(load_comparison_recipe(recipe)).state_dict()
+    trained = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["network"]
+    branch = [name for name in begun if name.startswith("trunk.source.branch.") and "weight" in name]
+    assert branch
+    assert not any(torch.equal(begun[name], trained[name]) for name in branch)
+    model = tmp_path / "learned.onnx"
+    outcome = CliRunner().invoke(
+        cli, ["train", "export-comparison", *shared, "--run", str(tmp_path / "run"), "-o", str(model)]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    assert Comparator(model, device="cpu").embedding_dim == 32
+
+
 def test_a_recipe_with_an_encoder_needs_its_run(data_folder: Path, tmp_path: Path) -> None:
     recipe = load_comparison_recipe(write_recipe(tmp_path, "contrastive"))
     with pytest.raises(DataError, match="run of an encoder by the recipe"):
@@ -136,7 +156,9 @@ def test_a_recipe_with_an_encoder_needs_its_run(data_folder: Path, tmp_path: Pat
         train_comparison(plain, data_folder, tmp_path / "run", encoder=tmp_path)
 
 
-@pytest.mark.parametrize(("source", "encoder"), [("modulation", "none"), ("contrastive", ""), ("mel", "")])
+@pytest.mark.parametrize(
+    ("source", "encoder"), [("modulation", "none"), ("learned", "none"), ("contrastive", ""), ("mel", "")]
+)
 def test_inputs_that_do_not_go_with_their_encoder_are_refused(source: str, encoder: str) -> None:
     with pytest.raises(ValueError, match=r"encoder|none of"):
         ComparisonRecipe("x", {"audio": 1.0}, input=source, encoder=encoder)

@@ -56,6 +56,16 @@ def test_augmentation_keeps_the_tempo_and_stays_finite(click_track) -> None:
         assert refined == pytest.approx(130.0, rel=3e-3)
 
 
+def test_a_part_may_be_heard_alone(click_track) -> None:
+    frames = FRONT_END.log_mel(click_track(130.0, 12.0)) + 1.0
+    config = ViewConfig(band_drop=0.0, noise=0.0, band_keep=1.0)
+    for seed in range(20):
+        view = augment(frames, config, FRONT_END, np.random.default_rng(seed))
+        sounding = np.flatnonzero(view.max(axis=0) > 0.0)
+        assert 8 <= len(sounding) < 20
+        assert sounding[-1] - sounding[0] == len(sounding) - 1
+
+
 def test_beatless_windows_are_finite_and_vary() -> None:
     rng = np.random.default_rng(0)
     windows = [beatless(1024, FRONT_END, rng) for _ in range(30)]
