@@ -56,6 +56,9 @@ _PLAIN_WORDS = {
     29: "the decoder gives up",
 }
 
+# Of WAV, AU and AIFF, in libsndfile's log: bytes of samples, by the header and by the length of the file.
+_SHORT_DATA = re.compile(r"^ *(?:data|Data Size|SSND) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_UNKNOWN_SIZE = 0x7FFF0000
 # The MIDI sample dump: libsndfile prints about a damaged one on stdout, where only results may go.
 _SDS_MAGIC = b"\xf0\x7e"
 
@@ -416,8 +419,17 @@ def _soundfile_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32
             yield _mean(_written(buffer), full_scale)
             raise _DecodeError(_soundfile_reason(error)) from error
         if not len(block):
-            return
+            break
         yield _mean(block, full_scale)
+    if _ends_early(sound.extra_info):
+        raise _DecodeError("the file ends before its samples do")
+
+
+def _ends_early(log: str) -> bool:
+    """Tell by libsndfile's log whether uncompressed samples are fewer than the header says."""
+    found = _SHORT_DATA.search(log)
+    # What writes into a pipe cannot know the size, and says that it is as large as can be.
+    return found is not None and int(found[2]) < int(found[1]) < _UNKNOWN_SIZE
 
 
 def _written(buffer: NDArray[Any]) -> NDArray[Any]:

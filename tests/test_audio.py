@@ -279,6 +279,34 @@ def test_truncated_flac_is_read_up_to_the_last_whole_frame(
     assert "a.flac: damaged after 4." in caplog.text
 
 
+@pytest.mark.parametrize("audio_format", ["wav", "aiff", "au"])
+def test_half_a_file_of_plain_samples_is_said_to_be_damaged(
+    audio_format: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / f"a.{audio_format}"
+    soundfile.write(path, tone(RATE, 10.0), RATE)
+    load_audio(path, sample_rate=RATE)
+    assert not caplog.records
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert len(load_audio(path, sample_rate=RATE)) == pytest.approx(5 * RATE, rel=0.01)
+    assert "damaged after 5.0 s: the file ends before its samples do" in caplog.text
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
+def test_a_wav_from_a_pipe_is_not_damaged(
+    size: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As ffmpeg and sox write it where they cannot go back: with no size to speak of."""
+    soundfile.write(tmp_path / "a.wav", tone(RATE, 3.0), RATE)
+    data = bytearray((tmp_path / "a.wav").read_bytes())
+    place = data.index(b"data") + 4
+    data[place : place + 4] = size.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(data)
+    assert len(load_audio(tmp_path / "a.wav", sample_rate=RATE)) == 3 * RATE
+    assert not caplog.records
+
+
 def test_mp3_is_found_behind_junk(tmp_path: Path) -> None:
     """As in a recording of a stream, cut anywhere: libsndfile alone does it, and only for this name."""
     write_in_blocks(tmp_path / "a.mp3", tone(44100, 3.0)[:, np.newaxis], 44100)

@@ -73,13 +73,14 @@ class TestFindFiles:
         touch(tmp_path, "a/song.wav")
         (tmp_path / "a" / "loop").symlink_to(tmp_path)
         (tmp_path / "again").symlink_to(tmp_path / "a")
-        (tmp_path / "dangling.wav").symlink_to(tmp_path / "nowhere.wav")
         assert list(find_files([tmp_path])) == [str(tmp_path / "a" / "song.wav")]
 
-    def test_a_link_to_itself_costs_no_other_file(self, tmp_path: Path) -> None:
+    def test_links_that_lead_nowhere_are_reported_and_cost_no_other_file(self, tmp_path: Path) -> None:
         touch(tmp_path, "song.wav")
         (tmp_path / "itself.wav").symlink_to("itself.wav")
-        assert self.found(tmp_path) == ["song.wav"]
+        (tmp_path / "dangling.wav").symlink_to(tmp_path / "nowhere.wav")
+        (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+        assert self.found(tmp_path) == ["dangling.wav", "itself.wav", "song.wav"]
 
     def test_links_to_files_and_folders_are_followed(self, tmp_path: Path) -> None:
         touch(tmp_path, "real/song.wav")

@@ -64,8 +64,8 @@ def find_files(paths: Iterable[str | Path], selection: Selection = _EVERYTHING) 
 
     A file stands for itself, whatever its name; a folder for the audio files in it and below it, by
     extension or as `selection` says, sorted by name, without hidden ones. Symbolic links are followed, but
-    no folder is entered twice. A folder that holds no audio or cannot be listed stands for itself, so that
-    `estimate_files` reports it like every other input that failed. No more is kept in memory than the
+    no folder is entered twice. A link that leads nowhere, and a folder that holds no audio or cannot be
+    listed, stand for themselves, so that `estimate_files` reports them like every other input that failed. No more is kept in memory than the
     names of the folders on the way to the current file and the identities of those that were entered.
 
     Parameters
@@ -122,7 +122,7 @@ def _list(
             found = [
                 (os.path.join(relative, entry.name), _is(entry.is_dir))
                 for entry in listing
-                if not entry.name.startswith(".") and (_is(entry.is_dir) or _is(entry.is_file))
+                if not entry.name.startswith(".") and (_is(entry.is_dir) or _may_be_a_file(entry))
             ]
     except OSError:
         return None
@@ -135,6 +135,11 @@ def _is(kind: Callable[[], bool]) -> bool:
         return kind()
     except OSError:
         return False
+
+
+def _may_be_a_file(entry: os.DirEntry[str]) -> bool:
+    # A link that leads nowhere is somebody's file that is missing: it is to be reported, not left out.
+    return _is(entry.is_file) or (entry.is_symlink() and not os.path.exists(entry.path))
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
