@@ -89,6 +89,26 @@ def pool(
     return np.asarray(pooled / pooled.sum())
 
 
+def agree(
+    first: NDArray[np.float64], second: NDArray[np.float64], bpms: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Multiply two distributions of one track, shape=(n_bins,), that need not agree to the bin.
+
+    What the second one says of a tempo is the most that it says within 4 % of it: else two sharp peaks a bin
+    apart would lose to a weak one that both happen to have.
+    """
+    width = _tolerance(bpms)
+    padded = np.pad(second, width, mode="edge")
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).max(axis=1)
+    product = first * near
+    return np.asarray(product / product.sum())
+
+
+def _tolerance(bpms: NDArray[np.float64]) -> int:
+    """Tell how many bins 4 % are."""
+    return round(math.log(1.0 + _TOLERANCE) / math.log(bpms[1] / bpms[0]))
+
+
 def pulse(
     tempogram: NDArray[np.float32],
     bpms: NDArray[np.float64],
@@ -117,7 +137,7 @@ def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64], *, 
         Never empty.
     """
     # What Accuracy 1 would accept, summed around every bin, is what an answer there is worth.
-    width = round(math.log(1.0 + _TOLERANCE) / math.log(bpms[1] / bpms[0]))
+    width = _tolerance(bpms)
     share = np.convolve(distribution, np.ones(2 * width + 1), "same")
     left = distribution.copy()
     peaks: list[Peak] = []

@@ -11,6 +11,7 @@ import numpy as np
 from tempocli.audio import check_sample_rate, check_samples, resample_blocks, stream_audio
 from tempocli.decoder import (
     Peak,
+    agree,
     calibrated,
     find_peaks,
     local_tempi,
@@ -272,11 +273,11 @@ class Estimator:
 
     def _pool_all(self, heard: Heard) -> NDArray[np.float64]:
         """Pool what all methods say; a prior counts once, and it is the leading one's."""
-        pooled = np.ones(len(self._encoder.bpms))
-        for method, tempogram in heard.tempograms.items():
-            prior = self._models[method].prior if method == self._leading else None
-            pooled *= self._pool(method, tempogram, prior)
-        return np.asarray(pooled / pooled.sum())
+        (leading, tempogram), *others = heard.tempograms.items()
+        pooled = self._pool(leading, tempogram, self._models[leading].prior)
+        for method, other in others:
+            pooled = agree(pooled, self._pool(method, other, None), self._encoder.bpms)
+        return pooled
 
     def _pool(
         self, method: str, tempogram: NDArray[np.float32], prior: NDArray[np.float64] | None

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tempocli.decoder import (
+    agree,
     calibrated,
     find_peaks,
     folded_peak,
@@ -85,6 +86,22 @@ def test_the_prior_weighs_a_tempo_against_its_half() -> None:
     assert find_peaks(pool(tempogram, BPMS), BPMS, top=1)[0].bpm == pytest.approx(80.0, rel=0.01)
     assert find_peaks(pool(tempogram, BPMS, prior=BPMS**0.75), BPMS, top=1)[0].bpm == pytest.approx(
         160.0, rel=0.01
+    )
+
+
+def test_two_distributions_agree_although_their_peaks_are_bins_apart() -> None:
+    step = BPMS[1] / BPMS[0]
+    first = bump((150.0, 0.6), (100.0, 0.4))
+    # 3.7 % off where the first one is strongest, to the bin where it is weaker.
+    second = bump((150.0 * step**2.5, 0.6), (100.0, 0.4))
+    product = first * second
+    assert find_peaks(product / product.sum(), BPMS, top=1)[0].bpm == pytest.approx(100.0, rel=0.01)
+    agreed = agree(first, second, BPMS)
+    assert agreed.sum() == pytest.approx(1.0)
+    # And the place is the first one's.
+    assert find_peaks(agreed, BPMS, top=1)[0].bpm == pytest.approx(150.0, rel=0.005)
+    assert find_peaks(agree(first, np.full(160, 1 / 160), BPMS), BPMS, top=1)[0].bpm == pytest.approx(
+        150.0, rel=0.005
     )
 
 

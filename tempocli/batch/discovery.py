@@ -63,10 +63,11 @@ def find_files(paths: Iterable[str | Path], selection: Selection = _EVERYTHING) 
     """List the audio files that `paths` stand for.
 
     A file stands for itself, whatever its name; a folder for the audio files in it and below it, by
-    extension or as `selection` says, sorted by name, without hidden ones. Symbolic links are followed, but
-    no folder is entered twice. A link that leads nowhere, and a folder that holds no audio or cannot be
-    listed, stand for themselves, so that `estimate_files` reports them like every other input that failed. No more is kept in memory than the
-    names of the folders on the way to the current file and the identities of those that were entered.
+    extension or as `selection` says, sorted by name, without hidden ones. Symbolic links are followed,
+    but no folder is entered twice. A link that leads nowhere, and a folder that holds no audio or cannot
+    be listed, stand for themselves, so that `estimate_files` reports them like every other input that
+    failed. No more is kept in memory than the names of the folders on the way to the current file and the
+    identities of those that were entered.
 
     Parameters
     ----------
