@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import collection
+import compare
 import kill
 import numpy as np
 import pytest
@@ -266,3 +267,17 @@ class TestKill:
         assert kill.written(output) == b"path,bpm\na,1\n"
         assert kill.n_rows(kill.written(output), output) == 1
         assert kill.n_rows(b"{}\n", tmp_path / "out.jsonl") == 1
+
+
+def test_the_methods_are_scored_at_every_rate(
+    compare_path, model_path, click_track, tmp_path, capsys
+) -> None:
+    soundfile.write(tmp_path / "a.wav", click_track(120.0, 13.0), 22050)
+    soundfile.write(tmp_path / "wrong.wav", click_track(120.0, 13.0), 22050)
+    (tmp_path / "table.csv").write_text("path,bpm\na.wav,120\nwrong.wav,97\n")
+    compare.run_rates(tmp_path / "table.csv")
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 * (len(compare.RATES) + 1)
+    for line, method in zip(said[-3:], ("classify", "compare", "both"), strict=True):
+        assert line.startswith(f"all rates, {method}: ")
+        assert line.endswith("Accuracy 2 50.00 % of 10")
