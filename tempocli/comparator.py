@@ -35,7 +35,7 @@ class OctavePrior:
         Power to which it is raised.
     """
 
-    centre: float = 118.0
+    centre: float = 125.0
     octaves: float = 0.55
     weight: float = 0.5
 

@@ -114,10 +114,11 @@ def pulse(
     bpms: NDArray[np.float64],
     bins_per_octave: int,
     *,
+    prior: NDArray[np.float64],
     geometric: bool = False,
 ) -> float:
     """Tell how clear a pulse is, by the `folded_peak` of all windows alike; the rest is as with `pool`."""
-    mean = pool(tempogram, bpms, geometric=True) if geometric else tempogram.mean(axis=0)
+    mean = pool(tempogram, bpms, prior=prior, geometric=True) if geometric else tempogram.mean(axis=0)
     return folded_peak(mean, bins_per_octave)
 
 

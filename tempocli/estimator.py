@@ -248,6 +248,7 @@ class Estimator:
             heard.tempograms[leading],
             encoder.bpms,
             encoder.bins_per_octave,
+            prior=encoder.prior,
             geometric=leading == "compare",
         )
         if clarity < calibration.pulse:

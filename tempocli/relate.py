@@ -103,7 +103,9 @@ class Relater:
     def _ratio(self, a: Heard, b: Heard) -> float:
         """Find the shift of one tempo distribution on the other, then refine both tempi at that shift."""
         bpms = self._model.bpms
-        pooled_a, pooled_b = (pool(heard.tempograms["compare"], bpms, geometric=True) for heard in (a, b))
+        pooled_a, pooled_b = (
+            pool(heard.tempograms["compare"], bpms, prior=self._model.prior) for heard in (a, b)
+        )
         overlap = np.correlate(pooled_b, pooled_a, "full")
         shift = int(overlap.argmax()) - (len(bpms) - 1)
         # Both at the place where the two agree best, so that their octaves are one.

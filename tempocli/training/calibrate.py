@@ -55,7 +55,13 @@ class Scorer:
 
     def pulse(self, windows: NDArray[np.float32]) -> float:
         """Tell how clear the pulse of windows is."""
-        return pulse(self.tempogram(windows), self.bpms, self.bins_per_octave, geometric=self.geometric)
+        return pulse(
+            self.tempogram(windows),
+            self.bpms,
+            self.bins_per_octave,
+            prior=self.prior,
+            geometric=self.geometric,
+        )
 
 
 def network_scorer(network: TempoNetwork, tilt: float) -> Scorer:
