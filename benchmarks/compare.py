@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=["loops", "pairs", "rates", "cost"])
     parser.add_argument("file", type=Path, nargs="?")
-    parser.add_argument("--model", default="compare")
+    parser.add_argument("--model", default="compare", help="not for rates, which is of the models that ship")
     parser.add_argument("--number", type=int, default=400)
     arguments = parser.parse_args()
     if arguments.what == "loops":
@@ -182,6 +182,8 @@ def main() -> None:
     elif arguments.what == "pairs":
         run_pairs(arguments.model, arguments.file, arguments.number)
     elif arguments.what == "rates":
+        if arguments.model != "compare":
+            parser.error("rates is of the models that ship")
         run_rates(arguments.file)
     else:
         run_cost(arguments.model, arguments.file)
