@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tempocli.errors import AudioError, DeviceError, ModelError, TempoError
     from tempocli.estimator import Estimator, estimate
-    from tempocli.schema import Candidate, CurvePoint, Estimate
+    from tempocli.schema import Candidate, CurvePoint, Estimate, TempoSection
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,7 @@ __all__ = [
     "Estimator",
     "ModelError",
     "TempoError",
+    "TempoSection",
     "__version__",
     "estimate",
 ]
@@ -41,6 +42,7 @@ _HOMES = {
     "Candidate": "schema",
     "CurvePoint": "schema",
     "Estimate": "schema",
+    "TempoSection": "schema",
 }
 
 

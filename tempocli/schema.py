@@ -50,6 +50,26 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class TempoSection:
+    """A part of the audio that keeps one tempo.
+
+    Attributes
+    ----------
+    start, end : float
+        In seconds.
+    bpm : float
+        Tempo in beats per minute; where the tempo rises or falls all the time, that at the middle of the section.
+    confidence : float
+        Calibrated probability that `bpm` is within 4 % of the truth.
+    """
+
+    start: float
+    end: float
+    bpm: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What is known about the tempo of one piece of audio.
 
@@ -74,6 +94,15 @@ class Estimate:
         Tempo over time, one point a window.
     by_method : tuple of (str, float)
         What each method says by itself, in BPM, when more than one was asked; else empty.
+    bpm_error : float or None
+        Standard error of `bpm`, in BPM, given that its octave and metrical level are right; ``None`` when
+        `bpm` is ``None``.
+    steady : bool or None
+        Whether the audio keeps one tempo, give or take the drift of a live drummer; ``None`` when `bpm` is
+        ``None``.
+    tempo_sections : tuple of TempoSection
+        The parts that keep a tempo of their own, in the order of time; one for steady audio, empty when `bpm`
+        is ``None``. The `bpm` of audio that is not steady is that of its longest section.
     """
 
     bpm: float | None
@@ -85,6 +114,9 @@ class Estimate:
     model: str
     curve: tuple[CurvePoint, ...] = field(default=(), repr=False)
     by_method: tuple[tuple[str, float], ...] = ()
+    bpm_error: float | None = None
+    steady: bool | None = None
+    tempo_sections: tuple[TempoSection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
