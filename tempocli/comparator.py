@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.encoder import Calibration, checksum, open_session
+from tempocli.encoder import Calibration, checksum
 from tempocli.errors import ModelError
 from tempocli.features import FrontEnd
+from tempocli.runtime import open_session
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,20 +1,17 @@
-"""The ONNX session: log-mel windows in, tempo logits and embeddings out."""
+"""The tempo encoder: log-mel windows in, tempo logits and embeddings out."""
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
-import logging
-import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
-from tempocli.errors import DeviceError, ModelError
+from tempocli.errors import ModelError
 from tempocli.features import FrontEnd
+from tempocli.runtime import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
 
     # Windows, shape=(n_windows, n_frames, n_mels), to logits and embeddings; see `Encoder.encode`.
     Encode = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
-
-log = logging.getLogger(__name__)
 
 METADATA_VERSION = "1"
 
@@ -149,53 +144,3 @@ def checksum(path: Path) -> str:
     """Compute the SHA-256 of a model's file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def open_session(path: Path, device: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
-    """Open an ONNX file, and tell whether ``"cpu"`` or ``"cuda"`` runs it.
-
-    Raises
-    ------
-    ModelError
-        If the file is not an ONNX model.
-    DeviceError
-        If `device` is ``"cuda"`` and that does not work.
-    """
-    if device != "cpu":
-        # Asked before a session is tried: without a driver, the attempt costs seconds and prints errors.
-        reason = _cuda_reason()
-        if reason is None:
-            session = _session(path, ["CUDAExecutionProvider", "CPUExecutionProvider"], threads)
-            # onnxruntime falls back to the CPU without an error, so what it really took is asked.
-            if session.get_providers()[0] == "CUDAExecutionProvider":
-                log.info("device: cuda")
-                return session, "cuda"
-            reason = "its libraries (CUDA, cuDNN) could not be loaded"
-        if device == "cuda":
-            raise DeviceError(f"device cuda: {reason}")
-        log.info("device: cuda does not work: %s", reason)
-    log.info("device: cpu")
-    return _session(path, ["CPUExecutionProvider"], threads), "cpu"
-
-
-def _session(path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # it would write to stderr by itself; our own words say more
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # onnxruntime's own classes derive from nothing more particular
-        first = str(error).strip().splitlines()[0]
-        raise ModelError(f"{path}: not an ONNX model that can be run ({first})") from error
-
-
-def _cuda_reason() -> str | None:
-    """Tell why CUDA cannot work, or ``None``."""
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        return "the installed onnxruntime has no CUDA provider; install onnxruntime-gpu"
-    try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return "no NVIDIA driver here"
-    return None

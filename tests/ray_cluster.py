@@ -6,6 +6,7 @@ It is no part of the tests' own process, for Ray changes that process in many wa
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -16,6 +17,10 @@ from ray.cluster_utils import Cluster
 
 from tempocli.cluster import Job, Work, estimate_on_ray
 from tempocli.writers import Layout
+
+# A cluster that `ray.init` has not started reports even that it may not report: to nobody, then.
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_USAGE_STATS_REPORT_URL"] = "http://127.0.0.1:9/"
 
 
 def main(music: str, output: str) -> None:

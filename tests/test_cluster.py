@@ -34,7 +34,6 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(ROOT),
     "RAY_worker_niceness": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 }
 
@@ -216,6 +215,14 @@ class TestUsage:
             "tempo: what is done is kept in out.parquet: the same command with --resume goes on",
             "tempo: interrupted",
         ]
+
+    def test_ray_sends_no_usage_statistics(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not even if asked to; that is settled before Ray is imported, which fails here."""
+        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+        monkeypatch.setitem(sys.modules, "ray", None)
+        monkeypatch.setitem(sys.modules, "ray.data", None)
+        tempo("--engine", "ray", "music", "-o", "out.parquet")
+        assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
     def test_says_which_extra_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ray", None)

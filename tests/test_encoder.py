@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from tempocli.audio import load_audio
 from tempocli.encoder import Calibration, Encoder
 from tempocli.errors import DeviceError, ModelError
+from tempocli.runtime import onnxruntime
 
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ RANKS = {
     "metrics": 1,
     "registry": 1,
     "audio": 1,
+    "runtime": 1,
     "features": 2,
     "tables": 2,
     "windows": 3,
@@ -45,12 +47,12 @@ RANKS = {
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {
     "errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch",
-    "references", "comparator", "bank", "methods",
+    "references", "comparator", "bank", "methods", "runtime",
 }  # fmt: skip
 HOMES = {
     "click": "cli",
     "rich": "cli",
-    "onnxruntime": "encoder",
+    "onnxruntime": "runtime",
     "soundfile": "audio",
     "soxr": "audio",
     "av": "audio",
@@ -88,6 +90,18 @@ def imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def imports_onnxruntime(path: Path) -> bool:
+    """Tell whether a file imports onnxruntime itself, be it in a text that another Python runs."""
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    pattern = r"\b(import [\w., ]*(?<![\w.])onnxruntime\b|from (?:onnxruntime)\b)"
+    names = {name.split(".")[0] for name in imports(path)}
+    return "onnxruntime" in names or any(re.search(pattern, text) for text in texts)
 
 
 def our_layers(path: Path) -> set[str]:
@@ -151,6 +165,15 @@ def test_a_breach_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "features imports batch",
         "features imports torch, which belongs in training",
     ]
+
+
+def test_there_is_one_door_to_onnxruntime() -> None:
+    """Its telemetry is off for all who come by it; the test of that has controls, which do not."""
+    root = PACKAGE.parent
+    folders = [root / name for name in ("tempocli", "tests", "benchmarks", "docs")]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    found = {path.relative_to(root).as_posix() for path in files if imports_onnxruntime(path)}
+    assert found == {"tempocli/runtime.py", "tests/test_privacy.py"}
 
 
 @pytest.mark.parametrize("module", ["estimator", "batch", "writers", "metrics"])

@@ -47,7 +47,7 @@ def storage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def python(storage: Storage, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run Python where the storage is found; a process of its own, for clients leave threads behind."""
     environment = os.environ | storage.environment
-    environment |= {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    environment |= {"PYTHONPATH": str(ROOT), "RAY_worker_niceness": "0"}
     return subprocess.run(
         [sys.executable, *args],
         cwd=cwd,

@@ -101,6 +101,8 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
     TempoError
         If the cluster cannot be reached, or the result is not whole.
     """
+    # Ray would report its use to its makers. The processes that it starts here inherit this.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray.data  # noqa: F401
     except ImportError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tempocli.encoder import open_session
+from tempocli.runtime import open_session
 from tempocli.training.contrastive import ContrastiveNetwork
 from tempocli.training.engine import load_checkpoint
 from tempocli.training.export import disagreement, proven, refuse_difference, save, to_onnx
