@@ -1,8 +1,8 @@
 """Nothing leaves the machine: onnxruntime keeps no file, calls nobody, and is not stopped by a FIFO.
 
 Its telemetry begins at its import and calls some nine seconds later, so processes are watched for 20 seconds,
-all at the same time. Those that import onnxruntime by themselves are controls: they must be seen to leave files
-and to call, or the others would prove nothing.
+all at the same time. Those that import onnxruntime by themselves are controls: they must be seen to leave
+files and to call, or the others would prove nothing.
 """
 
 from __future__ import annotations
