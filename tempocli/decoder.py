@@ -16,7 +16,7 @@ _RELATIONS = {
     "2": 2.0, "1/2": 1 / 2, "3": 3.0, "1/3": 1 / 3, "3/2": 3 / 2, "2/3": 2 / 3, "4/3": 4 / 3, "3/4": 3 / 4,
     "4": 4.0, "1/4": 1 / 4,
 }  # fmt: skip
-_MIN_SHARE = 0.01  # candidates with less of the distribution are noise
+_MIN_MASS = 0.01  # candidates with less of the distribution are noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Peak:
     ----------
     bpm : float
         To a fraction of a bin.
-    share : float
+    mass : float
         Part of the distribution within 4 % of it.
     """
 
     bpm: float
-    share: float
+    mass: float
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,49 +42,32 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def pool(
-    tempogram: NDArray[np.float32],
-    bpms: NDArray[np.float64],
-    *,
-    prior: NDArray[np.float64] | None = None,
-    geometric: bool = False,
-    min_bpm: float = 0.0,
-    max_bpm: float = math.inf,
+    tempogram: NDArray[np.float32], *, prior: NDArray[np.float64] | None = None, geometric: bool = False
 ) -> NDArray[np.float64]:
-    """Pool the windows' distributions into the track's, within a range of tempi.
+    """Pool the windows' distributions into the track's.
 
-    The mean over windows is taken of what each window says *within* the range: the range constrains the
-    search, it does not fold the answer. Each window counts as much as it is certain, by the top value of its
-    distribution there: breaks and fills have less of a say in what the tempo is.
+    Each window counts as much as it is certain, by the top value of its distribution: breaks and fills have
+    less of a say in what the tempo is.
 
     Parameters
     ----------
     tempogram : ndarray of float32, shape=(n_windows, n_bins)
         Rows are distributions.
-    bpms : ndarray of float64, shape=(n_bins,)
-        The tempo axis.
     prior : ndarray of float64, shape=(n_bins,), optional
         The distribution is weighted by this; without it all tempi are alike.
     geometric : bool
         Take the geometric mean of all windows alike: their log-probabilities are averaged, not their
         probabilities, and what is uncertain says little by itself.
-    min_bpm, max_bpm : float
-        Tempi outside have no probability.
 
     Returns
     -------
     ndarray of float64, shape=(n_bins,)
         Sums to 1.
     """
-    # A bin is in the range when any tempo nearer to it than to its neighbours is.
-    half_bin = math.sqrt(bpms[1] / bpms[0])
-    inside = (bpms * half_bin >= min_bpm) & (bpms / half_bin <= max_bpm)
-    # Where the windows rule out the whole range, what they say of it rounds to nothing.
-    said = np.where(inside, tempogram + 1e-12, 0.0)
     if geometric:
-        logs = np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64)
-        mean = np.where(inside, np.exp(logs), 0.0)
+        mean = np.exp(np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64))
     else:
-        mean = (said * said.max(axis=1, keepdims=True)).mean(axis=0, dtype=np.float64)
+        mean = (tempogram * tempogram.max(axis=1, keepdims=True)).mean(axis=0, dtype=np.float64)
     pooled = mean if prior is None else mean * prior
     return np.asarray(pooled / pooled.sum())
 
@@ -97,21 +80,20 @@ def agree(
     What the second one says of a tempo is the most that it says within 4 % of it: else two sharp peaks a bin
     apart would lose to a weak one that both happen to have.
     """
-    width = _tolerance(bpms)
+    width = tolerance(bpms)
     padded = np.pad(second, width, mode="edge")
     near = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).max(axis=1)
     product = first * near
     return np.asarray(product / product.sum())
 
 
-def _tolerance(bpms: NDArray[np.float64]) -> int:
-    """Tell how many bins 4 % are."""
+def tolerance(bpms: NDArray[np.float64]) -> int:
+    """Count the bins that 4 % are."""
     return round(math.log(1.0 + _TOLERANCE) / math.log(bpms[1] / bpms[0]))
 
 
 def pulse(
     tempogram: NDArray[np.float32],
-    bpms: NDArray[np.float64],
     bins_per_octave: int,
     *,
     prior: NDArray[np.float64],
@@ -121,37 +103,45 @@ def pulse(
 
     Only the geometric mean is weighted by the prior: without it, more recordings fell under the threshold.
     """
-    mean = pool(tempogram, bpms, prior=prior, geometric=True) if geometric else tempogram.mean(axis=0)
+    mean = pool(tempogram, prior=prior, geometric=True) if geometric else tempogram.mean(axis=0)
     return folded_peak(mean, bins_per_octave)
 
 
-def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64], *, top: int) -> list[Peak]:
-    """Find the peaks of a distribution, largest first; peaks within 4 % of a larger one are part of it.
+def masses(distribution: NDArray[np.floating], bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum a distribution within 4 % of every bin: what Accuracy 1 would accept there, shape=(n_bins,)."""
+    return np.convolve(distribution, np.ones(2 * tolerance(bpms) + 1), "same")
+
+
+def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> list[Peak]:
+    """Find the peaks of a distribution, the one with the largest mass first; all are 4 % apart and more.
 
     Parameters
     ----------
     distribution : ndarray of float64, shape=(n_bins,)
     bpms : ndarray of float64, shape=(n_bins,)
-    top : int
-        How many at the most.
 
     Returns
     -------
     list of Peak
         Never empty.
     """
-    # What Accuracy 1 would accept, summed around every bin, is what an answer there is worth.
-    width = _tolerance(bpms)
-    share = np.convolve(distribution, np.ones(2 * width + 1), "same")
-    left = distribution.copy()
+    width = tolerance(bpms)
+    mass = masses(distribution, bpms)
+    left, open_ = distribution.copy(), mass.copy()
     peaks: list[Peak] = []
-    while len(peaks) < top:
-        best = int(left.argmax())
-        if left[best] <= 0.0 or (peaks and share[best] < _MIN_SHARE):
+    while True:
+        centre = int(open_.argmax())
+        if peaks and open_[centre] < _MIN_MASS:
             break
-        peaks.append(Peak(_interpolate(distribution, bpms, best), float(share[best])))
-        left[max(0, best - 2 * width) : best + 2 * width + 1] = 0.0
-    return peaks
+        low = max(0, centre - width)
+        best = low + int(left[low : centre + width + 1].argmax())
+        if left[best] > 0.0 or not peaks:
+            peaks.append(Peak(_interpolate(distribution, bpms, best), float(mass[centre])))
+        taken = slice(max(0, min(best, centre) - width), max(best, centre) + width + 1)
+        left[taken] = 0.0
+        open_[max(0, best - 2 * width) : best + 2 * width + 1] = 0.0
+        open_[centre] = 0.0
+    return sorted(peaks, key=lambda peak: -peak.mass)
 
 
 def _interpolate(distribution: NDArray[np.float64], bpms: NDArray[np.float64], best: int) -> float:
@@ -176,16 +166,9 @@ def relation(bpm: float, first: float) -> str:
     return "other"
 
 
-def share_near(distribution: NDArray[np.floating], bpms: NDArray[np.float64], bpm: float) -> float:
+def mass_near(distribution: NDArray[np.floating], bpms: NDArray[np.float64], bpm: float) -> float:
     """Tell how much of a distribution, shape=(n_bins,), lies within 4 % of a tempo."""
     return float(distribution[np.abs(bpms - bpm) <= _TOLERANCE * bpm].sum())
-
-
-def octave_share(peaks: list[Peak]) -> float:
-    """Tell the first peak's part of itself and of the peaks at 2, 3, 1/2 and 1/3 times its tempo."""
-    first = peaks[0]
-    related = [peak.share for peak in peaks[1:] if relation(peak.bpm, first.bpm) in {"2", "1/2", "3", "1/3"}]
-    return first.share / (first.share + sum(related))
 
 
 def folded_peak(distribution: NDArray[np.floating], bins_per_octave: int) -> float:
@@ -238,7 +221,7 @@ def local_tempi(
     prior = np.where(pooled > 0.0, prior, 0.0)
     tempi, shares = [], []
     for row in tempogram:
-        peak = find_peaks(row * prior / (row * prior).sum(), bpms, top=1)[0]
+        peak = find_peaks(row * prior / (row * prior).sum(), bpms)[0]
         tempi.append(peak.bpm)
-        shares.append(share_near(row, bpms, peak.bpm))
+        shares.append(mass_near(row, bpms, peak.bpm))
     return np.array(tempi), np.array(shares)

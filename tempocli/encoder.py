@@ -22,27 +22,31 @@ if TYPE_CHECKING:
     # Windows, shape=(n_windows, n_frames, n_mels), to logits and embeddings; see `Encoder.encode`.
     Encode = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
-METADATA_VERSION = "1"
+METADATA_VERSION = "2"
+_FASTEST_BPM = 170.0
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How the decoder reads a model's distributions; see `tempocli.decoder`.
+    """How a method's distributions are read; see `tempocli.decoder.calibrated`.
 
     Attributes
     ----------
-    tilt : float
-        Power of the tempo that is the prior.
-    confidence, octave : tuple of (float, float)
-        Bias and slope, on the log-odds of a share of the distribution, of a logistic map to probabilities.
-    pulse : float
-        Folded peak of the distribution under which audio has no steady pulse.
+    family, octave : tuple of (float, float)
+        Bias and slope, on the log-odds of a share of the distribution, of a logistic map to probabilities:
+        that the tempo is right up to a factor of 2 or 3, and that its octave is right if so.
+    pulse : tuple of (float, float, float)
+        Bias and two weights on `tempocli.ensemble.TrackTempo.pulse`; under 0 there is no steady pulse.
     """
 
-    tilt: float
-    confidence: tuple[float, float]
+    family: tuple[float, float]
     octave: tuple[float, float]
-    pulse: float
+    pulse: tuple[float, float, float]
+
+    def has_pulse(self, pulse: tuple[float, float]) -> bool:
+        """Tell whether there is a steady pulse, by `tempocli.ensemble.TrackTempo.pulse`."""
+        bias, peak, strength = self.pulse
+        return bias + peak * pulse[0] + strength * pulse[1] >= 0.0
 
     def to_json(self) -> str:
         """Write as JSON, for the metadata of a model."""
@@ -50,10 +54,36 @@ class Calibration:
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If `text` is something else.
+        """
         values = json.loads(text)
-        confidence, octave = tuple(values["confidence"]), tuple(values["octave"])
-        return cls(float(values["tilt"]), confidence, octave, float(values["pulse"]))
+        (a, b), (c, d), (e, f, g) = values["family"], values["octave"], values["pulse"]
+        return cls((float(a), float(b)), (float(c), float(d)), (float(e), float(f), float(g)))
+
+
+def octave_prior(bpms: NDArray[np.float64], tilt: float) -> NDArray[np.float64]:
+    """Weigh tempi so that the tempo octave is as people count.
+
+    Recordings are denser than the synthetic music that a model learned the octave from, and what is dense
+    sounds slow to it: so the weight rises with the tempo. Over 170 BPM it falls again, since few people
+    count that fast.
+
+    Parameters
+    ----------
+    bpms : ndarray of float64, shape=(n_bins,)
+    tilt : float
+        Power of the tempo; 0 weighs nothing.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n_bins,)
+    """
+    return np.asarray(np.minimum(bpms, _FASTEST_BPM**2 / bpms) ** tilt)
 
 
 class Encoder:
@@ -112,9 +142,7 @@ class Encoder:
             self.bins_per_octave = int(axis["bins_per_octave"])
             self.bpms = axis["min_bpm"] * 2.0 ** (np.arange(axis["n_bins"]) / self.bins_per_octave)
             self.calibration = Calibration.from_json(metadata["calibration"])
-            # Recordings are denser than the synthetic music that a model learned the tempo octave from, and
-            # what is dense sounds slow to it; the tilt makes up for that.
-            self.prior = self.bpms**self.calibration.tilt
+            self.prior = octave_prior(self.bpms, float(metadata["tilt"]))
             self.embedding_dim = int(self._session.get_outputs()[1].shape[1])
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: not a model of tempo (metadata: {error})") from error

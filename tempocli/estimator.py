@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from tempocli.audio import check_sample_rate, check_samples, resample_blocks, stream_audio
-from tempocli.decoder import (
-    Peak,
-    agree,
-    calibrated,
-    find_peaks,
-    local_tempi,
-    octave_share,
-    pool,
-    pulse,
-    relation,
-    share_near,
-)
 from tempocli.errors import AudioError
 from tempocli.listening import hear
-from tempocli.methods import METHODS, RemoteModel, encode_by_all, open_models
-from tempocli.refine import refine_tempo
-from tempocli.schema import Candidate, CurvePoint, Estimate
+from tempocli.methods import (
+    COMPARING,
+    DEFAULT_METHOD,
+    METHODS,
+    RemoteModel,
+    calibration_of,
+    encode_by_all,
+    open_models,
+)
+from tempocli.track_decoder import TrackDecoder, combine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,13 +31,9 @@ if TYPE_CHECKING:
     from tempocli.features import FrontEnd
     from tempocli.listening import Heard
     from tempocli.methods import ModelFacts, WindowModel
+    from tempocli.schema import Estimate
 
 MIN_BPM, MAX_BPM = 30.0, 300.0
-
-
-class _Range(TypedDict):
-    min_bpm: float
-    max_bpm: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,13 +72,15 @@ class Estimator:
         Name of a model that ships, or path of an ONNX file, for the method; the one that classifies, if the
         method is ``"both"``. By default the one that ships for the method.
     method : str
-        ``"classify"``, ``"compare"`` (with references of every tempo, S2), or ``"both"``.
+        ``"both"``: by classification and by comparison together; ``"classify"``; ``"compare"``, with
+        references of every tempo (Henkel et al., ICASSP 2024); or ``"periodicity"``, without any network.
     references : str, Path or None
         Folder of references to compare with, see `tempocli.bank.load_own_bank`; by default the built-in ones.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     min_bpm, max_bpm : float
-        Range that the tempo is searched in, within 30 to 300 BPM.
+        Range that the answer must lie in, within 30 to 300 BPM. A tempo outside is answered by its half,
+        double, quarter or quadruple inside; where none lies inside, there is no tempo.
     top : int
         Candidates to return at the most.
 
@@ -113,7 +106,7 @@ class Estimator:
         self,
         model: str | Path | None = None,
         *,
-        method: str = "classify",
+        method: str = DEFAULT_METHOD,
         references: str | Path | None = None,
         device: str = "auto",
         min_bpm: float = MIN_BPM,
@@ -128,8 +121,10 @@ class Estimator:
             raise ValueError(f"device {device!r} is none of auto, cpu, cuda")
         if method not in METHODS:
             raise ValueError(f"method {method!r} is none of {', '.join(METHODS)}")
-        if references is not None and method == "classify":
-            raise ValueError("references have no use with the method classify")
+        if references is not None and method not in COMPARING:
+            raise ValueError(f"references have no use with the method {method}")
+        if model is not None and method == "periodicity":
+            raise ValueError("the method periodicity has no model")
         own = None if references is None else Path(references)
         self._opened: dict[str, WindowModel] | None = open_models(
             method, model, device=device, references=own
@@ -141,10 +136,13 @@ class Estimator:
         self, models: Mapping[str, ModelFacts], encode: Encode, min_bpm: float, max_bpm: float, top: int
     ) -> None:
         self._models = models
-        self._leading, self._encoder = next(iter(models.items()))
+        self._encoder = next(iter(models.values()))
         self._encode = encode
-        self._range: _Range = {"min_bpm": min_bpm, "max_bpm": max_bpm}
+        self._range = (min_bpm, max_bpm)
         self._top = top
+        self._decoder = TrackDecoder(
+            models, encode, calibration_of(models), min_bpm=min_bpm, max_bpm=max_bpm, top=top
+        )
         self.model_name = "+".join(model.name for model in models.values())
         self.device = self._encoder.device
 
@@ -156,7 +154,7 @@ class Estimator:
     def portable(self) -> PortableEstimator:
         """Make what another process needs to be an estimator that encodes here."""
         models = {method: RemoteModel(model) for method, model in self._here().items()}
-        return PortableEstimator(models, self._range["min_bpm"], self._range["max_bpm"], self._top)
+        return PortableEstimator(models, *self._range, self._top)
 
     @property
     def encode(self) -> Encode:
@@ -166,8 +164,8 @@ class Estimator:
     def settings(self) -> str:
         """Name all that an estimate depends on but the audio: the models, by checksum, and the search."""
         models = " and ".join(model.settings() for model in self._here().values())
-        method = "" if self._method == "classify" else f"method {self._method}, "
-        low, high = self._range.values()
+        method = f"method {self._method}, "
+        low, high = self._range
         return f"{method}{models}, {low:g} to {high:g} BPM, top {self._top}"
 
     def estimate(self, source: str | Path | BinaryIO) -> Estimate:
@@ -218,101 +216,49 @@ class Estimator:
         return [mono] if sample_rate == wanted else resample_blocks([mono], sample_rate, wanted)
 
     def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> Analysis:
-        return self.analyse_log_mel(self._encoder.front_end.stream(blocks))
+        counted = _Counted(blocks)
+        heard = hear(self._models, self._encode, self._encoder.front_end.stream(counted))
+        seconds = counted.n_samples / self._encoder.front_end.sample_rate
+        return self._decide(replace(heard, duration=seconds, is_exact=True))
 
     def analyse_log_mel(self, chunks: Iterable[NDArray[np.float32]]) -> Analysis:
         """Estimate the tempo of log-mel frames that the model's own front end has made.
+
+        Their length is known to a frame only, so that no loop is measured by its length.
 
         Parameters
         ----------
         chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
             Consecutive frames.
         """
-        heard = hear(self._models, self._encode, chunks)
-        if heard.reason is not None:
-            return self._nothing(heard.reason, heard.duration)
-        tempogram = _combine(heard.tempograms)
-        estimate = self._decide(heard, tempogram)
-        embedding = heard.embeddings.mean(axis=0)
-        return Analysis(estimate, tempogram, heard.times, self._encoder.bpms, embedding)
+        return self._decide(hear(self._models, self._encode, chunks))
+
+    def _decide(self, heard: Heard) -> Analysis:
+        estimate = self._decoder.decode(heard)
+        encoder = self._encoder
+        if not len(heard.times):
+            embedding = np.zeros(encoder.embedding_dim, np.float32)
+        else:
+            embedding = heard.embeddings.mean(axis=0)
+        return Analysis(estimate, combine(heard.tempograms), heard.times, encoder.bpms, embedding)
 
     @property
     def front_end(self) -> FrontEnd:
         """The front end that the model was trained with."""
         return self._encoder.front_end
 
-    def _decide(self, heard: Heard, tempogram: NDArray[np.float32]) -> Estimate:
-        encoder, calibration = self._encoder, self._encoder.calibration
-        leading = self._leading
-        clarity = pulse(
-            heard.tempograms[leading],
-            encoder.bpms,
-            encoder.bins_per_octave,
-            prior=encoder.prior,
-            geometric=leading == "compare",
-        )
-        if clarity < calibration.pulse:
-            return self._no_tempo("no steady pulse", heard.duration)
-        pooled = self._pool_all(heard)
-        peaks = find_peaks(pooled, encoder.bpms, top=self._top)
-        bpm = self._refine(heard.onset, peaks[0])
-        tempi, shares = local_tempi(tempogram, encoder.bpms, pooled)
-        return Estimate(
-            bpm=bpm,
-            confidence=calibrated(share_near(pooled, encoder.bpms, peaks[0].bpm), calibration.confidence),
-            octave_confidence=calibrated(octave_share(peaks), calibration.octave),
-            candidates=tuple(_candidates(peaks, bpm)),
-            reason=None,
-            duration=heard.duration,
-            model=self.model_name,
-            curve=tuple(
-                CurvePoint(float(time), float(tempo), float(share))
-                for time, tempo, share in zip(heard.times, tempi, shares, strict=True)
-            ),
-            by_method=self._by_method(heard),
-        )
 
-    def _pool_all(self, heard: Heard) -> NDArray[np.float64]:
-        """Pool what all methods say; a prior counts once, and it is the leading one's."""
-        (leading, tempogram), *others = heard.tempograms.items()
-        pooled = self._pool(leading, tempogram, self._models[leading].prior)
-        for method, other in others:
-            pooled = agree(pooled, self._pool(method, other, None), self._encoder.bpms)
-        return pooled
+class _Counted:
+    """Counts the samples of blocks that pass through."""
 
-    def _pool(
-        self, method: str, tempogram: NDArray[np.float32], prior: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
-        return pool(
-            tempogram,
-            self._encoder.bpms,
-            prior=prior,
-            geometric=method == "compare",
-            **self._range,
-        )
+    def __init__(self, blocks: Iterable[NDArray[np.float32]]) -> None:
+        self._blocks = blocks
+        self.n_samples = 0
 
-    def _refine(self, onset: NDArray[np.float32], peak: Peak) -> float:
-        frame_rate = self._encoder.front_end.frame_rate
-        return refine_tempo(onset, frame_rate=frame_rate, bpm=peak.bpm, **self._range)
-
-    def _by_method(self, heard: Heard) -> tuple[tuple[str, float], ...]:
-        if len(heard.tempograms) == 1:
-            return ()
-        bpms = self._encoder.bpms
-        peaks = {
-            method: find_peaks(self._pool(method, tempogram, self._models[method].prior), bpms, top=1)[0]
-            for method, tempogram in heard.tempograms.items()
-        }
-        return tuple((method, self._refine(heard.onset, peak)) for method, peak in peaks.items())
-
-    def _no_tempo(self, reason: str, duration: float) -> Estimate:
-        return Estimate(None, 0.0, 0.0, (), reason, duration, self.model_name)
-
-    def _nothing(self, reason: str, duration: float) -> Analysis:
-        encoder = self._encoder
-        empty = np.zeros((0, len(encoder.bpms)), np.float32)
-        embedding = np.zeros(encoder.embedding_dim, np.float32)
-        return Analysis(self._no_tempo(reason, duration), empty, np.zeros(0), encoder.bpms, embedding)
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for block in self._blocks:
+            self.n_samples += len(block)
+            yield block
 
 
 def _mono(samples: NDArray[Any]) -> NDArray[Any]:
@@ -329,15 +275,6 @@ def _mono(samples: NDArray[Any]) -> NDArray[Any]:
         raise AudioError("array", f"shape {samples.shape} has more channels than samples: transpose it")
     mono = samples if samples.ndim == 1 else samples.mean(axis=1)
     return mono / -float(np.iinfo(samples.dtype).min) if signed else mono
-
-
-def _combine(tempograms: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Multiply the distributions of the methods, window by window."""
-    first, *others = tempograms.values()
-    for other in others:
-        first = first * other
-        first = first / first.sum(axis=1, keepdims=True)
-    return first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -361,12 +298,6 @@ class PortableEstimator:
         estimator._opened = None
         estimator._set(self.models, encode, self.min_bpm, self.max_bpm, self.top)
         return estimator
-
-
-def _candidates(peaks: list[Peak], bpm: float) -> Iterator[Candidate]:
-    yield Candidate(bpm, peaks[0].share, "1")
-    for peak in peaks[1:]:
-        yield Candidate(peak.bpm * bpm / peaks[0].bpm, peak.share, relation(peak.bpm, peaks[0].bpm))
 
 
 def estimate(source: str | Path | BinaryIO, **options: Any) -> Estimate:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tempocli.decoder import softmax
 from tempocli.features import onset_strength
+from tempocli.periodicity import rises
 from tempocli.windows import WindowCutter
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from tempocli.methods import ModelFacts
 
 _SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
-MIN_SECONDS = 3.0
+MIN_SECONDS = 0.9  # a bar of four beats at 260 BPM
+_EDGE_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,16 +38,26 @@ class Heard:
     times : ndarray of float64, shape=(n_windows,)
         Centres of the windows, in seconds.
     onset : ndarray of float32, shape=(n_frames,)
-        Onset strength of the whole.
+        Onset strength of the whole, as `tempocli.features.onset_strength` measures it.
+    curve : ndarray of float32, shape=(n_frames,)
+        The same as `tempocli.periodicity.rises` measures it.
+    head, tail : ndarray of float32, shape=(n_frames, n_mels)
+        The first and the last log-mel frames; all frames both times, when there is no more than a window.
     duration : float
         In seconds.
+    is_exact : bool
+        Whether `duration` is right to a sample, not to a frame.
     """
 
     tempograms: dict[str, NDArray[np.float32]]
     embeddings: NDArray[np.float32]
     times: NDArray[np.float64]
     onset: NDArray[np.float32]
+    curve: NDArray[np.float32]
+    head: NDArray[np.float32]
+    tail: NDArray[np.float32]
     duration: float
+    is_exact: bool = False
 
     @property
     def reason(self) -> str | None:
@@ -75,17 +87,41 @@ def hear(models: Mapping[str, ModelFacts], encode: Encode, chunks: Iterable[NDAr
     front_end = leading.front_end
     cutter = WindowCutter(leading.n_frames, front_end.n_mels)
     windows = _Windows(models, encode)
-    onsets: list[NDArray[np.float32]] = []
+    edges = _Edges(leading.n_frames, front_end.n_mels)
+    onsets = [np.zeros(0, np.float32)]
+    curves = [np.zeros(0, np.float32)]
     previous = np.zeros((0, front_end.n_mels), np.float32)
     for log_mel in chunks:
         joined = np.concatenate([previous, log_mel])
         onsets.append(onset_strength(joined)[len(previous) :])
-        previous = joined[-1:]
+        curves.append(rises(joined, front_end)[len(previous) :])
+        previous = joined[-2:]
+        edges.push(log_mel)
         cutter.push(log_mel)
         windows.add(cutter.ready())
     windows.add(cutter.rest())
-    onset = np.concatenate(onsets) if onsets else np.zeros(0, np.float32)
-    return windows.heard(onset, front_end.frame_rate)
+    onset, curve = np.concatenate(onsets), np.concatenate(curves)
+    tempograms, embeddings, times = windows.heard(front_end.frame_rate)
+    duration = len(onset) / front_end.frame_rate
+    return Heard(tempograms, embeddings, times, onset, curve, edges.head, edges.tail, duration)
+
+
+class _Edges:
+    """Keeps the first and the last frames; a window's length of them, for as long as there is no more."""
+
+    def __init__(self, n_frames: int, n_mels: int) -> None:
+        self._n_frames = n_frames
+        self.head = self.tail = np.zeros((0, n_mels), np.float32)
+        self._n_seen = 0
+
+    def push(self, log_mel: NDArray[np.float32]) -> None:
+        """Take the next frames, shape=(n_frames, n_mels)."""
+        self._n_seen += len(log_mel)
+        keep = self._n_frames if self._n_seen <= self._n_frames else _EDGE_FRAMES
+        if len(self.head) < keep:
+            self.head = np.concatenate([self.head, log_mel])
+        self.head = self.head[:keep]
+        self.tail = np.concatenate([self.tail[-keep:], log_mel])[-keep:]
 
 
 class _Windows:
@@ -110,9 +146,16 @@ class _Windows:
             self._logits.append(logits)
             self._embeddings.append(embedding)
 
-    def heard(self, onset: NDArray[np.float32], frame_rate: float) -> Heard:
-        """Put all of it together."""
-        parts = np.split(np.concatenate(self._logits), len(self._methods), axis=1)
-        tempograms = {method: softmax(logits) for method, logits in zip(self._methods, parts, strict=True)}
-        times = np.array(self._times) / frame_rate
-        return Heard(tempograms, np.concatenate(self._embeddings), times, onset, len(onset) / frame_rate)
+    def heard(
+        self, frame_rate: float
+    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32], NDArray[np.float64]]:
+        """Put tempograms, embeddings and times together."""
+        tempograms = split_methods(self._methods, np.concatenate(self._logits))
+        return tempograms, np.concatenate(self._embeddings), np.array(self._times) / frame_rate
+
+
+def split_methods(methods: Iterable[str], logits: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Take the tempo distributions of each method from what `tempocli.methods.encode_by_all` gave."""
+    names = list(methods)
+    parts = np.split(logits, len(names), axis=1)
+    return {name: softmax(part) for name, part in zip(names, parts, strict=True)}

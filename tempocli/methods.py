@@ -1,27 +1,38 @@
-"""The ways to a tempo: by classification, by comparison with references, or by both."""
+"""The ways to a tempo: by classification, by comparison with references, by both, or by periodicity alone."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tempocli.encoder import Encoder
+from tempocli.encoder import Calibration, Encoder
 from tempocli.errors import ModelError
-from tempocli.registry import resolve
+from tempocli.features import FrontEnd
+from tempocli.periodicity import measure, rises
+from tempocli.registry import resolve, resolve_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tempocli.bank import Bank
     from tempocli.comparator import Comparator
-    from tempocli.encoder import Calibration, Encode
-    from tempocli.features import FrontEnd
+    from tempocli.encoder import Encode
 
-METHODS = ("classify", "compare", "both")
+METHODS = ("both", "classify", "compare", "periodicity")
+DEFAULT_METHOD = "both"
 DEFAULT_MODELS = {"classify": "tempo", "compare": "compare", "both": "tempo"}
+COMPARING = ("both", "compare")
+
+
+_PERIODICITY_VERSION = 1  # of its answers
+_MIN_BPM, _N_BINS = 30.0, 160
+_BINS_PER_OCTAVE = 48
+_WINDOW_FRAMES = 1024
 
 
 class ModelFacts(Protocol):
@@ -72,6 +83,27 @@ class RemoteModel:
         self.calibration = model.calibration
         self.prior = model.prior
         self.embedding_dim = model.embedding_dim
+
+
+def load_calibration(method: str) -> Calibration:
+    """Read how the distributions of a method without a model file of its own are read.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or damaged.
+    """
+    path = resolve_file("calibration")
+    try:
+        return Calibration.from_json(json.dumps(json.loads(path.read_text(encoding="utf-8"))[method]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged ({error}); install tempo again") from error
+
+
+def calibration_of(models: Mapping[str, ModelFacts]) -> Calibration:
+    """Find how the distributions of methods together are read: of one, that of its model."""
+    (leading, *others) = models.values()
+    return load_calibration("both") if others else leading.calibration
 
 
 def encode_by_all(models: dict[str, WindowModel]) -> Encode:
@@ -143,6 +175,35 @@ class ReferenceModel:
         return f"{self.name} {self.comparator.digest()[:16]} with references {self._bank_name}"
 
 
+class PeriodicityModel:
+    """Scores windows by their periodicity, without a network: the baseline; see `tempocli.periodicity`."""
+
+    def __init__(self) -> None:
+        self.name = "periodicity"
+        self.device = "cpu"
+        self.front_end = FrontEnd()
+        self.n_frames = _WINDOW_FRAMES
+        self.bins_per_octave = _BINS_PER_OCTAVE
+        self.bpms = _MIN_BPM * 2.0 ** (np.arange(_N_BINS) / _BINS_PER_OCTAVE)
+        self.calibration = load_calibration("periodicity")
+        self.prior = np.ones(len(self.bpms))
+        self.embedding_dim = 0
+
+    def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score windows, shape=(n_windows, n_frames, n_mels), on the tempo axis; embeddings are empty."""
+        frame_rate = self.front_end.frame_rate
+        scores = [
+            measure(rises(window, self.front_end), frame_rate=frame_rate, bpms=self.bpms).distribution
+            for window in windows
+        ]
+        logits = np.log(np.stack(scores) + 1e-6).astype(np.float32)
+        return logits, np.zeros((len(windows), 0), np.float32)
+
+    def settings(self) -> str:
+        """Name all that its answers depend on but the windows."""
+        return f"{self.name} {_PERIODICITY_VERSION}"
+
+
 def open_models(
     method: str, model: str | Path | None, *, device: str, references: Path | None
 ) -> dict[str, WindowModel]:
@@ -161,7 +222,7 @@ def open_models(
     Returns
     -------
     dict of str to WindowModel
-        By ``"classify"`` and ``"compare"``; the first one leads.
+        By ``"classify"`` and ``"compare"``, or ``"periodicity"``; the first one leads.
 
     Raises
     ------
@@ -169,6 +230,8 @@ def open_models(
         If a model is unknown or damaged, or the two do not go together.
     DeviceError, DataError, AudioError
     """
+    if method == "periodicity":
+        return {"periodicity": PeriodicityModel()}
     chosen = model or DEFAULT_MODELS[method]
     if method == "classify":
         return {"classify": Encoder(resolve(chosen, "classify"), device=device)}

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tempocli.errors import ModelError
 
@@ -69,12 +70,20 @@ def list_models() -> list[ModelEntry]:
     """
     folder = models_folder()
     try:
-        entries = json.loads((folder / "registry.json").read_text(encoding="utf-8"))["models"]
+        entries = _read_registry(folder)["models"]
         return [ModelEntry(path=folder / entry.pop("file"), **entry) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ModelError(
             f"{folder / 'registry.json'}: the registry of models is damaged ({error})"
         ) from error
+
+
+def _read_registry(folder: Path) -> Any:
+    path = folder / "registry.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: the registry of models is damaged ({error})") from error
 
 
 def resolve(model: str | Path, method: str | None = None) -> Path:
@@ -120,9 +129,40 @@ def verify(entry: ModelEntry) -> None:
     ModelError
         If the file cannot be read or differs.
     """
+    _verify(entry.path, entry.sha256)
+
+
+def resolve_file(name: str) -> Path:
+    """Find a file that ships beside the models, and check that it is whole.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the registry, such as ``"calibration"``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ModelError
+        If it is missing or damaged.
+    """
+    folder = models_folder()
     try:
-        digest = hashlib.sha256(entry.path.read_bytes()).hexdigest()
+        entry = _read_registry(folder)["files"][name]
+        path, sha256 = folder / entry["file"], str(entry["sha256"])
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{folder / 'registry.json'}: the registry of models lacks {name}") from error
+    _verify(path, sha256)
+    return path
+
+
+def _verify(path: Path, sha256: str) -> None:
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise ModelError(f"{entry.path}: {error.strerror}") from error
-    if digest != entry.sha256:
-        raise ModelError(f"{entry.path}: damaged, its SHA-256 is not the registry's; install tempo again")
+        raise ModelError(f"{path}: {error.strerror}") from error
+    if digest != sha256:
+        raise ModelError(f"{path}: damaged, its SHA-256 is not the registry's; install tempo again")

@@ -103,20 +103,18 @@ class Relater:
     def _ratio(self, a: Heard, b: Heard) -> float:
         """Find the shift of one tempo distribution on the other, then refine both tempi at that shift."""
         bpms = self._model.bpms
-        pooled_a, pooled_b = (
-            pool(heard.tempograms["compare"], bpms, prior=self._model.prior) for heard in (a, b)
-        )
+        pooled_a, pooled_b = (pool(heard.tempograms["compare"], prior=self._model.prior) for heard in (a, b))
         overlap = np.correlate(pooled_b, pooled_a, "full")
         shift = int(overlap.argmax()) - (len(bpms) - 1)
         # Both at the place where the two agree best, so that their octaves are one.
         low, high = max(0, -shift), min(len(bpms), len(bpms) - shift)
         joint = np.zeros(len(bpms))
         joint[low:high] = pooled_a[low:high] * pooled_b[low + shift : high + shift]
-        first = find_peaks(joint / joint.sum(), bpms, top=1)[0].bpm
+        first = find_peaks(joint / joint.sum(), bpms)[0].bpm
         second = first * 2.0 ** (shift / self._model.bins_per_octave)
         frame_rate = self.front_end.frame_rate
         first, second = (
-            refine_tempo(heard.onset, frame_rate=frame_rate, bpm=bpm)
+            refine_tempo(heard.onset, frame_rate=frame_rate, bpm=bpm).bpm
             for heard, bpm in ((a, first), (b, second))
         )
         return second / first

@@ -58,7 +58,7 @@ class TempoSection:
     start, end : float
         In seconds.
     bpm : float
-        Tempo in beats per minute; where the tempo rises or falls all the time, that at the middle of the section.
+        Tempo in beats per minute; where it rises or falls all the time, that at the middle of the section.
     confidence : float
         Calibrated probability that `bpm` is within 4 % of the truth.
     """

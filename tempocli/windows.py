@@ -50,7 +50,10 @@ class WindowCutter:
             yield self._cut(_BATCH)
 
     def rest(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
-        """Cut what is left; the last window ends with the last frame, a stream that is too short is padded.
+        """Cut what is left; the last window ends with the last frame.
+
+        A stream that is too short is put in the middle of a window, and its first and last frames are
+        repeated: between it and silence there would be an onset.
 
         Yields
         ------
@@ -62,7 +65,8 @@ class WindowCutter:
         covered = self._next - self._hop + self._n_frames if self._next else 0
         if end > covered:
             window = self._kept[-self._n_frames :]
-            padded = np.pad(window, ((0, self._n_frames - len(window)), (0, 0)))
+            missing = self._n_frames - len(window)
+            padded = np.pad(window, ((missing // 2, missing - missing // 2), (0, 0)), mode="edge")
             yield padded[None], np.array([end - len(window) / 2.0])
 
     def _n_whole(self) -> int:

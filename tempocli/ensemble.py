@@ -1,0 +1,102 @@
+"""What all methods together say of a track, or of a part of one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.decoder import agree, folded_peak, log_odds, pool
+from tempocli.periodicity import fold, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from tempocli.methods import ModelFacts
+    from tempocli.periodicity import Periodicity
+
+# Powers from 0.5 to 8 are alike on the development files: this is no setting to tune.
+_FOLDED_POWER = 2.0
+# The method without a model: tempi as people count them, of which nothing was learned.
+_ALONE_POWER, _ALONE_FOLDED_POWER = 0.3, 4.0
+_ALONE_BPM, _ALONE_OCTAVES = 115.0, 0.7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackTempo:
+    """The tempo distribution of a track.
+
+    Attributes
+    ----------
+    distribution : ndarray of float64, shape=(n_bins,)
+        Of all methods together; sums to 1.
+    by_method : dict of str to ndarray of float64, shape=(n_bins,)
+        What each says by itself.
+    pulse : tuple of (float, float)
+        How clear the pulse is: log-odds of the folded peak, and the logarithm of the periodicity's strength.
+    """
+
+    distribution: NDArray[np.float64]
+    by_method: dict[str, NDArray[np.float64]]
+    pulse: tuple[float, float]
+
+
+def track_tempo(
+    models: Mapping[str, ModelFacts],
+    tempograms: Mapping[str, NDArray[np.float32]],
+    curve: NDArray[np.float32],
+) -> TrackTempo:
+    """Pool the windows of all methods, and measure the periodicity of the whole.
+
+    Several methods agree in a product; a prior counts once, and is the leading one's. The periodicity joins
+    them with its octaves folded, so that it tells the metrical family and leaves the octave to the networks.
+
+    Parameters
+    ----------
+    models : dict of str to ModelFacts
+        By method, the leading one first.
+    tempograms : dict of str to ndarray of float32, shape=(n_windows, n_bins)
+        By method; at least one window.
+    curve : ndarray of float32, shape=(n_frames,)
+        Rises, from `tempocli.periodicity.rises`.
+    """
+    (leading, model), *others = models.items()
+    bpms = model.bpms
+    periodicity = measure(curve, frame_rate=model.front_end.frame_rate, bpms=bpms)
+    if leading == "periodicity":
+        alone = _alone(periodicity, bpms)
+        return _tempo(alone, {leading: alone}, periodicity, model.bins_per_octave)
+    by_method = {
+        method: pool(tempograms[method], prior=each.prior, geometric=method == "compare")
+        for method, each in models.items()
+    }
+    together = by_method[leading]
+    for method, _ in others:
+        together = agree(together, pool(tempograms[method], geometric=method == "compare"), bpms)
+    unfolded = together
+    if others:
+        together = together * fold(periodicity.distribution, bpms) ** _FOLDED_POWER
+        together = together / together.sum()
+    clear = _tempo(unfolded, by_method, periodicity, model.bins_per_octave)
+    return TrackTempo(together, by_method, clear.pulse)
+
+
+def _tempo(
+    distribution: NDArray[np.float64],
+    by_method: dict[str, NDArray[np.float64]],
+    periodicity: Periodicity,
+    bins_per_octave: int,
+) -> TrackTempo:
+    peak = log_odds(folded_peak(distribution, bins_per_octave))
+    return TrackTempo(distribution, by_method, (peak, math.log(periodicity.strength + 1e-3)))
+
+
+def _alone(periodicity: Periodicity, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+    prior = np.exp(-0.5 * np.square(np.log2(bpms / _ALONE_BPM) / _ALONE_OCTAVES))
+    said = periodicity.distribution**_ALONE_POWER
+    said *= fold(periodicity.distribution, bpms) ** _ALONE_FOLDED_POWER * prior
+    return np.asarray(said / said.sum())

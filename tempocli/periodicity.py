@@ -1,0 +1,162 @@
+"""How periodic a whole track is at every tempo: a measure without a network, the baseline for all of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tempocli.features import FrontEnd
+
+# Strong compression: a soft onset counts nearly as much as a loud one.
+_GAIN = 25_600.0
+_LAG = 2  # frames that a rise is measured over
+_MEAN_SECONDS = 2.0
+_MAX_SECONDS = 180.0
+_PART_SECONDS = 20.0
+_BEATS = (1.0, 2.0, 3.0, 4.0)
+_RELATED = (1 / 3, 1 / 2, 1.0, 2.0, 3.0)
+_TOLERANCE = 0.04
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Periodicity:
+    """How periodic an onset curve is.
+
+    Attributes
+    ----------
+    distribution : ndarray of float64, shape=(n_bins,)
+        Strength of every tempo of the axis; sums to 1.
+    strength : float
+        Autocorrelation at one to four beats of the most periodic tempo, averaged over parts of 20 s: near 1
+        for a machine, near 0 where nothing repeats.
+    """
+
+    distribution: NDArray[np.float64]
+    strength: float
+
+
+def rises(log_mel: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
+    """Sum the half-wave rectified rises over two frames of strongly compressed mel bands.
+
+    Parameters
+    ----------
+    log_mel : ndarray of float32, shape=(n_frames, n_mels)
+    front_end : FrontEnd
+        What made them.
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames,)
+        The first two frames hold 0.
+    """
+    out = np.zeros(len(log_mel), np.float32)
+    if len(log_mel) > _LAG:
+        magnitude = np.expm1(log_mel)
+        magnitude *= np.float32(_GAIN / front_end.log_gain)
+        level = np.log1p(magnitude, out=magnitude)
+        np.maximum(level[_LAG:] - level[:-_LAG], 0.0).sum(axis=1, out=out[_LAG:])
+    return out
+
+
+def measure(curve: NDArray[np.float32], *, frame_rate: float, bpms: NDArray[np.float64]) -> Periodicity:
+    """Measure the periodicity of an onset curve at every tempo.
+
+    The autocorrelation at one to four beats, times the magnitude of the spectrum at the tempo and at twice
+    the tempo. Of long curves, the three minutes in the middle are measured.
+
+    Parameters
+    ----------
+    curve : ndarray of float32, shape=(n_frames,)
+        From `rises`.
+    frame_rate : float
+        Frames a second, in Hz.
+    bpms : ndarray of float64, shape=(n_bins,)
+        The tempo axis, in BPM.
+    """
+    longest = int(_MAX_SECONDS * frame_rate)
+    start = max(0, len(curve) - longest) // 2
+    onset = _normalised(curve[start : start + longest], frame_rate)
+    product = np.maximum(_beats_repeat(onset, frame_rate, bpms), 0.0) * _spectrum(onset, frame_rate, bpms)
+    total = product.sum()
+    distribution = product / total if total > 0.0 else np.full(len(bpms), 1.0 / len(bpms))
+    parts = np.array_split(onset, max(1, round(len(onset) / frame_rate / _PART_SECONDS)))
+    strength = np.mean([_beats_repeat(part, frame_rate, bpms).max() for part in parts])
+    return Periodicity(distribution, float(max(strength, 0.0)))
+
+
+def fold(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give every tempo the most that is said within 4 % of it, its half, third, double and triple.
+
+    What is left says nothing about the tempo octave.
+
+    Parameters
+    ----------
+    distribution : ndarray of float64, shape=(n_bins,)
+    bpms : ndarray of float64, shape=(n_bins,)
+        Log-spaced.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n_bins,)
+        Does not sum to 1.
+    """
+    step = math.log(bpms[1] / bpms[0])
+    width = round(math.log(1.0 + _TOLERANCE) / step)
+    padded = np.pad(distribution, width, mode="edge")
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).max(axis=1)
+    folded = np.zeros(len(bpms))
+    for factor in _RELATED:
+        places = np.arange(len(bpms)) + round(math.log(factor) / step)
+        inside = (places >= 0) & (places < len(bpms))
+        folded[inside] = np.maximum(folded[inside], near[places[inside]])
+    return folded
+
+
+def _normalised(curve: NDArray[np.float32], frame_rate: float) -> NDArray[np.float64]:
+    """Subtract the mean over two seconds, cut off what is negative, and scale to a deviation of 1."""
+    if not len(curve):
+        return np.zeros(0)
+    n = round(_MEAN_SECONDS * frame_rate)
+    padded = np.pad(curve.astype(np.float64), n // 2, mode="edge")
+    total = np.concatenate([[0.0], np.cumsum(padded)])
+    places = np.arange(len(curve))
+    mean = (total[np.minimum(places + n, len(padded))] - total[places]) / n
+    onset = np.maximum(curve - mean, 0.0)
+    return np.asarray((onset - onset.mean()) / (onset.std() + 1e-9))
+
+
+def _beats_repeat(
+    onset: NDArray[np.float64], frame_rate: float, bpms: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Average the autocorrelation, 1 at lag 0, at one to four beats of every tempo."""
+    centred = onset - onset.mean() if len(onset) else onset
+    energy = float(np.square(centred).sum())
+    if energy <= 0.0:
+        return np.zeros(len(bpms))
+    size = 1 << (2 * len(centred) - 1).bit_length()
+    spectrum = np.fft.rfft(centred, size)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    correlation = np.fft.irfft(power, size)[: len(centred)] / energy
+    lags = 60.0 / bpms * frame_rate
+    frames = np.arange(len(centred))
+    return np.asarray(
+        sum(np.interp(beats * lags, frames, correlation, right=0.0) for beats in _BEATS) / len(_BEATS)
+    )
+
+
+def _spectrum(
+    onset: NDArray[np.float64], frame_rate: float, bpms: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    if not len(onset):
+        return np.zeros(len(bpms))
+    size = 1 << (8 * len(onset) - 1).bit_length()
+    magnitude = np.abs(np.fft.rfft(onset * np.hanning(len(onset)), size))
+    places = bpms / 60.0 * size / frame_rate
+    bins = np.arange(len(magnitude))
+    return np.asarray(np.interp(places, bins, magnitude) + 0.5 * np.interp(2.0 * places, bins, magnitude))

@@ -1,0 +1,284 @@
+"""From what the models heard of a piece of audio to its Estimate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.decoder import calibrated, find_peaks, folded_peak, local_tempi, relation
+from tempocli.ensemble import track_tempo
+from tempocli.listening import split_methods
+from tempocli.loops import OFF_BEATS, can_be_loop, tile, whole_beats
+from tempocli.periodicity import rises
+from tempocli.refine import Refined, refine_tempo
+from tempocli.schema import Candidate, CurvePoint, Estimate, TempoSection
+from tempocli.search import search
+from tempocli.sections import find_sections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from tempocli.encoder import Calibration, Encode
+    from tempocli.ensemble import TrackTempo
+    from tempocli.listening import Heard
+    from tempocli.methods import ModelFacts
+    from tempocli.search import Found
+    from tempocli.sections import Course, Section
+
+_LOOP_SECONDS = 40.0
+_OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)
+_MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little too low
+_LOOP_PEAK = 0.97  # folded peak of a loop that is repeated; what does not repeat stumbles at the seam
+_LOOP_SUPPORT = 0.15  # of the distribution of the audio as it is, within a bin of the loop's tempo
+_AGREES = 0.04
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A section of the audio, or all of it, and the tempi found in it, the likeliest first."""
+
+    start: float
+    end: float
+    track: TrackTempo
+    heard_bpm: float
+    found: list[Found]
+    refined: Refined
+
+
+class TrackDecoder:
+    """Decides on tempo, confidence, sections and curve.
+
+    Parameters
+    ----------
+    models : dict of str to ModelFacts
+        By method; the leading one first.
+    encode : callable
+        Runs all of them, see `tempocli.methods.encode_by_all`.
+    calibration : Calibration
+        Of the methods together.
+    min_bpm, max_bpm : float
+        Range that the tempo must lie in, in BPM.
+    top : int
+        Candidates to return at the most.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelFacts],
+        encode: Encode,
+        calibration: Calibration,
+        *,
+        min_bpm: float,
+        max_bpm: float,
+        top: int,
+    ) -> None:
+        self._models = models
+        self._encode = encode
+        self._calibration = calibration
+        self._min_bpm, self._max_bpm = min_bpm, max_bpm
+        self._top = top
+        leading = next(iter(models.values()))
+        self._bpms = leading.bpms
+        self._bins_per_octave = leading.bins_per_octave
+        self._frame_rate = leading.front_end.frame_rate
+        self._front_end = leading.front_end
+        self._n_frames = leading.n_frames
+        self._model_name = "+".join(model.name for model in models.values())
+
+    def decode(self, heard: Heard) -> Estimate:
+        """Decide on the tempo of a piece of audio."""
+        if heard.reason is not None:
+            return self.no_tempo(heard.reason, heard.duration)
+        track = self._track(heard.tempograms, heard.curve)
+        loop = self._loop(heard, track)
+        if loop is not None:
+            return self._estimate(heard, None, [loop])
+        if not self._calibration.has_pulse(track.pulse):
+            return self.no_tempo("no steady pulse", heard.duration)
+        local = local_tempi(combine(heard.tempograms), self._bpms, track.distribution)
+        course = find_sections(heard.times, *local)
+        if course.steady:
+            parts = [self._part(heard, track, 0.0, heard.duration)]
+        else:
+            parts = list(self._sections(heard, course))
+        return self._estimate(heard, course, parts)
+
+    def no_tempo(self, reason: str, duration: float) -> Estimate:
+        """Make the Estimate of audio without a tempo."""
+        return Estimate(None, 0.0, 0.0, (), reason, duration, self._model_name)
+
+    def _track(self, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]) -> TrackTempo:
+        return track_tempo(self._models, tempograms, curve)
+
+    def _part(self, heard: Heard, track: TrackTempo, start: float, end: float) -> _Part:
+        onset = self._onset(heard, start, end)
+        found = self._search_refined(track.distribution, onset)
+        heard_bpm = find_peaks(track.distribution, self._bpms)[0].bpm
+        refined = self._refined(onset, found[0].bpm) if found else Refined(heard_bpm, 0.0)
+        return _Part(start, end, track, heard_bpm, found, refined)
+
+    def _sections(self, heard: Heard, course: Course) -> Iterator[_Part]:
+        for section, (start, end) in zip(course.sections, self._edges(heard, course), strict=True):
+            windows = slice(section.first, section.stop)
+            frames = slice(int(start * self._frame_rate), int(end * self._frame_rate))
+            tempograms = {method: rows[windows] for method, rows in heard.tempograms.items()}
+            track = self._track(tempograms, heard.curve[frames])
+            part = self._part(heard, track, start, end)
+            yield self._ramp(part, section) if section.is_ramp and part.found else part
+
+    def _edges(self, heard: Heard, course: Course) -> list[tuple[float, float]]:
+        """Put the borders of sections half-way between their windows."""
+        borders = [
+            0.5 * float(heard.times[section.first - 1] + heard.times[section.first])
+            for section in course.sections[1:]
+        ]
+        return list(zip([0.0, *borders], [*borders, heard.duration], strict=True))
+
+    def _ramp(self, part: _Part, section: Section) -> _Part:
+        """Give a section whose tempo rises or falls the tempo in its middle."""
+        bpm = section.bpm * 2.0 ** round(math.log2(part.found[0].bpm / section.bpm))
+        spread = abs(section.end_bpm - section.start_bpm) * bpm / section.bpm / math.sqrt(12.0)
+        found = [part.found[0].at(bpm), *part.found[1:]]
+        return _Part(part.start, part.end, part.track, section.bpm, found, self._clipped(bpm, spread))
+
+    def _search(self, distribution: NDArray[np.float64], exact: Callable[[float], float]) -> list[Found]:
+        low, high = self._min_bpm, self._max_bpm
+        return search(distribution, self._bpms, min_bpm=low, max_bpm=high, exact=exact)
+
+    def _search_refined(self, distribution: NDArray[np.float64], onset: NDArray[np.float32]) -> list[Found]:
+        return self._search(
+            distribution, lambda bpm: refine_tempo(onset, frame_rate=self._frame_rate, bpm=bpm).bpm
+        )
+
+    def _onset(self, heard: Heard, start: float, end: float) -> NDArray[np.float32]:
+        return heard.onset[int(start * self._frame_rate) : math.ceil(end * self._frame_rate) + 1]
+
+    def _refined(self, onset: NDArray[np.float32], bpm: float) -> Refined:
+        refined = refine_tempo(onset, frame_rate=self._frame_rate, bpm=bpm)
+        return self._clipped(refined.bpm, refined.error)
+
+    def _clipped(self, bpm: float, error: float) -> Refined:
+        return Refined(min(max(bpm, self._min_bpm), self._max_bpm), error)
+
+    def _estimate(self, heard: Heard, course: Course | None, parts: list[_Part]) -> Estimate:
+        best = max(parts, key=lambda part: part.end - part.start)
+        if not best.found:
+            low, high = self._min_bpm, self._max_bpm
+            return self.no_tempo(f"no tempo between {low:g} and {high:g} BPM", heard.duration)
+        first, bpm = best.found[0], best.refined.bpm
+        if course is not None and heard.duration * bpm / 60.0 < _MIN_BEATS:
+            return self.no_tempo("too short", heard.duration)
+        # One number is right for a track of several tempi as far as it has that tempo.
+        covered = 1.0 if course is None or course.steady else _coverage(course, best.heard_bpm)
+        return Estimate(
+            bpm=bpm,
+            confidence=self._confidence(first) * covered,
+            octave_confidence=calibrated(first.mass / first.family, self._calibration.octave),
+            candidates=tuple(self._candidates(best.found, bpm)),
+            reason=None,
+            duration=heard.duration,
+            model=self._model_name,
+            curve=tuple(self._curve(heard, best)),
+            by_method=self._by_method(heard, best),
+            bpm_error=best.refined.error,
+            steady=course is None or course.steady,
+            tempo_sections=tuple(
+                TempoSection(part.start, part.end, part.refined.bpm, self._confidence(part.found[0]))
+                for part in parts
+                if part.found
+            ),
+        )
+
+    def _confidence(self, found: Found) -> float:
+        family = calibrated(found.family, self._calibration.family)
+        return family * calibrated(found.mass / found.family, self._calibration.octave)
+
+    def _candidates(self, found: list[Found], bpm: float) -> Iterator[Candidate]:
+        first = found[0].bpm
+        for each in found[: self._top]:
+            yield Candidate(each.bpm * bpm / first, each.mass, relation(each.bpm, first))
+
+    def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
+        """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
+        tempi, shares = local_tempi(combine(heard.tempograms), self._bpms, best.track.distribution)
+        moved = 2.0 ** round(math.log2(best.refined.bpm / best.heard_bpm))
+        for time, tempo, share in zip(heard.times, tempi * moved, shares, strict=True):
+            for octave in _OCTAVES:
+                if self._min_bpm <= tempo * octave <= self._max_bpm:
+                    yield CurvePoint(float(time), float(tempo * octave), float(share))
+                    break
+
+    def _by_method(self, heard: Heard, best: _Part) -> tuple[tuple[str, float], ...]:
+        if len(self._models) == 1:
+            return ()
+        onset = self._onset(heard, best.start, best.end)
+        found = {name: self._search_refined(said, onset) for name, said in best.track.by_method.items()}
+        return tuple((name, self._refined(onset, each[0].bpm).bpm) for name, each in found.items() if each)
+
+    def _loop(self, heard: Heard, track: TrackTempo) -> _Part | None:
+        """Measure audio that repeats by its length; ``None`` when it is no loop."""
+        if not heard.is_exact or heard.duration > _LOOP_SECONDS:
+            return None
+        if not can_be_loop(heard.head, heard.tail, heard.curve, self._front_end):
+            return None
+        repeated = self._repeated(heard) if len(heard.head) == len(heard.onset) else track
+        if folded_peak(repeated.distribution, self._bins_per_octave) < _LOOP_PEAK:
+            return None
+        bpm = find_peaks(repeated.distribution, self._bpms)[0].bpm
+        exact = whole_beats(heard.duration, bpm)
+        if exact is None or self._support(track, exact.bpm) < _LOOP_SUPPORT:
+            return None
+        reach = OFF_BEATS / exact.n_beats
+        inside = refine_tempo(
+            heard.onset, frame_rate=self._frame_rate, bpm=exact.bpm, search=max(0.01, reach)
+        )
+        if abs(inside.bpm / exact.bpm - 1.0) > reach:
+            return None
+        found = self._search(repeated.distribution, exact.nearest)
+        # The length is known to a sample of the front end's rate.
+        error = exact.bpm / (heard.duration * self._front_end.sample_rate)
+        refined = self._clipped(exact.nearest(found[0].bpm), error) if found else Refined(exact.bpm, error)
+        return _Part(0.0, heard.duration, repeated, bpm, found, refined)
+
+    def _repeated(self, heard: Heard) -> TrackTempo:
+        period = heard.duration * self._frame_rate
+        window = tile(heard.head, period=period, n_frames=self._n_frames)
+        tempograms = split_methods(self._models, self._encode(window[None])[0])
+        return self._track(tempograms, rises(window, self._front_end))
+
+    def _support(self, track: TrackTempo, bpm: float) -> float:
+        """Tell how much the audio as it is speaks for a tempo or its octaves, to a bin."""
+        place = math.log2(bpm / self._bpms[0]) * self._bins_per_octave
+        distance = np.abs(np.arange(len(self._bpms)) - place)
+        bins = np.minimum(distance % self._bins_per_octave, -distance % self._bins_per_octave) <= 1.5
+        return float(track.distribution[bins].sum())
+
+
+def combine(tempograms: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Multiply the distributions of the methods, window by window.
+
+    Parameters
+    ----------
+    tempograms : dict of str to ndarray of float32, shape=(n_windows, n_bins)
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_windows, n_bins)
+        Rows sum to 1.
+    """
+    first, *others = tempograms.values()
+    for other in others:
+        first = first * other
+        first = first / first.sum(axis=1, keepdims=True)
+    return first
+
+
+def _coverage(course: Course, bpm: float) -> float:
+    """Tell for how much of the time a tempo is right within 4 %."""
+    near = np.abs(course.tempi / bpm - 1.0) <= _AGREES
+    return float(course.shares[near].sum() / course.shares.sum())
