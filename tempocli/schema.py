@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+DOUBTFUL_CONFIDENCE = 0.3  # the user is told of a confidence below this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class TempoSection:
     start, end : float
         In seconds.
     bpm : float
-        Tempo in beats per minute; where the tempo rises or falls all the time, that at the middle of the section.
+        Tempo in beats per minute; where the tempo rises or falls all the time, that at the middle of the
+        section.
     confidence : float
         Calibrated probability that `bpm` is within 4 % of the truth.
     """
@@ -117,6 +119,11 @@ class Estimate:
     bpm_error: float | None = None
     steady: bool | None = None
     tempo_sections: tuple[TempoSection, ...] = ()
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there is a `bpm`, with a confidence under `DOUBTFUL_CONFIDENCE`."""
+        return self.bpm is not None and self.confidence < DOUBTFUL_CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)

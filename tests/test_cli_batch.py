@@ -235,6 +235,14 @@ class TestProgress:
         assert others[1:] == ["tempo:   1 failed: not audio"]
         assert tempo("music", "-o", "out.csv", "-q").stderr == ""
 
+    def test_doubtful_ones_are_one_line(self, music: Path) -> None:
+        for number in range(3):
+            (music / "music" / f"doubtful {number + 80}.wav").touch()
+        for name in ("out.csv", "out.txt"):
+            first, *others = tempo("music", "-o", name).stderr.splitlines()
+            assert first.startswith("tempo: 6 files, in ")
+            assert others == ["tempo:   3 doubtful (confidence under 0.3)"]
+
     def test_lines_now_and_then(self, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tempocli.cli.progress._FIRST_SECONDS", 0.0)
         result = tempo("music", "broken.wav", "--jobs", "1")
@@ -251,7 +259,7 @@ class TestProgress:
         assert "left" not in result.stderr
 
     def test_reasons_are_counted_in_bounded_memory(self) -> None:
-        tally = Tally(notes=False)
+        tally = Tally()
         for number in range(3000):
             list(tally.watch([FileResult("a", error=f"reason {number}")]))
         lines = list(tally.summary(histogram=True))
