@@ -80,6 +80,20 @@ class TestResume:
             assert result.stderr.count("\n") == 1
         assert sorted(each.name for each in music.glob("out*")) == ["out.csv"]
 
+    def test_a_file_of_an_earlier_version_is_refused_and_kept(self, music: Path) -> None:
+        assert tempo("music", "-o", "out.jsonl").exit_code == 0
+        old = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+        text = "".join(json.dumps({k: v for k, v in row.items() if k != "steady"}) + "\n" for row in old)
+        Path("out.jsonl").write_text(text)
+        result = tempo("music", "128.wav", "-o", "out.jsonl", "--resume")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == (
+            "tempo: out.jsonl: an earlier version of tempo wrote it, without the keys steady; "
+            "give another output, or delete it\n"
+        )
+        assert Path("out.jsonl").read_text() == text
+        assert sorted(each.name for each in music.glob("out*")) == ["out.jsonl"]
+
     def test_hashes(self, music: Path) -> None:
         args = ["music", "-o", "out.csv", "--verify-hash", "-q"]
         assert tempo(*args).exit_code == 0
