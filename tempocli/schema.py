@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+DOUBTFUL_CONFIDENCE = 0.3  # the user is told of a confidence below this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,11 @@ class Estimate:
     bpm_error: float | None = None
     steady: bool | None = None
     tempo_sections: tuple[TempoSection, ...] = ()
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there is a `bpm`, with a confidence under `DOUBTFUL_CONFIDENCE`."""
+        return self.bpm is not None and self.confidence < DOUBTFUL_CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,10 @@ class _Row:
         except ValueError:
             raise self.error(f"{column} '{text}' is not a number") from None
 
+    def flag(self, column: str) -> bool:
+        text = self.cells.get(column, "").strip().lower()
+        return text == "true" if text in {"true", "false"} else self.number(column) == 1.0
+
     def probability(self, column: str) -> float | None:
         value = self.number(column)
         if value is not None and not 0.0 <= value <= 1.0:
@@ -229,7 +233,7 @@ def _reference(row: _Row) -> Reference:
         bpm=bpm,
         bpm2=bpm2,
         salience=0.5 if salience is None else salience,
-        steady=row.number("steady") == 1.0,
+        steady=row.flag("steady"),
         columns=row.cells,
     )
 

@@ -17,21 +17,49 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tempocli.errors import AudioError
-from tempocli.schema import Candidate, CurvePoint, Estimate
+from tempocli.schema import Candidate, CurvePoint, Estimate, TempoSection
 
 SLOW_SECONDS = 60.0  # of the files that take too long
 
 
-def make_estimate(bpm: float | None, *, reason: str = "silence", model: str = "fake") -> Estimate:
+def make_estimate(
+    bpm: float | None,
+    *,
+    reason: str = "silence",
+    model: str = "fake",
+    confidence: float = 0.8765432,
+    steady: bool = True,
+) -> Estimate:
     if bpm is None:
         return Estimate(None, 0.0, 0.0, (), reason, 12.5, model)
     candidates = (Candidate(bpm, 0.75, "1"), Candidate(bpm / 2, 0.25, "1/2"))
     curve = (CurvePoint(6.0, bpm, 0.9), CurvePoint(12.0, bpm + 1.0, 0.8))
-    return Estimate(bpm, 0.8765432, 0.654321, candidates, None, 180.06789, model, curve)
+    if steady:
+        sections: tuple[TempoSection, ...] = (TempoSection(0.0, 180.06789, bpm, confidence),)
+    else:
+        sections = (
+            TempoSection(0.0, 120.0004, bpm, confidence),
+            TempoSection(120.0004, 180.06789, bpm + 40.0, 0.5),
+        )
+    return Estimate(
+        bpm,
+        confidence,
+        0.654321,
+        candidates,
+        None,
+        180.06789,
+        model,
+        curve,
+        bpm_error=0.01234,
+        steady=steady,
+        tempo_sections=sections,
+    )
 
 
 class FakeEstimator:
-    """Takes "128.5.wav" for 128.5 BPM; words of `_misbehave` in a name have their effect."""
+    """Takes "128.5.wav" for 128.5 BPM; words in a name have their effect: "silent", "doubtful",
+    "moody" (which is not steady), and those of `_misbehave`.
+    """
 
     created: dict[str, Any]
 
@@ -65,7 +93,11 @@ class FakeEstimator:
         if "silent" in name:
             return make_estimate(None)
         found = re.search(r"\d+(\.\d+)?", name)
-        return make_estimate(float(found[0]) if found else 120.0)
+        return make_estimate(
+            float(found[0]) if found else 120.0,
+            confidence=0.12 if "doubtful" in name else 0.8765432,
+            steady="moody" not in name,
+        )
 
     def analyse(self, source: str | Path | BinaryIO) -> Any:
         from tempocli.estimator import Analysis

@@ -80,6 +80,20 @@ class TestResume:
             assert result.stderr.count("\n") == 1
         assert sorted(each.name for each in music.glob("out*")) == ["out.csv"]
 
+    def test_a_file_of_an_earlier_version_is_refused_and_kept(self, music: Path) -> None:
+        assert tempo("music", "-o", "out.jsonl").exit_code == 0
+        old = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+        text = "".join(json.dumps({k: v for k, v in row.items() if k != "steady"}) + "\n" for row in old)
+        Path("out.jsonl").write_text(text)
+        result = tempo("music", "128.wav", "-o", "out.jsonl", "--resume")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == (
+            "tempo: out.jsonl: an earlier version of tempo wrote it, without the keys steady; "
+            "give another output, or delete it\n"
+        )
+        assert Path("out.jsonl").read_text() == text
+        assert sorted(each.name for each in music.glob("out*")) == ["out.jsonl"]
+
     def test_hashes(self, music: Path) -> None:
         args = ["music", "-o", "out.csv", "--verify-hash", "-q"]
         assert tempo(*args).exit_code == 0
@@ -235,6 +249,14 @@ class TestProgress:
         assert others[1:] == ["tempo:   1 failed: not audio"]
         assert tempo("music", "-o", "out.csv", "-q").stderr == ""
 
+    def test_doubtful_ones_are_one_line(self, music: Path) -> None:
+        for number in range(3):
+            (music / "music" / f"doubtful {number + 80}.wav").touch()
+        for name in ("out.csv", "out.txt"):
+            first, *others = tempo("music", "-o", name).stderr.splitlines()
+            assert first.startswith("tempo: 6 files, in ")
+            assert others == ["tempo:   3 doubtful (confidence under 0.3)"]
+
     def test_lines_now_and_then(self, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tempocli.cli.progress._FIRST_SECONDS", 0.0)
         result = tempo("music", "broken.wav", "--jobs", "1")
@@ -251,7 +273,7 @@ class TestProgress:
         assert "left" not in result.stderr
 
     def test_reasons_are_counted_in_bounded_memory(self) -> None:
-        tally = Tally(notes=False)
+        tally = Tally()
         for number in range(3000):
             list(tally.watch([FileResult("a", error=f"reason {number}")]))
         lines = list(tally.summary(histogram=True))

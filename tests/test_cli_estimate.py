@@ -16,15 +16,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import fake_estimator
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
-from fake_estimator import SLOW_SECONDS
+from fake_estimator import SLOW_SECONDS, make_estimate
 
 import tempocli.estimator
 from tempocli import registry
 from tempocli.cli import _COMMANDS, cli, options
+from tempocli.cli.words import span
 from tempocli.errors import DeviceError, ModelError
+from tempocli.schema import TempoSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +100,50 @@ class TestText:
         assert (result.exit_code, result.stdout) == (0, "-\n")
         assert result.stderr == "tempo: silent.wav: no tempo: silence\n"
         assert tempo("-q", "silent.wav").stderr == ""
+
+    def test_a_doubtful_number_has_a_note(self, music: Path) -> None:
+        (music / "doubtful 100.wav").touch()
+        result = tempo("doubtful 100.wav")
+        assert (result.exit_code, result.stdout) == (0, "100.00\n")
+        assert result.stderr == "tempo: doubtful 100.wav: doubtful: confidence 0.12\n"
+        assert tempo("-q", "doubtful 100.wav").stderr == ""
+        assert tempo("doubtful 100.wav", "--format", "csv").stderr == "", "it has the confidence"
+        several = tempo("doubtful 100.wav", "128.wav")
+        assert estimated(several) == "doubtful 100.wav\t100.00\n128.wav\t128.00\n"
+
+    def test_verbose_says_whether_it_is_steady(self, music: Path) -> None:
+        (music / "moody 100.wav").touch()
+        steady = tempo("-v", "128.wav")
+        assert steady.stdout == "128.00\n"
+        assert "tempo: 128.wav: steady\n" in steady.stderr
+        moody = tempo("-v", "moody 100.wav")
+        assert moody.stdout == "100.00\n"
+        sections = "100.00 BPM from 0:00 to 2:00, 140.00 BPM from 2:00 to 3:00"
+        assert f"tempo: moody 100.wav: not steady: {sections}\n" in moody.stderr
+        assert estimated(tempo("moody 100.wav")) == "100.00\n", "a note that was not asked for"
+        assert "steady" not in tempo("-v", "silent.wav").stderr
+
+    @pytest.mark.parametrize(
+        ("start", "end", "text"),
+        [(0.0, 29.6, "0:00 to 0:30"), (59.7, 600.0, "1:00 to 10:00"), (3599.4, 3661.0, "59:59 to 1:01:01")],
+    )
+    def test_places_are_minutes_and_seconds(self, start: float, end: float, text: str) -> None:
+        assert span(TempoSection(start, end, 100.0, 0.9)) == text
+
+    @pytest.mark.parametrize(
+        ("reason", "note"),
+        [
+            ("no steady pulse", "no tempo: no steady pulse"),
+            ("no tempo between 130 and 150 BPM", "no tempo between 130 and 150 BPM"),
+        ],
+    )
+    def test_any_reason_can_be_said(
+        self, music: Path, monkeypatch: pytest.MonkeyPatch, reason: str, note: str
+    ) -> None:
+        estimate = make_estimate(None, reason=reason)
+        monkeypatch.setattr(fake_estimator.FakeEstimator, "estimate", lambda *_: estimate)
+        result = tempo("128.wav")
+        assert (result.stdout, result.stderr) == ("-\n", f"tempo: 128.wav: {note}\n")
 
     def test_precision(self, music: Path) -> None:
         (music / "98.7654.wav").touch()
@@ -510,22 +557,50 @@ class TestProcess:
         lines = [line.split() for line in shown.splitlines() if line.strip()]
         assert lines == [
             ["128.wav"],
-            ["Tempo", "128.00", "BPM"],
+            ["Tempo", "128.00", "±", "0.012", "BPM"],
             ["Confidence", "88%"],
             ["Octave", "confidence", "65%"],
+            ["Steadiness", "steady"],
             ["Candidate", "BPM", "Probability", "Relation"],
             ["128.00", "75%", "x1"],
             ["64.00", "25%", "x1/2"],
         ]
+
+    def test_an_unsteady_and_doubtful_file_on_a_terminal(self, music: Path) -> None:
+        (music / "moody doubtful 100.wav").touch()
+        code, shown, _ = on_a_terminal("estimate", "moody doubtful 100.wav")
+        assert code == 0
+        lines = [" ".join(line.split()) for line in shown.splitlines()]
+        assert "Confidence 12%, doubtful" in lines
+        start = lines.index("Steadiness not steady")
+        assert lines[start + 1 : start + 3] == [
+            "0:00 to 2:00 100.00 BPM, 12%",
+            "2:00 to 3:00 140.00 BPM, 50%",
+        ]
+        assert "tempo: " not in shown, "the table says it all"
+
+    def test_unsteady_and_doubtful_files_on_a_terminal(self, music: Path) -> None:
+        for name in ("moody 100.wav", "doubtful 90.wav", "moody doubtful 80.wav"):
+            (music / name).touch()
+        code, shown, _ = on_a_terminal(
+            "estimate", "moody 100.wav", "doubtful 90.wav", "moody doubtful 80.wav", "128.wav"
+        )
+        assert code == 0
+        lines = [" ".join(line.split()) for line in shown.splitlines()]
+        assert "moody 100.wav 100.00 ± 0.012 88% 65% 50.00 not steady" in lines
+        assert "doubtful 90.wav 90.00 ± 0.012 12% 65% 45.00 doubtful" in lines
+        assert "moody doubtful 80.wav 80.00 ± 0.012 12% 65% 40.00 doubtful, not steady" in lines
+        assert "128.wav 128.00 ± 0.012 88% 65% 64.00" in lines
+        assert "tempo: 2 doubtful (confidence under 0.3)" in lines
 
     def test_many_files_on_a_terminal(self, music: Path) -> None:
         (music / "music" / "[red]7\x1b[31m.wav").touch()
         code, shown, _ = on_a_terminal("estimate", "music", "silent.wav", "broken.wav")
         assert code == 3
         rows = [line.split() for line in shown.splitlines()]
-        assert ["File", "BPM", "Confidence", "Octave", "Or"] in rows
-        assert ["music/100.wav", "100.00", "88%", "65%", "50.00"] in rows
-        assert ["music/[red]7\\x1b[31m.wav", "7.00", "88%", "65%", "3.50"] in rows
+        assert ["File", "BPM", "Confidence", "Octave", "Or", "Notes"] in rows
+        assert ["music/100.wav", "100.00", "±", "0.012", "88%", "65%", "50.00"] in rows
+        assert ["music/[red]7\\x1b[31m.wav", "7.00", "±", "0.012", "88%", "65%", "3.50"] in rows
         assert ["silent.wav", "-", "silence"] in rows
         assert ["broken.wav", "failed"] in rows
         assert "tempo: broken.wav: not audio" in shown

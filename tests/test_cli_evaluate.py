@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fake_estimator import make_estimate
 
-from tempocli import evaluation
+from tempocli import evaluation, writers
 from tempocli.cli import cli
 from tempocli.errors import AudioError, DataError
-from tempocli.schema import Candidate, Estimate
+from tempocli.schema import Candidate, Estimate, FileResult
 from tempocli.tables import TrackEstimate, match_estimates, read_estimates, read_references
 
 REFERENCE = """path,bpm,bpm2,genre,steady
@@ -92,6 +93,16 @@ def test_every_score_lies_in_its_interval(write):
         assert report[key]["low"] <= report[key]["value"] <= report[key]["high"], key
     assert report["accuracy2"]["low"] < report["accuracy2"]["high"]
     assert sum(share["value"] for share in report["relations"].values()) == pytest.approx(100.0)
+
+
+def test_the_csv_of_an_estimate_is_a_table_of_references(write):
+    results = [
+        FileResult("one.wav", estimate=make_estimate(100.0)),
+        FileResult("two.wav", estimate=make_estimate(90.0, steady=False)),
+    ]
+    table = write("own.csv", "".join(writers.write("csv", results, writers.Layout())))
+    report = scores(table, "--estimates", table)
+    assert (report["n"], report["n_steady"]) == (2, 1)
 
 
 def test_interval_is_the_binomial_one():

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from test_cli_estimate import tempo
 from tempocli.batch import Selection
 from tempocli.batch.worker import Done
 from tempocli.cluster import Job, Outcome, Work, chunk, engine
-from tempocli.errors import AudioError, TempoError
+from tempocli.errors import AudioError, DataError, TempoError
 from tempocli.schema import FileResult
 from tempocli.writers import Layout
 
@@ -130,7 +131,9 @@ class TestResume:
                 pass
 
             def estimate(self, path: str) -> Done:
-                return Done(FileResult(path, estimate=make_estimate(float(Path(path).stem))))
+                bpm = float(Path(path).stem)
+                estimate = make_estimate(bpm, confidence=0.12 if bpm < 30 else 0.9)
+                return Done(FileResult(path, estimate=estimate))
 
         chunk._workplace.cache_clear()
         monkeypatch.setattr(chunk, "Estimator", FakeEstimator)
@@ -177,6 +180,25 @@ class TestResume:
         rows = sorted(table(Path("out")), key=lambda row: row["position"])
         assert [row["position"] for row in rows] == [0, 1, 2, 4, 5]
 
+    def test_results_of_an_earlier_version_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from pyarrow.parquet import read_table, write_table
+
+        assert self.run(monkeypatch, ["100.wav"])
+        (shard,) = Path("out").glob("*.parquet")
+        write_table(read_table(shard).drop_columns(["bpm_error", "steady", "tempo_sections"]), shard)
+        before = shard.read_bytes()
+        with pytest.raises(DataError, match="without the columns bpm_error, steady, tempo_sections; give"):
+            self.run(monkeypatch, ["100.wav", "101.wav"])
+        assert [each.read_bytes() for each in Path("out").glob("*.parquet")] == [before]
+
+    def test_rows_say_what_is_known_of_the_tempo(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        outcome = self.run(monkeypatch, ["100.wav", "29.wav"])
+        assert outcome is not None
+        assert outcome.n_doubtful == 1
+        first, second = sorted(table(Path("out")), key=lambda row: row["position"])
+        assert (first["bpm_error"], first["steady"], len(first["tempo_sections"])) == (0.012, True, 1)
+        assert second["tempo_sections"][0]["confidence"] == 0.12
+
     def test_results_that_are_twice_are_noticed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         files = ["100.wav", "101.wav", "102.wav"]
         assert self.run(monkeypatch, files)
@@ -203,6 +225,16 @@ class TestUsage:
         result = tempo("--engine", "ray", *args)
         assert (result.exit_code, result.stdout) == (2, "")
         assert complaint in " ".join(result.stderr.split())
+
+    def test_the_summary_counts_doubtful_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        outcome = Outcome(20, 0, Counter({"not audio": 1}), 12)
+        monkeypatch.setattr("tempocli.cluster.estimate_on_ray", lambda *_, **__: outcome)
+        result = tempo("--engine", "ray", "music", "-o", "out.parquet")
+        assert result.exit_code == 3
+        assert result.stderr.splitlines()[1:] == [
+            "tempo:   1 failed: not audio",
+            "tempo:   12 doubtful (confidence under 0.3)",
+        ]
 
     def test_an_interrupted_run_says_how_to_go_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(*_: object, **__: object) -> None:

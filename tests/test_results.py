@@ -407,11 +407,28 @@ class TestParquet:
             JsonRows().encode(FileResult(path, estimate=make_estimate(bpm)), layout, "s")
             for path, bpm in (("a\\\udce9\n.wav", 123.456), ("b", None), ("\\x", 100.0))
         ]
+        moody = make_estimate(100.0, steady=False)
+        lines.append(JsonRows().encode(FileResult("moody", estimate=moody), layout, "s"))
         lines.append(JsonRows().encode(FileResult("gone", error="x"), layout, "s"))
         (tmp_path / "lines").write_bytes(b"".join(lines))
         parquet.from_json_lines(str(tmp_path / "lines"), str(tmp_path / "out.parquet"))
         with parquet.to_json_lines(str(tmp_path / "out.parquet")) as back:
             assert [json.loads(line) for line in back] == [json.loads(line) for line in lines]
+
+    def test_columns_have_types(self, tmp_path: Path, songs: list[str]) -> None:
+        pytest.importorskip("pyarrow")
+        path = tmp_path / "out.parquet"
+        moody = make_estimate(100.0, steady=False)
+        make(path, "parquet", [result_of(songs[0]), FileResult("moody", estimate=moody)])
+        first, second = read(path)
+        assert (first["bpm_error"], first["steady"], len(first["tempo_sections"])) == (0.012, True, 1)
+        assert second["steady"] is False
+        assert second["tempo_sections"][1] == {
+            "start": 120.0,
+            "end": 180.068,
+            "bpm": 140.0,
+            "confidence": 0.5,
+        }
 
     def test_what_is_no_parquet_is_refused(self, tmp_path: Path) -> None:
         pytest.importorskip("pyarrow")
@@ -419,6 +436,72 @@ class TestParquet:
         path.write_bytes(b"PAR1 but no more")
         with pytest.raises(DataError, match="is not a Parquet result file"):
             resume(path, "parquet", [])
+
+
+class TestEarlierVersions:
+    """Files without the columns that came later are refused, and stay as they are."""
+
+    MISSING = ("bpm_error", "steady", "tempo_sections")
+
+    def write_old(self, path: Path, format_name: str, songs: list[str]) -> None:
+        new = path.with_name("new.jsonl")
+        make(new, "jsonl", map(result_of, songs))
+        rows = read(new)
+        new.unlink()
+        for row in rows:
+            for key in self.MISSING:
+                del row[key]
+        if format_name == "parquet":
+            import pyarrow as pa
+            from pyarrow.parquet import write_table
+
+            from tempocli.results.parquet import schema
+
+            fields = [field for field in schema(curve=False) if field.name not in self.MISSING]
+            write_table(pa.Table.from_pylist(rows, schema=pa.schema(fields)), path)
+        elif format_name == "jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            columns = (
+                "path,bpm,confidence,octave_confidence,candidates,duration,model,reason,error,"
+                "size,mtime_ns,sha256,settings"
+            )
+            with path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, columns.split(","), extrasaction="ignore", lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+
+    def refuse(self, path: Path, format_name: str, songs: list[str]) -> str:
+        before = {each: each.read_bytes() for each in path.parent.iterdir()}
+        with pytest.raises(DataError) as caught:
+            resume(path, format_name, songs)
+        assert {each: each.read_bytes() for each in path.parent.iterdir()} == before
+        return str(caught.value)
+
+    def test_a_whole_file(self, tmp_path: Path, format_name: str, songs: list[str]) -> None:
+        path = tmp_path / f"out.{format_name}"
+        self.write_old(path, format_name, songs)
+        said = self.refuse(path, format_name, songs)
+        missing = "columns bpm_error, steady" if format_name == "csv" else f"keys {', '.join(self.MISSING)}"
+        assert said == (
+            f"{path}: an earlier version of tempo wrote it, without the {missing}; "
+            "give another output, or delete it"
+        )
+
+    @pytest.mark.parametrize("format_name", ["csv", "jsonl"])
+    def test_an_interrupted_run(self, tmp_path: Path, format_name: str, songs: list[str]) -> None:
+        path = tmp_path / f"out.{format_name}"
+        part = Path(part_of(str(path)))
+        self.write_old(part, format_name, songs)
+        assert self.refuse(path, format_name, songs).startswith(
+            f"{part}: an earlier version of tempo wrote it"
+        )
+        assert not path.exists()
+
+    def test_csv_of_the_first_release(self, tmp_path: Path, songs: list[str]) -> None:
+        path = tmp_path / "out.csv"
+        path.write_text("path,bpm,confidence,octave_confidence,candidates,duration,model,reason,error\n")
+        assert "without the columns bpm_error, steady, size, " in self.refuse(path, "csv", songs)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import os
+import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 GOOD = FileResult("a.wav", estimate=make_estimate(127.996))
 SILENT = FileResult("b.wav", estimate=make_estimate(None))
 FAILED = FileResult("c.wav", error="not audio")
+MOODY = FileResult("d.wav", estimate=make_estimate(100.0, steady=False))
 RESULTS = [GOOD, SILENT, FAILED]
 
 
@@ -92,9 +95,19 @@ class TestTables:
             "model": "fake",
             "reason": "",
             "error": "",
+            "bpm_error": "0.012",
+            "steady": "true",
         }
         assert (rows[1]["bpm"], rows[1]["reason"], rows[1]["duration"]) == ("", "silence", "12.500")
+        assert (rows[1]["bpm_error"], rows[1]["steady"]) == ("", "")
         assert rows[2] == dict.fromkeys(COLUMNS, "") | {"path": "c.wav", "error": "not audio"}
+
+    @pytest.mark.parametrize("name", ["csv", "tsv"])
+    def test_released_columns_keep_their_places(self, name: str) -> None:
+        header, row = (re.split("[,\t]", line) for line in render(name, [MOODY]).splitlines())
+        assert header[:4] == ["path", "bpm", "confidence", "octave_confidence"]
+        assert header[4:9] == ["candidates", "duration", "model", "reason", "error"]
+        assert dict(zip(header, row, strict=True))["steady"] == "false"
 
     @given(st.lists(names, min_size=1, max_size=4))
     def test_csv_readers_get_any_name_back(self, paths: list[str]) -> None:
@@ -126,7 +139,7 @@ class TestTables:
 
 class TestJson:
     @pytest.mark.parametrize("curve", [False, True])
-    @pytest.mark.parametrize("results", [RESULTS, [GOOD], [SILENT], [FAILED], []])
+    @pytest.mark.parametrize("results", [RESULTS, [GOOD], [SILENT], [FAILED], [MOODY], []])
     def test_documents_are_valid(self, results: list[FileResult], curve: bool) -> None:
         document = json.loads(render("json", results, curve=curve))
         VALIDATOR.validate(document)
@@ -142,7 +155,7 @@ class TestJson:
     def test_lines_and_documents_agree(self) -> None:
         lines = [json.loads(line) for line in render("jsonl", RESULTS, curve=True).splitlines()]
         for line in lines:
-            assert line.pop("schema_version") == 1
+            assert line.pop("schema_version") == 2
         assert json.loads(render("json", RESULTS, curve=True))["results"] == lines
 
     def test_values(self) -> None:
@@ -160,9 +173,29 @@ class TestJson:
             "duration": 180.068,
             "model": "fake",
             "error": None,
+            "bpm_error": 0.012,
+            "steady": True,
+            "tempo_sections": [{"start": 0.0, "end": 180.068, "bpm": 128.0, "confidence": 0.8765}],
         }
         assert (silent["bpm"], silent["reason"], silent["candidates"]) == (None, "silence", [])
         assert (failed["bpm"], failed["error"], failed["duration"]) == (None, "not audio", None)
+        for record in (silent, failed):
+            assert (record["bpm_error"], record["steady"], record["tempo_sections"]) == (None, None, [])
+
+    def test_sections(self) -> None:
+        record = json.loads(render("json", [MOODY], precision=1))["results"][0]
+        assert (record["bpm"], record["steady"]) == (100.0, False)
+        assert record["tempo_sections"] == [
+            {"start": 0.0, "end": 120.0, "bpm": 100.0, "confidence": 0.8765},
+            {"start": 120.0, "end": 180.068, "bpm": 140.0, "confidence": 0.5},
+        ]
+
+    @pytest.mark.parametrize("reason", ["no steady pulse", "no tempo between 130 and 150 BPM", '\u00e4, "b"'])
+    def test_any_reason_is_valid(self, reason: str) -> None:
+        result = FileResult("a", estimate=make_estimate(None, reason=reason))
+        line = json.loads(render("jsonl", [result]))
+        VALIDATOR.validate(line)
+        assert line["reason"] == reason
 
     def test_curve(self) -> None:
         record = json.loads(render("json", [GOOD], curve=True, precision=3))["results"][0]
@@ -192,6 +225,11 @@ class TestJson:
             {"error": "but it has a tempo"},
             {"surplus": 1},
             {"curve": [{"time": 0.0}]},
+            {"bpm_error": None},
+            {"bpm_error": -0.1},
+            {"steady": "true"},
+            {"tempo_sections": []},
+            {"tempo_sections": [{"start": 0.0, "end": 1.0, "bpm": 100.0}]},
         ],
     )
     def test_the_schema_refuses_nonsense(self, change: dict[str, Any]) -> None:
@@ -236,6 +274,15 @@ class TestJams:
         ]
         assert [each["relation"] for each in annotation["sandbox"]["candidates"]] == ["1", "1/2"]
 
+    def test_each_section_is_an_observation(self) -> None:
+        (annotation,) = json.loads(render("jams", [MOODY]))["annotations"]
+        assert annotation["data"] == [
+            {"time": 0.0, "duration": 120.0, "value": 100.0, "confidence": 0.8765},
+            {"time": 120.0, "duration": 60.068, "value": 140.0, "confidence": 0.5},
+        ]
+        assert (annotation["time"], annotation["duration"]) == (0.0, 180.068)
+        assert (annotation["sandbox"]["steady"], annotation["sandbox"]["bpm_error"]) == (False, 0.012)
+
     def test_no_tempo_is_no_observation(self) -> None:
         (annotation,) = json.loads(render("jams", [SILENT]))["annotations"]
         assert annotation["data"] == []
@@ -243,6 +290,28 @@ class TestJams:
 
     def test_a_failure_is_no_document(self) -> None:
         assert render("jams", [FAILED]) == ""
+
+
+class TestStandardError:
+    @pytest.mark.parametrize(
+        ("precision", "value", "text"),
+        [
+            (2, 0.01234, "0.012"),
+            (2, 0.0004, "0.00040"),
+            (2, 0.00996, "0.0100"),
+            (2, 0.5, "0.50"),
+            (2, 3.14159, "3.14"),
+            (4, 3.14159, "3.1416"),
+            (0, 0.3, "0.30"),
+            (0, 12.3, "12"),
+            (2, 0.0, "0.00"),
+        ],
+    )
+    def test_small_ones_do_not_become_none(self, precision: int, value: float, text: str) -> None:
+        result = FileResult("a", estimate=replace(make_estimate(100.0), bpm_error=value))
+        (row,) = csv.DictReader(io.StringIO(render("csv", [result], precision=precision)))
+        assert row["bpm_error"] == text
+        assert json.loads(render("jsonl", [result], precision=precision))["bpm_error"] == float(text)
 
 
 class TestMirex:

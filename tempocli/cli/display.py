@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from tempocli.cli import console
+from tempocli.cli import console, words
 from tempocli.writers import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tempocli.schema import Estimate, FileResult
+    from tempocli.schema import Estimate, FileResult, TempoSection
     from tempocli.writers import Layout
 
 _UNSURE = 0.5
@@ -36,9 +36,11 @@ def show_many(results: Iterable[FileResult], layout: Layout) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("File", overflow="fold", ratio=1)
     table.add_column("BPM", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     table.add_column("Confidence", justify="right", no_wrap=True)
     table.add_column("Octave", justify="right", no_wrap=True)
     table.add_column("Or", justify="right", no_wrap=True)
+    table.add_column("Notes", overflow="fold")
     try:
         for result in results:
             table.add_row(Text(printable(result.path)), *_row(result, layout))
@@ -52,13 +54,19 @@ def _row(result: FileResult, layout: Layout) -> list[Text]:
     if estimate is None:
         return [Text("failed", style="red")]
     if estimate.bpm is None:
-        return [Text("-"), Text(estimate.reason or "", style="dim")]
+        return [Text("-"), *[Text()] * 4, Text(estimate.reason or "", style="dim")]
+    notes = [
+        *(["doubtful"] if estimate.doubtful else []),
+        *(["not steady"] if estimate.steady is False else []),
+    ]
     other = layout.bpm(estimate.candidates[1].bpm) if len(estimate.candidates) > 1 else ""
     return [
         Text(layout.bpm(estimate.bpm), style="bold"),
+        Text(_error(estimate, layout), style="dim"),
         _percent(estimate.confidence),
         _percent(estimate.octave_confidence),
         Text(other, style="dim"),
+        Text(", ".join(notes), style="yellow"),
     ]
 
 
@@ -67,9 +75,16 @@ def _facts(estimate: Estimate, layout: Layout) -> Table:
     if estimate.bpm is None:
         facts.add_row("  Tempo", Text(f"none: {estimate.reason}"))
         return facts
-    facts.add_row("  Tempo", Text(f"{layout.bpm(estimate.bpm)} BPM", style="bold green"))
-    facts.add_row("  Confidence", _percent(estimate.confidence))
+    tempo = f"{layout.bpm(estimate.bpm)} {_error(estimate, layout)}".rstrip()
+    facts.add_row("  Tempo", Text(f"{tempo} BPM", style="bold green"))
+    confidence = _percent(estimate.confidence)
+    facts.add_row("  Confidence", confidence.append(", doubtful") if estimate.doubtful else confidence)
     facts.add_row("  Octave confidence", _percent(estimate.octave_confidence))
+    if estimate.steady is not None:
+        facts.add_row("  Steadiness", "steady" if estimate.steady else Text("not steady", style="yellow"))
+    if estimate.steady is False:
+        for section in estimate.tempo_sections:
+            facts.add_row(f"  {words.span(section)}", _section(section, layout))
     for method, bpm in estimate.by_method:
         facts.add_row(f"  By {method}", Text(f"{layout.bpm(bpm)} BPM"))
     return facts
@@ -89,6 +104,14 @@ def _candidates(estimate: Estimate, layout: Layout) -> Table:
 
 def _relation(relation: str) -> str:
     return relation if relation == "other" else f"x{relation}"
+
+
+def _error(estimate: Estimate, layout: Layout) -> str:
+    return "" if estimate.bpm_error is None else f"± {layout.bpm_error(estimate.bpm_error)}"
+
+
+def _section(section: TempoSection, layout: Layout) -> Text:
+    return Text(f"{layout.bpm(section.bpm)} BPM, ").append(_percent(section.confidence))
 
 
 def _percent(share: float) -> Text:

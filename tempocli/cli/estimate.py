@@ -160,7 +160,10 @@ def command(
         view = View(format_name, layout, output, inputs.single)
         _check_resume(view, resuming)
         _check_tagging(tagging, paths)
-        status = local.run(local.Request(inputs, view, search, jobs, timeout, resuming, tagging, plot, quiet))
+        request = local.Request(
+            inputs, view, search, jobs, timeout, resuming, tagging, plot, verbose=verbose, quiet=quiet
+        )
+        status = local.run(request)
     click.get_current_context().exit(status)
 
 

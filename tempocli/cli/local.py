@@ -17,6 +17,7 @@ from tempocli.cli.interrupts import stopping
 from tempocli.cli.sinks import Growing, Sink, View, growing_file, plain_sink
 from tempocli.cli.tagging import Tagging, may_ask, untagged
 from tempocli.cli.tally import Tally
+from tempocli.cli.words import Notes
 from tempocli.errors import AudioError
 from tempocli.schema import FileResult
 from tempocli.writers.files import atomic_file
@@ -61,6 +62,8 @@ class Request:
         What to do about tags.
     plot : str or None
         The image to draw.
+    verbose : bool
+        Whether stderr says more.
     quiet : bool
         Whether stderr has errors only.
     """
@@ -73,6 +76,7 @@ class Request:
     resuming: ResumeOptions
     tagging: TagOptions
     plot: str | None
+    verbose: bool
     quiet: bool
 
     @property
@@ -90,7 +94,8 @@ class Request:
 def run(request: Request) -> int:
     """Estimate, and return the exit status."""
     view, resuming = request.view, request.resuming
-    tally = Tally(notes=not request.quiet and view.lacks_reasons)
+    notes = Notes(view.layout, doubt=view.single, steadiness=request.verbose)
+    tally = Tally(notes if view.is_bare and not request.quiet else None)
     with ExitStack() as stack:
         # Opened before the work, which may be long and would be lost.
         growing = view.can_be_continued

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import console
-from tempocli.cli.tally import EXIT_SOME_FAILED, duration
+from tempocli.cli.tally import EXIT_SOME_FAILED, doubtful, duration
 
 if TYPE_CHECKING:
     from tempocli.cli.inputs import Inputs
@@ -88,3 +88,5 @@ def _summarise(outcome: Outcome, n_new: int, seconds: float) -> None:
     console.error(f"{n_new:,} {files}{earlier}{failed}, in {duration(seconds)}")
     for reason, count in outcome.reasons.most_common(_SHOWN_REASONS):
         console.error(f"  {count:,} failed: {reason}")
+    if outcome.n_doubtful:
+        console.error(doubtful(outcome.n_doubtful))

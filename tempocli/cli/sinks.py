@@ -56,8 +56,8 @@ class View:
         return self.format_name == "text" and self.output is None and console.stdout_is_terminal()
 
     @property
-    def lacks_reasons(self) -> bool:
-        """Whether it does not say why an input has no tempo."""
+    def is_bare(self) -> bool:
+        """Whether it is numbers without a word about them."""
         return self.format_name in {"text", "mirex"} and not self.is_table
 
     @property

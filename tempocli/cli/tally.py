@@ -8,11 +8,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tempocli.cli import console
+from tempocli.schema import DOUBTFUL_CONFIDENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from tempocli.schema import FileResult
+    from tempocli.schema import Estimate, FileResult
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +29,11 @@ class Tally:
 
     Parameters
     ----------
-    notes : bool
-        Whether stderr has to say why an input has no tempo.
+    notes : callable, optional
+        What stderr has to say about an estimate, a line each.
     """
 
-    def __init__(self, *, notes: bool) -> None:
+    def __init__(self, notes: Callable[[Estimate], Iterable[str]] | None = None) -> None:
         self._notes = notes
         self._start = time.monotonic()
         self._reasons: Counter[str] = Counter()
@@ -40,6 +41,7 @@ class Tally:
         self.n_results = 0
         self.n_failed = 0
         self.n_without_tempo = 0
+        self.n_doubtful = 0
         self.n_skipped = 0
         self.n_tagged = 0
         self.n_untagged = 0
@@ -66,12 +68,14 @@ class Tally:
             known = reason in self._reasons or len(self._reasons) < _MAX_REASONS
             self._reasons[reason if known else "for other reasons"] += 1
             console.error(f"{result.path}: {reason}")
-        elif result.estimate.bpm is None:
+            return
+        if result.estimate.bpm is None:
             self.n_without_tempo += 1
-            if self._notes:
-                console.error(f"{result.path}: no tempo: {result.estimate.reason}")
         else:
             self._bins[int(result.estimate.bpm // _BIN_BPM)] += 1
+            self.n_doubtful += result.estimate.doubtful
+        for note in self._notes(result.estimate) if self._notes is not None else ():
+            console.error(f"{result.path}: {note}")
 
     def exit_code(self) -> int:
         """Return 0 when all is well, 1 when nothing is, 3 when some inputs failed."""
@@ -114,6 +118,8 @@ class Tally:
         n_hidden = len(self._reasons) - _SHOWN_REASONS
         if n_hidden > 0:
             yield f"  and {n_hidden} reasons more"
+        if self.n_doubtful:
+            yield doubtful(self.n_doubtful)
         if histogram and self._bins:
             largest = max(self._bins.values())
             for number in range(min(self._bins), max(self._bins) + 1):
@@ -135,6 +141,11 @@ class Tally:
         if self.n_failed:
             parts.append(f"{self.n_failed:,} failed")
         return f"{', '.join(parts)}, in {duration(self.seconds)} ({self.rate:.1f} files/s)"
+
+
+def doubtful(count: int) -> str:
+    """Write the line of a summary about doubtful tempi."""
+    return f"  {count:,} doubtful (confidence under {DOUBTFUL_CONFIDENCE:g})"
 
 
 def duration(seconds: float) -> str:

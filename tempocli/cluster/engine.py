@@ -20,6 +20,7 @@ from tempocli.cluster.storage import locate, locked, open_storage, storage_error
 from tempocli.errors import MissingExtraError, OutputError, TempoError
 from tempocli.results import parquet
 from tempocli.results.index import PathIndex
+from tempocli.schema import DOUBTFUL_CONFIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -72,11 +73,14 @@ class Outcome:
         How many of them were there before.
     reasons : Counter of str
         Why files failed, and how many.
+    n_doubtful : int
+        Files in the output whose tempo is doubtful.
     """
 
     n_results: int
     n_earlier: int
     reasons: Counter[str]
+    n_doubtful: int = 0
 
 
 def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> Outcome:
@@ -220,18 +224,21 @@ def _verify(job: Job, system: Any, folder: str, taken: NDArray[np.int64], n_new:
     """Count what is in the output; every position of a file must be there exactly once, and no other."""
     n_results = len(taken) + n_new
     reasons: Counter[str] = Counter()
-    positions = array("q")
+    positions, n_doubtful = array("q"), 0
     if n_results:
-        for rows in parquet.read_columns(folder, system, ["position", "error"]):
+        for rows in parquet.read_columns(folder, system, ["position", "error", "bpm", "confidence"]):
             positions.extend(row["position"] for row in rows)
             reasons.update(row["error"] for row in rows if row["error"] is not None)
+            n_doubtful += sum(
+                row["bpm"] is not None and row["confidence"] < DOUBTFUL_CONFIDENCE for row in rows
+            )
     expected = np.concatenate([taken, np.fromiter(islice(_free(taken), n_new), np.int64, n_new)])
     found, counts = np.unique(np.array(positions, np.int64), return_counts=True)
     n_missing = len(np.setdiff1d(expected, found))
     n_more = int((counts > 1).sum()) + len(np.setdiff1d(found, expected))
     if n_missing or n_more:
         raise TempoError(f"{job.output}: {n_missing} files are missing and {n_more} are there more than once")
-    return Outcome(n_results, len(taken), reasons)
+    return Outcome(n_results, len(taken), reasons, n_doubtful)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tempocli.ahead import ahead
 from tempocli.errors import DataError, MissingExtraError
+from tempocli.results.rows import KEYS, unlike
 from tempocli.schema import SCHEMA_VERSION
 from tempocli.writers.documents import dump
 from tempocli.writers.files import atomic_file
@@ -44,6 +45,9 @@ def schema(*, curve: bool, position: bool = False) -> Any:
     import pyarrow as pa
 
     candidate = pa.struct([("bpm", pa.float64()), ("probability", pa.float64()), ("relation", pa.string())])
+    section = pa.struct(
+        [("start", pa.float64()), ("end", pa.float64()), ("bpm", pa.float64()), ("confidence", pa.float64())]
+    )
     point = pa.struct([("time", pa.float64()), ("bpm", pa.float64()), ("confidence", pa.float64())])
     fields = [
         ("path", pa.string()),
@@ -55,6 +59,9 @@ def schema(*, curve: bool, position: bool = False) -> Any:
         ("duration", pa.float64()),
         ("model", pa.string()),
         ("error", pa.string()),
+        ("bpm_error", pa.float64()),
+        ("steady", pa.bool_()),
+        ("tempo_sections", pa.list_(section)),
         *([("curve", pa.list_(point))] if curve else []),
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),
@@ -114,11 +121,18 @@ def read_columns(folder: str, system: Any, columns: list[str]) -> Iterator[list[
         Its path in `system`.
     system : fsspec file system
     columns : list of str
+
+    Raises
+    ------
+    DataError
+        If one of them has not the columns of a result file of this version.
     """
     from pyarrow.parquet import ParquetFile
 
     def read(name: str) -> list[dict[str, Any]]:
         with system.open(name, "rb") as file, ParquetFile(file, pre_buffer=False) as shard:
+            if not set(KEYS) <= set(shard.schema_arrow.names):
+                raise unlike(name, "columns", KEYS, shard.schema_arrow.names)
             rows: list[dict[str, Any]] = shard.read(columns, use_threads=False).to_pylist()
         return rows
 

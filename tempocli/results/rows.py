@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tempocli.errors import DataError
 from tempocli.schema import FileStamp
-from tempocli.writers.documents import dump, line_record
+from tempocli.writers.documents import RECORD_KEYS, dump, line_record
 from tempocli.writers.layout import decode, encode
 from tempocli.writers.lines import COLUMNS, cells, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterable, Iterator
     from typing import BinaryIO
 
     from tempocli.schema import FileResult
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # What is added to the columns, or keys, of the format.
 ADDED = ("size", "mtime_ns", "sha256", "settings")
+KEYS = (*RECORD_KEYS, *ADDED)
+_ALWAYS = "octave_confidence"  # which files of every version have, and those of others hardly
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class CsvRows:
         if header != self.header:
             if self.header.startswith(header):
                 return
-            raise DataError(f"{name}: has not the columns of a result file")
+            raise unlike(name, "columns", (*COLUMNS, *ADDED), decode(header).rstrip("\r\n").split(","))
         record = b""
         for line in file:
             record += line
@@ -107,15 +109,27 @@ class JsonRows:
 
     def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
         """Read rows; see `RowFormat.read`."""
+        wanted = set(KEYS)
         for number, record in enumerate(file):
             values = _json_object(record)
             # What is no row at the start belongs to another file, which must not be taken for our torn end.
             if values is None and (number or (record.startswith(b"{") and not record.endswith(b"\n"))):
                 return
-            if values is None or not {"path", "error", *ADDED} <= values.keys():
-                raise DataError(f"{name}: has not the keys of a result file")
+            if values is None or not wanted <= values.keys():
+                raise unlike(name, "keys", KEYS, values or ())
             stamp = _stamp(values["size"], values["mtime_ns"], values["sha256"])
             yield Row(values["path"], stamp, values["settings"], values["error"] is not None), record
+
+
+def unlike(name: str, kind: str, wanted: Iterable[str], found: Container[str]) -> DataError:
+    """Say that a file is no result file, or one of an earlier version, to which this one cannot add."""
+    missing = [each for each in wanted if each not in found]
+    if not missing or _ALWAYS in missing:
+        return DataError(f"{name}: has not the {kind} of a result file")
+    return DataError(
+        f"{name}: an earlier version of tempo wrote it, without the {kind} {', '.join(missing)}; "
+        "give another output, or delete it"
+    )
 
 
 def _added(result: FileResult, settings: str) -> tuple[int | str | None, ...]:

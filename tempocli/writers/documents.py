@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from tempocli import __version__
 from tempocli.schema import SCHEMA_VERSION
+from tempocli.writers.lines import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tempocli.schema import Candidate, FileResult
+    from tempocli.schema import Candidate, FileResult, TempoSection
     from tempocli.writers.layout import Layout
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _JAMS_VERSION = "0.3.4"
+RECORD_KEYS = (*COLUMNS, "tempo_sections")  # of every record
 
 
 def write_json(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
@@ -46,9 +48,8 @@ def line_record(result: FileResult, layout: Layout) -> dict[str, Any]:
 def _record(result: FileResult, layout: Layout) -> dict[str, Any]:
     estimate = result.estimate
     if estimate is None:
-        nothing = dict.fromkeys(["bpm", "confidence", "octave_confidence"])
-        end = {"reason": None, "duration": None, "model": None, "error": result.error}
-        return {"path": result.path, **nothing, "candidates": [], **end}
+        nothing = dict.fromkeys(RECORD_KEYS)
+        return nothing | {"path": result.path, "candidates": [], "error": result.error, "tempo_sections": []}
     record: dict[str, Any] = {
         "path": result.path,
         "bpm": None if estimate.bpm is None else round(estimate.bpm, layout.precision),
@@ -59,6 +60,9 @@ def _record(result: FileResult, layout: Layout) -> dict[str, Any]:
         "duration": round(estimate.duration, 3),
         "model": estimate.model,
         "error": None,
+        "bpm_error": None if estimate.bpm_error is None else layout.round_error(estimate.bpm_error),
+        "steady": estimate.steady,
+        "tempo_sections": _sections(estimate.tempo_sections, layout),
     }
     if estimate.by_method:
         record["by_method"] = {method: round(bpm, layout.precision) for method, bpm in estimate.by_method}
@@ -76,12 +80,6 @@ def _record(result: FileResult, layout: Layout) -> dict[str, Any]:
 
 def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
     record = _record(result, layout)
-    observation = {
-        "time": 0.0,
-        "duration": record["duration"],
-        "value": record["bpm"],
-        "confidence": record["confidence"],
-    }
     annotation = {
         "namespace": "tempo",
         "annotation_metadata": {
@@ -90,8 +88,10 @@ def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
         },
         "time": 0.0,
         "duration": record["duration"],
-        "data": [] if record["bpm"] is None else [observation],
-        "sandbox": {key: record[key] for key in ("octave_confidence", "candidates", "reason")},
+        "data": [] if record["bpm"] is None else _observations(record),
+        "sandbox": {
+            key: record[key] for key in ("octave_confidence", "candidates", "reason", "bpm_error", "steady")
+        },
     }
     return {
         "file_metadata": {
@@ -102,6 +102,37 @@ def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
         "annotations": [annotation],
         "sandbox": {},
     }
+
+
+def _observations(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make one observation of the whole, or, where the tempo is not steady, one of each section."""
+    whole = {
+        "start": 0.0,
+        "end": record["duration"],
+        "bpm": record["bpm"],
+        "confidence": record["confidence"],
+    }
+    return [
+        {
+            "time": section["start"],
+            "duration": round(section["end"] - section["start"], 3),
+            "value": section["bpm"],
+            "confidence": section["confidence"],
+        }
+        for section in (record["tempo_sections"] if record["steady"] is False else [whole])
+    ]
+
+
+def _sections(sections: tuple[TempoSection, ...], layout: Layout) -> list[dict[str, Any]]:
+    return [
+        {
+            "start": round(each.start, 3),
+            "end": round(each.end, 3),
+            "bpm": round(each.bpm, layout.precision),
+            "confidence": round(each.confidence, 4),
+        }
+        for each in sections
+    ]
 
 
 def _candidates(candidates: tuple[Candidate, ...], layout: Layout) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ class Layout:
     Attributes
     ----------
     precision : int
-        Decimals of every tempo.
+        Decimals of every tempo; its standard error may have more.
     named : bool
         Whether plain text says which file a number belongs to.
     curve : bool
@@ -29,6 +30,18 @@ class Layout:
     def bpm(self, value: float) -> str:
         """Write a tempo in BPM."""
         return f"{value:.{self.precision}f}"
+
+    def bpm_error(self, value: float) -> str:
+        """Write the standard error of a tempo, in BPM, with two significant digits or more."""
+        return f"{value:.{self._error_decimals(value)}f}"
+
+    def round_error(self, value: float) -> float:
+        """Round the standard error of a tempo as `bpm_error` writes it."""
+        return round(value, self._error_decimals(value))
+
+    def _error_decimals(self, value: float) -> int:
+        # To the decimals of the tempo alone, a small error would become none.
+        return max(self.precision, 1 - math.floor(math.log10(value))) if value > 0 else self.precision
 
     def settings(self) -> str:
         """Name what a result file depends on, to follow the estimator's settings."""

@@ -22,6 +22,8 @@ COLUMNS = (
     "model",
     "reason",
     "error",
+    "bpm_error",
+    "steady",
 )
 
 
@@ -76,7 +78,7 @@ def cells(result: FileResult, layout: Layout) -> list[str]:
     """Write a result as the texts of the `COLUMNS`."""
     estimate = result.estimate
     if estimate is None:
-        return [result.path, *[""] * 7, result.error or ""]
+        return [result.path, *[""] * 7, result.error or "", "", ""]
     return [
         result.path,
         "" if estimate.bpm is None else layout.bpm(estimate.bpm),
@@ -87,6 +89,8 @@ def cells(result: FileResult, layout: Layout) -> list[str]:
         estimate.model,
         estimate.reason or "",
         "",
+        "" if estimate.bpm_error is None else layout.bpm_error(estimate.bpm_error),
+        "" if estimate.steady is None else str(estimate.steady).lower(),
     ]
 
 
