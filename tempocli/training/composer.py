@@ -75,6 +75,8 @@ _ECHO_BEATS = (3 / 4, 3 / 4, 3 / 4, 3 / 8, 2 / 3, 2 / 3, 1 / 3, 3 / 2, 1 / 2)
 # Rates of pulsating pads, in pulses a beat: against the beat, but for two.
 _PULSES = (4 / 3, 4 / 3, 3 / 2, 2 / 3, 3 / 4, 8 / 3, 5 / 4, 2.0, 3.0)
 _MELODY, _CHORDS, _BASS, _PAD, _OSTINATO = 0, 1, 2, 3, 4
+# Deviations, in seconds, by which a piece's notes are early or late, and the chance of each.
+_JITTER = {0.0: 0.35, 0.003: 0.25, 0.006: 0.25, 0.012: 0.15}
 _PARTS = ("bass", "chords", "melody", "pad", "ostinato")
 # Steps from one note of an ostinato to the next, by the steps of a beat: most of them against the beat.
 _OSTINATO_STEPS = {4: (1, 1, 2, 3, 3, 6, 6), 3: (1, 2, 2, 4)}
@@ -189,7 +191,7 @@ class _Composer:
         kit = str(rng.choice(style.kits))
         self.score = Score(bpm=bpm, style=style.name, duration=duration, kit=kit if drums else "acoustic")
         self.score.pump = style.pump * float(rng.random()) if rng.random() < 0.7 else 0.0
-        self.jitter = float(rng.choice([0.0, 0.003, 0.006, 0.012], p=[0.35, 0.25, 0.25, 0.15]))
+        self.jitter = float(rng.choice(list(_JITTER), p=list(_JITTER.values())))
         self.scale = _SCALES[int(rng.integers(len(_SCALES)))]
         self.key = int(rng.integers(12))
         self.progression = _PROGRESSIONS[int(rng.integers(len(_PROGRESSIONS)))]

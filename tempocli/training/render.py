@@ -186,7 +186,7 @@ def _controls(expression: dict[int, list[float]]) -> list[_Event]:
 
 def _curve(levels: list[float], n_samples: int, sample_rate: int) -> NDArray[np.float32]:
     steps = np.arange(n_samples) * (EXPRESSION_RATE / sample_rate)
-    return np.interp(steps, np.arange(len(levels)), levels).astype(np.float32)
+    return np.asarray(np.interp(steps, np.arange(len(levels)), levels), np.float32)
 
 
 def _echoed(

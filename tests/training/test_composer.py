@@ -17,7 +17,7 @@ STYLES = load_styles()
 
 
 def test_there_are_styles_enough() -> None:
-    assert len(STYLES) >= 45
+    assert len(STYLES) >= 100
     assert len({style.name for style in STYLES}) == len(STYLES)
 
 
