@@ -102,6 +102,8 @@ class Style:
     touch: tuple[float, float] = (1.0, 1.0)
     roll: tuple[float, float] = (0.0, 0.0)
     rubato: tuple[float, float] = (0.0, 0.0)
+    timing: tuple[float, float] = (0.0, 0.0)
+    loose: tuple[float, float] = (0.0, 0.0)
     attack: tuple[float, float] = (0.0, 0.0)
     hairpins: float = 0.0
     hall: float = 0.0
@@ -188,10 +190,12 @@ class _Composer:
         self.swing = rng.uniform(*style.swing)
         self.touch = rng.uniform(*style.touch)
         self.roll = rng.uniform(*style.roll)
+        self.loose = rng.uniform(*style.loose)
         kit = str(rng.choice(style.kits))
         self.score = Score(bpm=bpm, style=style.name, duration=duration, kit=kit if drums else "acoustic")
         self.score.pump = style.pump * float(rng.random()) if rng.random() < 0.7 else 0.0
         self.jitter = float(rng.choice(list(_JITTER), p=list(_JITTER.values())))
+        self.jitter = max(self.jitter, rng.uniform(*style.timing))
         self.scale = _SCALES[int(rng.integers(len(_SCALES)))]
         self.key = int(rng.integers(12))
         self.progression = _PROGRESSIONS[int(rng.integers(len(_PROGRESSIONS)))]
@@ -216,7 +220,9 @@ class _Composer:
         for channel, program in score.programs.items():
             if program in SUSTAINED and channel not in score.electronic:
                 if attack > 0.0:
-                    slow_attacks(score, channel, attack=attack * rng.uniform(0.6, 1.4))
+                    # From notes played apart to a legato.
+                    floor = float(rng.uniform(0.03, 0.5))
+                    slow_attacks(score, channel, attack=attack * rng.uniform(0.6, 1.4), floor=floor)
                 if rng.random() < style.hairpins:
                     hairpins(score, channel, rng, period=phrase)
         rate, depth = float(rng.choice(_PULSES)) / self.beat, float(rng.uniform(0.5, 1.0))
@@ -362,9 +368,18 @@ class _Composer:
             self.score.programs[channel] = int(rng.integers(0, 112) if anything else rng.choice(options))
             writers[part]()
 
+    def _draw_patterns(self, options: tuple[str, ...]) -> list[str]:
+        """Draw the pattern of a part, or the several that loose playing changes between."""
+        return [str(self.rng.choice(options)) for _ in range(3 if self.loose > 0.0 else 1)]
+
+    def _of_bar(self, patterns: list[str], bar: int) -> str:
+        if len(patterns) == 1 or self.rng.random() >= 2.0 * self.loose:
+            return patterns[0]
+        return patterns[int(self.rng.integers(len(patterns)))]
+
     def _bass(self) -> None:
         rng = self.rng
-        pattern = str(rng.choice(self.style.bass))
+        patterns = self._draw_patterns(self.style.bass)
         silent = self._silent_bars(0.1)
         walking = self.style.programs == "jazz"
         octave = int(rng.choice([2, 3]))
@@ -372,7 +387,9 @@ class _Composer:
             if bar in silent:
                 continue
             root = self._chord(bar)
-            for time, step, hit in self._steps(pattern, bar):
+            for time, step, hit in self._steps(self._of_bar(patterns, bar), bar):
+                if rng.random() < self.loose:
+                    continue
                 move = int(rng.choice([0, 2, 4, 6, 7])) if walking or rng.random() < 0.15 else 0
                 self._add(
                     time,
@@ -384,7 +401,7 @@ class _Composer:
 
     def _chords(self) -> None:
         rng = self.rng
-        pattern = str(rng.choice(self.style.chords))
+        patterns = self._draw_patterns(self.style.chords)
         silent = self._silent_bars(0.12)
         arpeggio = rng.random() < 0.35
         hold = float(rng.choice([0.5, 0.9, 2.0, 4.0]))
@@ -393,7 +410,9 @@ class _Composer:
             if bar in silent:
                 continue
             voicing = [self._pitch(self._chord(bar) + third, 4) for third in (0, 2, 4)]
-            for index, (time, step, hit) in enumerate(self._steps(pattern, bar)):
+            for index, (time, step, hit) in enumerate(self._steps(self._of_bar(patterns, bar), bar)):
+                if rng.random() < self.loose:
+                    continue
                 accent = (
                     12 if math.isclose(math.fmod(time - bar * self.bar, self.beat), 0.0, abs_tol=1e-6) else 0
                 )
@@ -417,12 +436,19 @@ class _Composer:
             1.0 if i % per_beat == 0 else 0.75 if i % (per_beat // 2 or 1) == 0 else 0.5
             for i in (place % per_bar for place in range(per_phrase))
         ]
-        rhythm = [i for i in range(per_phrase) if rng.random() < min(0.95, 1.35 * busy * strong[i])]
+
+        def draw_rhythm() -> list[int]:
+            return [i for i in range(per_phrase) if rng.random() < min(0.95, 1.35 * busy * strong[i])]
+
+        rhythm = draw_rhythm()
         degrees = [int(d) for d in rng.integers(-3, 9, size=max(1, len(rhythm)))]
         silent = self._silent_bars(0.3)
         step = self.beat / per_beat
         hold = float(rng.uniform(0.8, 3.0))
         for start in range(0, self.n_bars * per_bar, per_phrase):
+            if rng.random() < 3.0 * self.loose:
+                rhythm = draw_rhythm()
+                degrees = [int(d) for d in rng.integers(-3, 9, size=max(1, len(rhythm)))]
             for place, degree in zip(rhythm, degrees, strict=False):
                 bar = int((start + place) * step / self.bar + 1e-6)
                 if bar in silent or rng.random() < 0.06:

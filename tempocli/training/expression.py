@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # General MIDI programs whose notes last as long as they are held: organs, strings, winds, voices, pads.
 SUSTAINED = frozenset((*range(16, 24), *range(40, 45), *range(48, 55), *range(56, 80), *range(88, 96)))
 _CHORD_SECONDS = 0.06  # notes as close as this are one attack
-_ATTACK_FROM = 0.04  # level at which a slow attack starts
 
 
 def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
@@ -49,7 +48,7 @@ def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
         score.notes[index] = replace(note, time=float(start), duration=float(held))
 
 
-def slow_attacks(score: Score, channel: int, *, attack: float) -> None:
+def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> None:
     """Let the notes of a channel rise slowly, as bows and voices do.
 
     Parameters
@@ -59,6 +58,8 @@ def slow_attacks(score: Score, channel: int, *, attack: float) -> None:
     channel : int
     attack : float
         Time from a note's start to its full level, in seconds; shorter where the next note comes sooner.
+    floor : float
+        Level from which it rises, 0 to 1: the higher, the more legato.
     """
     times = np.array(sorted(note.time for note in score.notes if note.channel == channel))
     if not len(times):
@@ -69,7 +70,7 @@ def slow_attacks(score: Score, channel: int, *, attack: float) -> None:
     current = np.searchsorted(starts, clock, "right") - 1
     elapsed = clock - starts[np.maximum(current, 0)]
     rise = np.minimum(elapsed / np.minimum(attack, 0.8 * gaps[np.maximum(current, 0)]), 1.0)
-    level = _ATTACK_FROM + (1.0 - _ATTACK_FROM) * np.sin(0.5 * np.pi * rise) ** 2
+    level = floor + (1.0 - floor) * np.sin(0.5 * np.pi * rise) ** 2
     _multiply(score, channel, np.where(current >= 0, level, 1.0))
 
 

@@ -30,7 +30,8 @@ def renderer() -> Renderer:
 
 def strict(name: str, **changes: object):
     """Make a style of a name without anything that moves notes off the grid."""
-    return replace(STYLES[name], swing=(0.0, 0.0), roll=(0.0, 0.0), rubato=(0.0, 0.0), **changes)
+    still = dict.fromkeys(("swing", "roll", "rubato", "timing"), (0.0, 0.0))
+    return replace(STYLES[name], **still, **changes)
 
 
 def on_grid(score: Score, per_beat: int) -> float:
@@ -114,7 +115,7 @@ def test_chords_are_rolled_about_their_step() -> None:
 
 
 def test_digits_play_single_notes_of_the_chord() -> None:
-    style = strict("Alberti bass", chords=("1.3.2.3.1.3.2.3.",), parts=("chords",))
+    style = strict("Alberti bass", chords=("1.3.2.3.1.3.2.3.",), parts=("chords",), kits=("none",))
     score = compose(style, np.random.default_rng(2), duration=40.0)
     times = np.array(sorted(note.time for note in score.notes))
     assert np.diff(times).min() > 0.25 * 60.0 / score.bpm  # eighths, never two at once
@@ -122,7 +123,7 @@ def test_digits_play_single_notes_of_the_chord() -> None:
 
 def test_a_slow_attack_starts_at_every_note() -> None:
     score = score_of(np.arange(1.0, 9.0), duration=10.0, hold=0.9)
-    slow_attacks(score, 1, attack=0.3)
+    slow_attacks(score, 1, attack=0.3, floor=0.03)
     levels = np.array(score.expression[1])
     assert len(levels) == 10 * EXPRESSION_RATE
     for second in range(1, 9):
@@ -132,7 +133,7 @@ def test_a_slow_attack_starts_at_every_note() -> None:
 
 def test_a_slow_attack_is_over_before_the_next_note() -> None:
     score = score_of(np.arange(1.0, 9.0, 0.1), duration=10.0)
-    slow_attacks(score, 1, attack=0.3)
+    slow_attacks(score, 1, attack=0.3, floor=0.03)
     assert max(score.expression[1][200:210]) > 0.9
 
 
@@ -151,7 +152,7 @@ def test_hairpins_and_attacks_multiply() -> None:
     hairpins(score, 1, np.random.default_rng(0), period=5.0)
     before = np.array(score.expression[1])
     assert 0.1 < before.min() < 0.75
-    slow_attacks(score, 1, attack=0.2)
+    slow_attacks(score, 1, attack=0.2, floor=0.03)
     assert (np.array(score.expression[1]) <= before + 1e-9).all()
 
 
@@ -164,6 +165,19 @@ def test_a_break_has_no_drums() -> None:
         longest.append(float(np.diff([0.0, *times, 60.0]).max()))
         assert len(times) > 60
     assert min(longest) > 4 * 2.0 - 1.0  # four bars, but for a beat
+
+
+@pytest.mark.usefixtures("no_jitter")
+def test_loose_playing_leaves_out_notes_and_keeps_to_the_grid() -> None:
+    counts = []
+    for loose in (0.0, 0.4):
+        style = strict(
+            "string quartet", loose=(loose, loose), chords=("x.x.x.x.x.x.x.x.",), parts=("chords",)
+        )
+        score = compose(style, np.random.default_rng(5), duration=40.0, bpm=120.0)
+        assert on_grid(score, 24) > 0.999
+        counts.append(len(score.notes))
+    assert 0.4 * counts[0] < counts[1] < 0.8 * counts[0]
 
 
 @pytest.mark.parametrize("parts", ["drums", "band", "all"])
@@ -194,7 +208,7 @@ def test_slow_attacks_soften_onsets(renderer: Renderer, monkeypatch: pytest.Monk
     for attack in (0.0, 0.3):
         score = score_of(np.arange(0.5, 20.0, 1.0), duration=20.0, hold=0.8, program=19)
         if attack:
-            slow_attacks(score, 1, attack=attack)
+            slow_attacks(score, 1, attack=attack, floor=0.03)
         samples = renderer.render(score, np.random.default_rng(5))
         onset = onset_strength(FrontEnd().log_mel(samples))
         peaks.append(float(np.percentile(onset, 99.0)))
