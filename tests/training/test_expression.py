@@ -218,14 +218,14 @@ def test_slow_attacks_soften_onsets(renderer: Renderer, monkeypatch: pytest.Monk
 def test_soft_styles_have_softer_onsets_than_hard_ones(renderer: Renderer) -> None:
     def sharpness(name: str) -> float:
         values = []
-        for seed in range(4):
+        for seed in range(3):
             rng = np.random.default_rng(seed)
             score = compose(STYLES[name], rng, duration=15.0)
             log_mel = FrontEnd().log_mel(renderer.render(score, rng))
             values.append(float(np.percentile(onset_strength(log_mel), 98.0)))
         return float(np.median(values))
 
-    hard = min(sharpness(name) for name in ("rock", "house"))
+    hard = min(sharpness(name) for name in ("rock", "country"))
     assert max(sharpness(name) for name in ("string ensemble", "choir", "film swells")) < 0.6 * hard
 
 
