@@ -71,7 +71,7 @@ def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
 @_shared
 @_generated(3000)
 def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
-    """Compose and render music in some fifty styles (FluidSynth and soundfonts)."""
+    """Compose and render music in about a hundred styles (FluidSynth and soundfonts)."""
     from tempocli.training.prepare import make_synthetic
 
     _prepare(out, "synthetic", clips, partial(make_synthetic, seed=seed), jobs)

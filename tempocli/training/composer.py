@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from tempocli.training.score import DRUMS, Note, Score
+from tempocli.training.expression import SUSTAINED, hairpins, pulsate, rubato, slow_attacks
+from tempocli.training.score import DRUMS, Echo, Note, Score
 
 if TYPE_CHECKING:
     import numpy as np
 
-_VELOCITY = {"X": 118, "x": 92, "o": 48}
+_VELOCITY = {"X": 118, "x": 92, "o": 48} | dict.fromkeys("012345", 80)
 # General MIDI drum notes of the pattern letters in styles.toml.
 _DRUM_NOTES = {
     "k": (35, 36),
@@ -44,6 +45,20 @@ _PROGRAMS: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] =
     "orchestral": ((40, 56, 60, 68, 73, 71, 52), (48, 49, 45, 46, 61, 52, 44), (43, 58, 42, 48)),
     "folk": ((40, 73, 22, 21, 105, 110, 23, 25), (24, 25, 21, 105, 15, 46), (32, 43, 33)),
     "piano": ((0, 1, 4), (0, 1), (0, 0)),
+    "strings": ((40, 41, 42, 48), (48, 48, 49, 44, 50), (42, 43, 48)),
+    "choir": ((52, 53, 54, 73), (52, 52, 53, 91, 19), (43, 42, 52)),
+    "organ": ((19, 52, 48, 73), (19, 20, 19, 16), (19, 43)),
+    "chamber": ((40, 68, 71, 73, 60, 41), (0, 6, 48, 46, 45, 24), (42, 43, 70)),
+    "harpsichord": ((40, 73, 74, 6), (6, 6, 0, 46), (42, 6, 70)),
+    "film": ((48, 60, 68, 73, 52, 40), (48, 49, 44, 45, 52, 46, 89), (43, 42, 48)),
+    "nylon": ((24, 73, 65, 53, 71, 0), (24, 24, 24, 25), (32, 32, 33)),
+    "guitar": ((24, 25, 73, 40, 22, 53), (24, 25, 25, 105), (32, 43, 33)),
+    "jazz trio": ((0, 26, 11, 65, 66, 59), (0, 0, 26, 24), (32, 32, 35)),
+    "country": ((25, 105, 40, 27, 22, 53), (25, 25, 27, 105, 21), (32, 33, 33)),
+    "gospel": ((53, 54, 65, 16), (16, 17, 18, 0, 52), (33, 34, 32)),
+    "amapiano": ((4, 11, 53, 73, 65), (4, 5, 0, 88, 11), (117, 12, 38, 36, 39)),
+    "afro": ((53, 54, 11, 108, 73, 27), (27, 4, 24, 108, 88, 12), (33, 38, 39)),
+    "balkan": ((21, 71, 56, 40, 22), (21, 24, 25, 15, 105), (58, 32, 33)),
     "chip": ((80, 80, 81, 74), (80, 81, 50, 62, 90), (38, 80, 39, 87)),
 }
 # Families of which a synthesiser may play every part.
@@ -53,7 +68,16 @@ _PROGRESSIONS = (
     (0, 5, 1, 4), (1, 4, 0, 0), (0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4),
 )  # fmt: skip
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10))
+# Notes of a chord by the digits of a pattern, in steps of the scale above the root.
+_CHORD_NOTES = {"0": -7, "1": 0, "2": 2, "3": 4, "4": 7, "5": 9}
+# Delays of echoes, in beats: mostly cross-rhythms.
+_ECHO_BEATS = (3 / 4, 3 / 4, 3 / 4, 3 / 8, 2 / 3, 2 / 3, 1 / 3, 3 / 2, 1 / 2)
+# Rates of pulsating pads, in pulses a beat: against the beat, but for two.
+_PULSES = (4 / 3, 4 / 3, 3 / 2, 2 / 3, 3 / 4, 8 / 3, 5 / 4, 2.0, 3.0)
 _MELODY, _CHORDS, _BASS, _PAD, _OSTINATO = 0, 1, 2, 3, 4
+# Deviations, in seconds, by which a piece's notes are early or late, and the chance of each.
+_JITTER = {0.0: 0.35, 0.003: 0.25, 0.006: 0.25, 0.012: 0.15}
+_PARTS = ("bass", "chords", "melody", "pad", "ostinato")
 # Steps from one note of an ostinato to the next, by the steps of a beat: most of them against the beat.
 _OSTINATO_STEPS = {4: (1, 1, 2, 3, 3, 6, 6), 3: (1, 2, 2, 4)}
 
@@ -64,7 +88,7 @@ class Style:
 
     name: str
     tempo: tuple[float, float]
-    beats: int
+    beats: float
     weight: float
     kits: tuple[str, ...]
     programs: str
@@ -74,6 +98,17 @@ class Style:
     chords: tuple[str, ...]
     swing: tuple[float, float] = (0.0, 0.0)
     pump: float = 0.0
+    parts: tuple[str, ...] = _PARTS
+    touch: tuple[float, float] = (1.0, 1.0)
+    roll: tuple[float, float] = (0.0, 0.0)
+    rubato: tuple[float, float] = (0.0, 0.0)
+    timing: tuple[float, float] = (0.0, 0.0)
+    loose: tuple[float, float] = (0.0, 0.0)
+    attack: tuple[float, float] = (0.0, 0.0)
+    hairpins: float = 0.0
+    hall: float = 0.0
+    echo: float = 0.0
+    breaks: float = 0.0
 
 
 @cache
@@ -128,8 +163,11 @@ def accompany(
     score: Score, style: Style, rng: np.random.Generator, *, parts: tuple[str, ...] = ("bass", "chords")
 ) -> None:
     """Add bass, chords and melody of a style to a score that has drums, at the score's own tempo."""
-    other = _Composer(style, rng, score.duration, score.bpm, drums=False, parts=parts).score
+    # The drums are there and keep to their own time.
+    strict = replace(style, rubato=(0.0, 0.0))
+    other = _Composer(strict, rng, score.duration, score.bpm, drums=False, parts=parts).score
     score.notes.extend(other.notes)
+    score.expression.update(other.expression)
     score.programs.update(other.programs)
     score.electronic.update(other.electronic)
     score.chip = other.chip
@@ -150,10 +188,14 @@ class _Composer:
         self.beat = 60.0 / bpm
         self.bar = self.beat * style.beats
         self.swing = rng.uniform(*style.swing)
+        self.touch = rng.uniform(*style.touch)
+        self.roll = rng.uniform(*style.roll)
+        self.loose = rng.uniform(*style.loose)
         kit = str(rng.choice(style.kits))
         self.score = Score(bpm=bpm, style=style.name, duration=duration, kit=kit if drums else "acoustic")
         self.score.pump = style.pump * float(rng.random()) if rng.random() < 0.7 else 0.0
-        self.jitter = float(rng.choice([0.0, 0.003, 0.006, 0.012], p=[0.35, 0.25, 0.25, 0.15]))
+        self.jitter = float(rng.choice(list(_JITTER), p=list(_JITTER.values())))
+        self.jitter = max(self.jitter, rng.uniform(*style.timing))
         self.scale = _SCALES[int(rng.integers(len(_SCALES)))]
         self.key = int(rng.integers(12))
         self.progression = _PROGRESSIONS[int(rng.integers(len(_PROGRESSIONS)))]
@@ -161,9 +203,50 @@ class _Composer:
         # Pieces seldom start on the first sample: begin anywhere within a bar.
         self.offset = -float(rng.uniform(0.0, self.bar))
         self.n_bars = math.ceil((duration - self.offset) / self.bar)
+        self.breaks = self._draw_breaks()
         if drums and kit != "none" and style.drums:
             self._drums()
         self._harmony(self._draw_parts() if parts is None else parts)
+        self._express()
+
+    def _express(self) -> None:
+        """Play it: tempo, attacks, loudness, and the room and the delay unit that it goes through."""
+        style, rng, score = self.style, self.rng, self.score
+        depth = rng.uniform(*style.rubato)
+        if depth > 0.0:
+            rubato(score, rng, depth=depth)
+        attack = rng.uniform(*style.attack)
+        phrase = self.bar * float(rng.choice([1, 2, 4]))
+        for channel, program in score.programs.items():
+            if program in SUSTAINED and channel not in score.electronic:
+                if attack > 0.0:
+                    # From notes played apart to a legato.
+                    floor = float(rng.uniform(0.03, 0.5))
+                    slow_attacks(score, channel, attack=attack * rng.uniform(0.6, 1.4), floor=floor)
+                if rng.random() < style.hairpins:
+                    hairpins(score, channel, rng, period=phrase)
+        rate, depth = float(rng.choice(_PULSES)) / self.beat, float(rng.uniform(0.5, 1.0))
+        for first, last in self.breaks:
+            if _PAD in score.programs and rng.random() < 0.6:
+                start, stop = self.offset + first * self.bar, self.offset + last * self.bar
+                pulsate(score, _PAD, rate=rate, depth=depth, start=start, stop=stop)
+        score.hall = bool(rng.random() < style.hall)
+        if rng.random() < style.echo:
+            score.echo = Echo(
+                delay=self.beat * float(rng.choice(_ECHO_BEATS)),
+                feedback=float(rng.uniform(0.3, 0.75)),
+                level=float(rng.uniform(0.3, 0.9)),
+                parts=str(rng.choice(["drums", "band", "all"])),
+            )
+
+    def _draw_breaks(self) -> list[tuple[int, int]]:
+        """Draw the first bar of the break without drums, and the one after it; most styles have none."""
+        if self.rng.random() >= self.style.breaks:
+            return []
+        # Half of what is heard at the most, or it would be a piece without drums.
+        length = min(int(self.rng.choice([4, 8, 8, 16])), self.n_bars // 2)
+        first = int(self.rng.integers(0, self.n_bars - length + 1))
+        return [(first, first + length)]
 
     def _draw_parts(self) -> tuple[str, ...]:
         rng, soft = self.rng, self.score.kit == "none"
@@ -171,15 +254,16 @@ class _Composer:
             "bass": 0.85,
             "chords": 1.0 if soft else 0.85,
             "melody": 0.65,
-            "pad": 0.3,
+            "pad": 0.8 if self.breaks else 0.3,
             "ostinato": 0.35,
         }
-        return tuple(part for part, chance in chances.items() if rng.random() < chance)
+        drawn = [part for part, chance in chances.items() if rng.random() < chance]
+        return tuple(part for part in drawn if part in self.style.parts)
 
     def _add(self, step_time: float, hold: float, channel: int, pitch: int, velocity: float) -> None:
         time = self.offset + step_time + (self.rng.normal(0.0, self.jitter) if self.jitter else 0.0)
         if 0.0 <= time < self.score.duration:
-            loud = int(min(127, max(12, velocity + self.rng.normal(0.0, 6.0))))
+            loud = int(min(127, max(12, velocity * self.touch + self.rng.normal(0.0, 6.0))))
             self.score.notes.append(Note(time, hold, channel, min(127, max(0, pitch)), loud))
 
     def _steps(self, pattern: str, bar: int) -> list[tuple[float, float, str]]:
@@ -187,10 +271,11 @@ class _Composer:
         per_bar = self._steps_per_bar(pattern)
         first = (bar * per_bar) % len(pattern)
         step = self.bar / per_bar
+        swings = per_bar != round(3 * self.style.beats)
         hits = []
         for index, letter in enumerate(pattern[first : first + per_bar]):
             if letter != ".":
-                late = self.swing * step if index % 2 and per_bar % 4 == 0 else 0.0
+                late = self.swing * step if index % 2 and swings else 0.0
                 hits.append((bar * self.bar + index * step + late, step, letter))
         return hits
 
@@ -198,10 +283,11 @@ class _Composer:
         """Tell the steps of a bar: 4 or 3 a beat (8 for the thirty-second rolls of trap)."""
         beats = self.style.beats
         for per_beat in (4, 3):
-            if len(pattern) % (beats * per_beat) == 0:
+            per_bar = beats * per_beat
+            if per_bar == int(per_bar) and len(pattern) % per_bar == 0:
                 if self.style.name in {"trap", "dubstep"} and len(pattern) == 32 and per_beat == 4:
                     return 32
-                return beats * per_beat
+                return int(per_bar)
         raise ValueError(f"style {self.style.name!r}: pattern {pattern!r} fits no bar of {beats} beats")
 
     def _silent_bars(self, chance: float) -> set[int]:
@@ -221,7 +307,7 @@ class _Composer:
         notes = {letter: int(rng.choice(options)) for letter, options in _DRUM_NOTES.items()}
         level = {letter: float(rng.uniform(0.6, 1.0)) for letter in _DRUM_NOTES}
         dropped = {letter for letter in "hrobm" if rng.random() < 0.12}
-        silent = self._silent_bars(0.12)
+        silent = self._silent_bars(0.12).union(*(range(*bars) for bars in self.breaks))
         fill_every = int(rng.choice([4, 8, 16, 1000]))
         for bar in range(self.n_bars):
             if bar in silent:
@@ -282,9 +368,18 @@ class _Composer:
             self.score.programs[channel] = int(rng.integers(0, 112) if anything else rng.choice(options))
             writers[part]()
 
+    def _draw_patterns(self, options: tuple[str, ...]) -> list[str]:
+        """Draw the pattern of a part, or the several that loose playing changes between."""
+        return [str(self.rng.choice(options)) for _ in range(3 if self.loose > 0.0 else 1)]
+
+    def _of_bar(self, patterns: list[str], bar: int) -> str:
+        if len(patterns) == 1 or self.rng.random() >= 2.0 * self.loose:
+            return patterns[0]
+        return patterns[int(self.rng.integers(len(patterns)))]
+
     def _bass(self) -> None:
         rng = self.rng
-        pattern = str(rng.choice(self.style.bass))
+        patterns = self._draw_patterns(self.style.bass)
         silent = self._silent_bars(0.1)
         walking = self.style.programs == "jazz"
         octave = int(rng.choice([2, 3]))
@@ -292,7 +387,9 @@ class _Composer:
             if bar in silent:
                 continue
             root = self._chord(bar)
-            for time, step, hit in self._steps(pattern, bar):
+            for time, step, hit in self._steps(self._of_bar(patterns, bar), bar):
+                if rng.random() < self.loose:
+                    continue
                 move = int(rng.choice([0, 2, 4, 6, 7])) if walking or rng.random() < 0.15 else 0
                 self._add(
                     time,
@@ -304,7 +401,7 @@ class _Composer:
 
     def _chords(self) -> None:
         rng = self.rng
-        pattern = str(rng.choice(self.style.chords))
+        patterns = self._draw_patterns(self.style.chords)
         silent = self._silent_bars(0.12)
         arpeggio = rng.random() < 0.35
         hold = float(rng.choice([0.5, 0.9, 2.0, 4.0]))
@@ -313,28 +410,45 @@ class _Composer:
             if bar in silent:
                 continue
             voicing = [self._pitch(self._chord(bar) + third, 4) for third in (0, 2, 4)]
-            for index, (time, step, hit) in enumerate(self._steps(pattern, bar)):
+            for index, (time, step, hit) in enumerate(self._steps(self._of_bar(patterns, bar), bar)):
+                if rng.random() < self.loose:
+                    continue
                 accent = (
                     12 if math.isclose(math.fmod(time - bar * self.bar, self.beat), 0.0, abs_tol=1e-6) else 0
                 )
-                for pitch in [voicing[index % 3]] if arpeggio else voicing:
-                    self._add(time, step * hold, _CHORDS, pitch, _VELOCITY[hit] * loud + accent)
+                if hit in _CHORD_NOTES:
+                    pitches = [self._pitch(self._chord(bar) + _CHORD_NOTES[hit], 4)]
+                else:
+                    pitches = [voicing[index % 3]] if arpeggio else voicing
+                # A chord is rolled about its step, upwards on a beat and downwards off it.
+                rolled = self.roll * (rng.uniform(0.6, 1.4) if accent else -rng.uniform(0.3, 1.0))
+                for place, pitch in enumerate(pitches):
+                    late = rolled * (place - 0.5 * (len(pitches) - 1))
+                    self._add(time + late, step * hold, _CHORDS, pitch, _VELOCITY[hit] * loud + accent)
 
     def _melody(self) -> None:
         rng = self.rng
         per_beat = self._steps_per_beat()
-        per_phrase = self.style.beats * per_beat * int(rng.choice([1, 2, 4]))
+        per_bar = round(self.style.beats * per_beat)
+        per_phrase = per_bar * int(rng.choice([1, 2, 4]))
         busy = self.style.density / per_beat
         strong = [
             1.0 if i % per_beat == 0 else 0.75 if i % (per_beat // 2 or 1) == 0 else 0.5
-            for i in range(per_phrase)
+            for i in (place % per_bar for place in range(per_phrase))
         ]
-        rhythm = [i for i in range(per_phrase) if rng.random() < min(0.95, 1.35 * busy * strong[i])]
+
+        def draw_rhythm() -> list[int]:
+            return [i for i in range(per_phrase) if rng.random() < min(0.95, 1.35 * busy * strong[i])]
+
+        rhythm = draw_rhythm()
         degrees = [int(d) for d in rng.integers(-3, 9, size=max(1, len(rhythm)))]
         silent = self._silent_bars(0.3)
         step = self.beat / per_beat
         hold = float(rng.uniform(0.8, 3.0))
-        for start in range(0, self.n_bars * self.style.beats * per_beat, per_phrase):
+        for start in range(0, self.n_bars * per_bar, per_phrase):
+            if rng.random() < 3.0 * self.loose:
+                rhythm = draw_rhythm()
+                degrees = [int(d) for d in rng.integers(-3, 9, size=max(1, len(rhythm)))]
             for place, degree in zip(rhythm, degrees, strict=False):
                 bar = int((start + place) * step / self.bar + 1e-6)
                 if bar in silent or rng.random() < 0.06:
@@ -352,7 +466,7 @@ class _Composer:
         per_beat = self._steps_per_beat()
         every = int(rng.choice(_OSTINATO_STEPS[per_beat]))
         bars = int(rng.choice([1, 1, 2, 4]))  # after which it starts again on the beat
-        n_steps = bars * self.style.beats * per_beat
+        n_steps = round(bars * self.style.beats * per_beat)
         figure = [int(degree) for degree in rng.integers(0, 8, size=int(rng.integers(1, 5)))]
         step = self.beat / per_beat
         hold = step * every * float(rng.uniform(0.4, 1.2))

@@ -112,6 +112,39 @@ def synthesise_kit(rng: np.random.Generator, *, sample_rate: int) -> Kit:
     }
 
 
+def synthesise_brushes(rng: np.random.Generator, *, sample_rate: int) -> Kit:
+    """Make a kit played with brushes: no sound of it starts at once.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    dict of str to ndarray of float32, shape=(n_samples,)
+        A sound for every role, peak 1.
+    """
+    kit = synthesise_kit(rng, sample_rate=sample_rate)
+    kit["snare"] = _swish(rng, float(rng.uniform(0.02, 0.08)), float(rng.uniform(0.05, 0.2)), sample_rate)
+    kit["shaker"] = _swish(rng, float(rng.uniform(0.02, 0.06)), float(rng.uniform(0.02, 0.08)), sample_rate)
+    for role in ("kick", "tom", "hat", "open hat", "ride", "crash", "stick", "clap"):
+        rise = 1.0 - np.exp(-np.arange(len(kit[role])) / (rng.uniform(0.004, 0.02) * sample_rate))
+        sound = kit[role] * rise.astype(np.float32)
+        kit[role] = sound / np.abs(sound).max()
+    return kit
+
+
+def _swish(rng: np.random.Generator, attack: float, decay: float, sample_rate: int) -> NDArray[np.float32]:
+    time = np.arange(int((attack + 6.0 * decay) * sample_rate)) / sample_rate
+    noise = rng.standard_normal(len(time))
+    # The wires of a brush: little bass, and a treble that falls.
+    noise = np.convolve(np.diff(noise, prepend=0.0), np.ones(3) / 3.0, "same")
+    sound = noise * np.minimum(time / attack, 1.0) * np.exp(-np.maximum(time - attack, 0.0) / decay)
+    return np.asarray(sound / np.abs(sound).max(), np.float32)
+
+
 @lru_cache(maxsize=32)
 def load_hydrogen_kit(folder: Path, *, sample_rate: int) -> Kit:
     """Read a sampled kit: for every role the loudest layer of the first instrument with a fitting name.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tempocli.errors import MissingExtraError
-from tempocli.training.drumkit import Kit, load_hydrogen_kit, role_of, synthesise_kit
-from tempocli.training.score import DRUMS, Note, Score
+from tempocli.training.drumkit import Kit, load_hydrogen_kit, role_of, synthesise_brushes, synthesise_kit
+from tempocli.training.score import DRUMS, EXPRESSION_RATE, Echo, Note, Score
 from tempocli.training.synthesiser import draw_patch, play
 
 if TYPE_CHECKING:
@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_GM_KITS = (0, 8, 16, 24, 25, 32, 40)
+# Programs of General MIDI's drum kits by kind.
+_GM_KITS = {
+    "acoustic": (0, 8, 16, 24, 25, 32, 40),
+    "electronic": (24, 25),
+    "brushes": (40,),
+    "orchestral": (48,),
+}
 _DRUM_BANK = 128
+_EXPRESSION = 11  # the MIDI controller
 _SYNTHESISED = 0.75  # share of electronic pieces that soundfonts do not play
 
 
@@ -55,14 +62,16 @@ class Renderer:
         soundfont = self.soundfonts[int(rng.integers(len(self.soundfonts)))]
         kit = self._draw_kit(score.kit, rng)
         if kit is None:
-            program = int(rng.choice((24, 25) if score.kit == "electronic" else _GM_KITS))
+            program = int(rng.choice(_GM_KITS.get(score.kit, _GM_KITS["acoustic"])))
             beat = self._play(drums, {DRUMS: program}, soundfont, n_samples)
         else:
             beat = _place(drums, kit, n_samples, self.sample_rate)
         band = self._band(score, others, soundfont, n_samples, rng)
         if score.pump > 0.0 and drums:
             band *= _duck(drums, score.pump, 60.0 / score.bpm, n_samples, self.sample_rate)
-        mixed = _mix(beat, band, rng, self.sample_rate)
+        if score.echo is not None:
+            beat, band = _echoed(beat, band, score.echo, self.sample_rate)
+        mixed = _mix(beat, band, rng, self.sample_rate, hall=score.hall)
         return master(mixed, rng, sample_rate=self.sample_rate, loud=bool(score.electronic))
 
     def _band(
@@ -73,15 +82,22 @@ class Renderer:
         parts = {c: part for c, part in score.electronic.items() if synthesised and rng.random() < 0.85}
         sampled = [note for note in notes if note.channel not in parts]
         programs = {c: program for c, program in score.programs.items() if c not in parts}
-        band = _levelled(self._play(sampled, programs, soundfont, n_samples))
+        band = _levelled(self._play(sampled, programs, soundfont, n_samples, score.expression))
         for channel, part in parts.items():
             patch = draw_patch(part, rng, beat=60.0 / score.bpm, chip=score.chip)
             own = [note for note in notes if note.channel == channel]
             level = 10.0 ** (rng.uniform(-6.0, 6.0) / 20.0)
-            band += np.float32(level) * _levelled(play(own, patch, rng, n_samples, self.sample_rate))
+            sound = play(own, patch, rng, n_samples, self.sample_rate)
+            if channel in score.expression:
+                sound *= _curve(score.expression[channel], n_samples, self.sample_rate)
+            band += np.float32(level) * _levelled(sound)
         return band
 
     def _draw_kit(self, kind: str, rng: np.random.Generator) -> Kit | None:
+        if kind == "orchestral":
+            return None
+        if kind == "brushes":
+            return None if rng.random() < 0.6 else synthesise_brushes(rng, sample_rate=self.sample_rate)
         general_midi, sampled = (0.2, 0.2) if kind == "electronic" else (0.5, 0.35)
         draw = rng.random()
         if draw < general_midi:
@@ -95,7 +111,12 @@ class Renderer:
         return synthesise_kit(rng, sample_rate=self.sample_rate)
 
     def _play(
-        self, notes: list[Note], programs: dict[int, int], soundfont: Path, n_samples: int
+        self,
+        notes: list[Note],
+        programs: dict[int, int],
+        soundfont: Path,
+        n_samples: int,
+        expression: dict[int, list[float]] | None = None,
     ) -> NDArray[np.float32]:
         if not notes:
             return np.zeros(n_samples, np.float32)
@@ -108,13 +129,16 @@ class Renderer:
                 synth.program_select(channel, font, 0, program)
         out = np.zeros(n_samples, np.float32)
         position = 0
-        for time, pitch, channel, velocity in _events(notes):
+        levels = {c: curve for c, curve in (expression or {}).items() if c in programs}
+        for time, _, channel, pitch, value in sorted(_events(notes) + _controls(levels)):
             target = min(int(time * self.sample_rate), n_samples)
             if target > position:
                 out[position:target] = _mono(synth.get_samples(target - position))
                 position = target
-            if velocity:
-                synth.noteon(channel, pitch, velocity)
+            if pitch is None:
+                synth.cc(channel, _EXPRESSION, value)
+            elif value:
+                synth.noteon(channel, pitch, value)
             else:
                 synth.noteoff(channel, pitch)
         if position < n_samples:
@@ -139,10 +163,52 @@ def _levelled(part: NDArray[np.float32]) -> NDArray[np.float32]:
     return part * np.float32(0.1 / level) if level > 1e-6 else part
 
 
-def _events(notes: list[Note]) -> list[tuple[float, int, int, int]]:
-    events = [(note.time, note.pitch, note.channel, note.velocity) for note in notes]
-    events += [(note.time + max(0.03, note.duration), note.pitch, note.channel, 0) for note in notes]
-    return sorted(events, key=lambda event: (event[0], event[3]))
+_Event = tuple[float, int, int, int | None, int]
+
+
+def _events(notes: list[Note]) -> list[_Event]:
+    """List time, order within the time, channel, pitch and velocity: notes end before others start."""
+    events: list[_Event] = [(note.time, 2, note.channel, note.pitch, note.velocity) for note in notes]
+    events += [(note.time + max(0.03, note.duration), 0, note.channel, note.pitch, 0) for note in notes]
+    return events
+
+
+def _controls(expression: dict[int, list[float]]) -> list[_Event]:
+    """List the changes of the channels' levels."""
+    events: list[_Event] = []
+    for channel, levels in expression.items():
+        # MIDI's expression is the square root of the level.
+        values = np.round(127.0 * np.sqrt(np.clip(levels, 0.0, 1.0))).astype(int)
+        changed = np.flatnonzero(np.diff(values, prepend=-1))
+        events += [(float(i) / EXPRESSION_RATE, 1, channel, None, int(values[i])) for i in changed]
+    return events
+
+
+def _curve(levels: list[float], n_samples: int, sample_rate: int) -> NDArray[np.float32]:
+    steps = np.arange(n_samples) * (EXPRESSION_RATE / sample_rate)
+    return np.asarray(np.interp(steps, np.arange(len(levels)), levels), np.float32)
+
+
+def _echoed(
+    beat: NDArray[np.float32], band: NDArray[np.float32], echo: Echo, sample_rate: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    if echo.parts != "band":
+        beat = _delayed(beat, echo, sample_rate)
+    if echo.parts != "drums":
+        band = _delayed(band, echo, sample_rate)
+    return beat, band
+
+
+def _delayed(samples: NDArray[np.float32], echo: Echo, sample_rate: int) -> NDArray[np.float32]:
+    out = samples.copy()
+    level, repeat = echo.level, 1
+    while level > 0.02:
+        shift = round(repeat * echo.delay * sample_rate)
+        if shift >= len(samples):
+            break
+        out[shift:] += np.float32(level) * samples[: len(samples) - shift]
+        level, repeat = level * echo.feedback, repeat + 1
+    return out
 
 
 def _mono(stereo: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -175,19 +241,26 @@ def _duck(
 
 
 def _mix(
-    beat: NDArray[np.float32], band: NDArray[np.float32], rng: np.random.Generator, sample_rate: int
+    beat: NDArray[np.float32],
+    band: NDArray[np.float32],
+    rng: np.random.Generator,
+    sample_rate: int,
+    *,
+    hall: bool,
 ) -> NDArray[np.float32]:
     mixed = np.zeros_like(beat)
     for part, spread_db in ((beat, 6.0), (band, 6.0)):
         level = float(np.sqrt(np.mean(np.square(part))))
         if level > 1e-6:
             part = part * np.float32(10.0 ** (rng.uniform(-spread_db, spread_db) / 20.0) * 0.1 / level)
-            mixed += _reverb(part, rng, sample_rate) if rng.random() < 0.5 else part
+            decay = float(rng.uniform(0.8, 2.5) if hall else rng.uniform(0.1, 0.9))
+            mixed += _reverb(part, rng, decay, sample_rate) if hall or rng.random() < 0.5 else part
     return mixed
 
 
-def _reverb(samples: NDArray[np.float32], rng: np.random.Generator, sample_rate: int) -> NDArray[np.float32]:
-    decay = rng.uniform(0.1, 0.9)
+def _reverb(
+    samples: NDArray[np.float32], rng: np.random.Generator, decay: float, sample_rate: int
+) -> NDArray[np.float32]:
     n = int(decay * 1.5 * sample_rate)
     impulse = rng.standard_normal(n) * np.exp(-np.arange(n) * 6.9 / (decay * sample_rate))
     impulse /= np.sqrt(np.sum(impulse**2))

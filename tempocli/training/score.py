@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 DRUMS = 9  # the General MIDI percussion channel
+EXPRESSION_RATE = 100  # levels a second of a channel's expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,28 @@ class Note:
     velocity: int
 
 
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A delay unit.
+
+    Attributes
+    ----------
+    delay : float
+        Seconds from one repeat to the next.
+    feedback : float
+        Level of each repeat relative to the one before, 0 to 1.
+    level : float
+        Level of the first repeat, 0 to 1.
+    parts : str
+        What it is on: ``"drums"``, ``"band"`` or ``"all"``.
+    """
+
+    delay: float
+    feedback: float
+    level: float
+    parts: str
+
+
 @dataclass(slots=True)
 class Score:
     """A piece of music to be rendered.
@@ -45,13 +68,18 @@ class Score:
     programs : dict of int to int
         General MIDI program of each channel.
     kit : str
-        ``"acoustic"``, ``"electronic"`` or ``"none"``.
+        ``"acoustic"``, ``"electronic"``, ``"brushes"``, ``"orchestral"`` or ``"none"``.
     pump : float
         Depth, 0 to 1, by which the kick drum ducks everything else (side-chain compression).
     electronic : dict of int to str
         What channels a synthesiser may play, and the part of each; see `tempocli.training.synthesiser`.
     chip : bool
         Whether that synthesiser is a sound chip.
+    expression : dict of int to list of float
+        Levels of channels, 0 to 1, `EXPRESSION_RATE` a second; full where there are none.
+    echo : Echo, optional
+    hall : bool
+        Whether it is played in a large room.
     """
 
     bpm: float
@@ -63,3 +91,6 @@ class Score:
     pump: float = 0.0
     electronic: dict[int, str] = field(default_factory=dict)
     chip: bool = False
+    expression: dict[int, list[float]] = field(default_factory=dict)
+    echo: Echo | None = None
+    hall: bool = False

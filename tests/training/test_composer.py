@@ -17,7 +17,7 @@ STYLES = load_styles()
 
 
 def test_there_are_styles_enough() -> None:
-    assert len(STYLES) >= 45
+    assert len(STYLES) >= 100
     assert len({style.name for style in STYLES}) == len(STYLES)
 
 
@@ -28,6 +28,21 @@ def test_every_style_composes(style) -> None:
     assert len(score.notes) > 10
     assert all(0.0 <= note.time < 30.0 and 0 <= note.pitch < 128 for note in score.notes)
     assert {note.channel for note in score.notes} - {DRUMS} <= score.programs.keys()
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
+def test_every_pattern_fits_whole_bars_in_known_letters(style) -> None:
+    patterns = [*style.bass, *style.chords, *(line for lines in style.drums for line in lines.values())]
+    for pattern in patterns:
+        assert any(
+            per_bar == int(per_bar) and len(pattern) % per_bar == 0
+            for per_bar in (4 * style.beats, 3 * style.beats)
+        ), pattern
+        assert set(pattern) <= set("Xxo.012345"), pattern
+    assert not set("012345") & set("".join(line for lines in style.drums for line in lines.values()))
+    assert set("".join(style.bass)) <= set("Xxo.")
+    assert all(set(lines) <= set("kshorctpbwm") for lines in style.drums)
+    assert set(style.kits) <= {"acoustic", "electronic", "brushes", "orchestral", "none"}
 
 
 def test_the_same_seed_composes_the_same_piece() -> None:
