@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,9 @@ _FOLDED_POWER = 2.0
 # The method without a model: tempi as people count them, of which nothing was learned.
 _ALONE_POWER, _ALONE_FOLDED_POWER = 0.3, 4.0
 _ALONE_BPM, _ALONE_OCTAVES = 115.0, 0.7
+_NEAR_RATIOS = np.array([1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0])
+_NEAR_OCTAVES = 0.1
+_ELSEWHERE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,11 +41,24 @@ class TrackTempo:
         What each says by itself.
     pulse : tuple of (float, float)
         How clear the pulse is: log-odds of the folded peak, and the logarithm of the periodicity's strength.
+    kept : float
+        Part of the distribution that `near` has left.
     """
 
     distribution: NDArray[np.float64]
     by_method: dict[str, NDArray[np.float64]]
     pulse: tuple[float, float]
+    kept: float = 1.0
+
+    def near(self, bpm: float, bpms: NDArray[np.float64]) -> TrackTempo:
+        """Keep what is said of a tempo's neighbourhood, its octaves and its triples, and next to nothing else.
+
+        A section is short, and what it says alone may be another ratio of the beat than what it says in its
+        place; its `by_method` stays as it is.
+        """
+        distance = np.abs(np.log2(bpms / bpm)[:, None] - np.log2(_NEAR_RATIOS)).min(axis=1)
+        said = self.distribution * np.where(distance <= _NEAR_OCTAVES, 1.0, _ELSEWHERE)
+        return replace(self, distribution=said / said.sum(), kept=float(said.sum()))
 
 
 def track_tempo(

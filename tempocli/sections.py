@@ -24,6 +24,7 @@ _MAX_WINDOWS = 1200  # an hour
 _CERTAIN = 0.4  # share of a window's distribution near its tempo, to be evidence against the track's
 _SHARE, _SECONDS = 0.15, 30.0  # of the track, at another tempo, that make it unsteady
 _EDGE_SHARE = 0.2
+_CLEAR = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,14 +227,16 @@ def _is_steady(sections: list[Section], times: NDArray[np.float64], shares: NDAr
     apart = np.abs(heights - main) > math.log2(1.0 + DRIFT)
     for section in sections:
         windows = slice(section.first, section.stop)
-        if not section.is_ramp and _is_break(section, math.log2(section.bpm) - main, len(heights)):
+        uncertain = float(shares[windows].mean()) < _CLEAR
+        if _is_break(section, math.log2(section.bpm) - main, len(heights), uncertain=uncertain):
             apart[windows] = False
     against = apart & (shares > _CERTAIN)
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     return bool(against.mean() < _SHARE and against.sum() * step < _SECONDS)
 
 
-def _is_break(section: Section, height: float, n_windows: int) -> bool:
+def _is_break(section: Section, height: float, n_windows: int, *, uncertain: bool) -> bool:
     inside = section.first > 0 and section.stop < n_windows
     short = section.stop - section.first < _EDGE_SHARE * n_windows
-    return (inside or short) and bool(np.abs(_BREAK_RATIOS - height).min() < math.log2(1.0 + DRIFT))
+    near = bool(np.abs(_BREAK_RATIOS - height).min() < math.log2(1.0 + DRIFT))
+    return near and not section.is_ramp and (inside or short or uncertain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +48,12 @@ class _Part:
     heard_bpm: float
     found: list[Found]
     refined: Refined
+    agreement: float = 1.0  # of its windows with it
+
+    @property
+    def certainty(self) -> float:
+        """What speaks for the tempo up to a factor of 2 or 3."""
+        return self.agreement * self.found[0].family if self.found else 0.0
 
 
 class TrackDecoder:
@@ -97,16 +103,18 @@ class TrackDecoder:
         track = self._track(heard.tempograms, heard.curve)
         loop = self._loop(heard, track)
         if loop is not None:
-            return self._estimate(heard, None, [loop])
+            return self._estimate(heard, None, [loop], loop)
         if not self._calibration.has_pulse(track.pulse):
             return self.no_tempo("no steady pulse", heard.duration)
         local = local_tempi(combine(heard.tempograms), self._bpms, track.distribution)
         course = find_sections(heard.times, *local)
+        whole = self._part(heard, track, 0.0, heard.duration)
         if course.steady:
-            parts = [self._part(heard, track, 0.0, heard.duration)]
-        else:
-            parts = list(self._sections(heard, course))
-        return self._estimate(heard, course, parts)
+            return self._estimate(heard, course, [whole], whole)
+        parts = list(self._sections(heard, course))
+        longest = max(parts, key=lambda part: part.end - part.start)
+        best = longest if longest.certainty > whole.certainty else whole
+        return self._estimate(heard, course, parts, best)
 
     def no_tempo(self, reason: str, duration: float) -> Estimate:
         """Make the Estimate of audio without a tempo."""
@@ -128,7 +136,9 @@ class TrackDecoder:
             frames = slice(int(start * self._frame_rate), int(end * self._frame_rate))
             tempograms = {method: rows[windows] for method, rows in heard.tempograms.items()}
             track = self._track(tempograms, heard.curve[frames])
-            part = self._part(heard, track, start, end)
+            near = track.near(section.bpm, self._bpms)
+            agreement = near.kept * float(course.shares[windows].mean())
+            part = replace(self._part(heard, near, start, end), agreement=agreement)
             yield self._ramp(part, section) if section.is_ramp and part.found else part
 
     def _edges(self, heard: Heard, course: Course) -> list[tuple[float, float]]:
@@ -144,7 +154,7 @@ class TrackDecoder:
         bpm = section.bpm * 2.0 ** round(math.log2(part.found[0].bpm / section.bpm))
         spread = abs(section.end_bpm - section.start_bpm) * bpm / section.bpm / math.sqrt(12.0)
         found = [part.found[0].at(bpm), *part.found[1:]]
-        return _Part(part.start, part.end, part.track, section.bpm, found, self._clipped(bpm, spread))
+        return replace(part, heard_bpm=section.bpm, found=found, refined=self._clipped(bpm, spread))
 
     def _search(self, distribution: NDArray[np.float64], exact: Callable[[float], float]) -> list[Found]:
         low, high = self._min_bpm, self._max_bpm
@@ -165,8 +175,7 @@ class TrackDecoder:
     def _clipped(self, bpm: float, error: float) -> Refined:
         return Refined(min(max(bpm, self._min_bpm), self._max_bpm), error)
 
-    def _estimate(self, heard: Heard, course: Course | None, parts: list[_Part]) -> Estimate:
-        best = max(parts, key=lambda part: part.end - part.start)
+    def _estimate(self, heard: Heard, course: Course | None, parts: list[_Part], best: _Part) -> Estimate:
         if not best.found:
             low, high = self._min_bpm, self._max_bpm
             return self.no_tempo(f"no tempo between {low:g} and {high:g} BPM", heard.duration)
@@ -279,6 +288,7 @@ def combine(tempograms: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32
 
 
 def _coverage(course: Course, bpm: float) -> float:
-    """Tell for how much of the time a tempo is right within 4 %."""
-    near = np.abs(course.tempi / bpm - 1.0) <= _AGREES
+    """Tell for how much of the time a tempo is right within 4 %, up to its octave."""
+    octaves = np.log2(course.tempi / bpm)
+    near = np.abs(octaves - np.round(octaves)) <= math.log2(1.0 + _AGREES)
     return float(course.shares[near].sum() / course.shares.sum())

@@ -29,7 +29,7 @@ Examples:
   tempo estimate ~/Music --write-tags --dry-run    what would be written into the files
   tempo estimate --curve --format json mix.flac    tempo over time
   tempo estimate --plot mix.png mix.flac           the same, drawn
-  tempo estimate --method both song.mp3            also by comparison with click and drum references
+  tempo estimate --min-bpm 70 --max-bpm 140 *.mp3  the tempo or an octave of it, within a range
   ffmpeg -i film.mkv -f wav - | tempo estimate -
   find . -name '*.mp3' -print0 | tempo estimate --files-from - -0
 

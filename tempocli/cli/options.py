@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 MIN_BPM, MAX_BPM = 30, 300
+# Those of tempocli.methods, the default first; that module would bring numpy and onnxruntime to --help.
+METHODS = ("both", "classify", "compare", "periodicity")
 
 
 def default_jobs() -> int:
@@ -37,10 +39,10 @@ def method(function: Function) -> Function:
     function = references(function)
     return click.option(
         "--method",
-        type=click.Choice(["classify", "compare", "both"]),
-        default="classify",
+        type=click.Choice(METHODS),
+        default=METHODS[0],
         show_default=True,
-        help="Classify; compare with references of every tempo, which took no label at all; or both.",
+        help="Classify, compare with references of every tempo, or both; or plain periodicity, the baseline.",
     )(function)
 
 
@@ -56,7 +58,7 @@ def references(function: Function) -> Function:
 
 def check_references(method: str, references: str | None) -> None:
     """Refuse references that nothing is compared with."""
-    if references is not None and method == "classify":
+    if references is not None and method not in {"compare", "both"}:
         raise click.UsageError("--references needs --method compare or both.")
 
 
@@ -93,7 +95,7 @@ def tempo_range(function: Function) -> Function:
             metavar="BPM",
             default=default,
             show_default=True,
-            help=f"{what} tempo to search for.",
+            help=f"{what} tempo that the answer may have; half or double tempi are answered inside the range.",
         )(function)
     return function
 
