@@ -51,7 +51,7 @@ class TrackTempo:
     kept: float = 1.0
 
     def near(self, bpm: float, bpms: NDArray[np.float64]) -> TrackTempo:
-        """Keep what is said of a tempo's neighbourhood, its octaves and its triples, and next to nothing else.
+        """Keep what is said near a tempo, its octaves and its triples, and next to nothing else.
 
         A section is short, and what it says alone may be another ratio of the beat than what it says in its
         place; its `by_method` stays as it is.

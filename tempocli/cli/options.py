@@ -95,7 +95,7 @@ def tempo_range(function: Function) -> Function:
             metavar="BPM",
             default=default,
             show_default=True,
-            help=f"{what} tempo that the answer may have; half or double tempi are answered inside the range.",
+            help=f"{what} tempo of an answer; a tempo outside is answered by an octave inside.",
         )(function)
     return function
 
