@@ -36,7 +36,7 @@ _BEATLESS = 200
 _NEAR_NOISE = 0.1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Facts:
     """What `tempocli.methods.ModelFacts` asks of a network that is no file yet."""
 
@@ -67,9 +67,14 @@ def network_track(
     """Make the same of a tempo encoder in evaluation mode, with its tempo axis."""
     config = network.config
     bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
-    prior = octave_prior(bpms, tilt)
     facts = Facts(
-        "network", front_end, config.n_frames, bpms, config.bins_per_octave, prior, config.embedding_dim
+        name="network",
+        front_end=front_end,
+        n_frames=config.n_frames,
+        bpms=bpms,
+        bins_per_octave=config.bins_per_octave,
+        prior=octave_prior(bpms, tilt),
+        embedding_dim=config.embedding_dim,
     )
 
     @torch.inference_mode()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.encoder import Calibration
     from tempocli.features import FrontEnd
     from tempocli.training.comparator import ComparatorNetwork
     from tempocli.training.comparison import ComparisonRecipe
