@@ -23,9 +23,10 @@ _DEVIATION = 0.01
 _GRID = 401
 _COARSE_SECONDS = 16.0
 _WINDOW_SECONDS, _HOP_SECONDS = 8.0, 1.0
-_JUMP = 0.03  # beats that the phase may drift within a window's length; a cut in the audio moves it further
+_JUMP = 0.01  # beats that the phase may drift within a window; a cut in the audio moves it further
 _JUMP_DEVIATIONS = 4.0
 _WEAK = 0.5  # of the upper quartile of the pulse's strength; weaker windows are breaks
+_ALIKE = 4.0
 _MIN_WINDOWS = 3
 _ENOUGH = 0.3
 _SCALE = 2.0  # of the standard error: the noise of neighbouring windows is not independent
@@ -165,6 +166,10 @@ def _follow(onset: NDArray[np.float32], frame_rate: float, bpm: float) -> _Phase
     moved /= (squares * weights).sum(axis=0) + 1e-30
     beats = np.concatenate([[0.0], np.cumsum(moved / (2.0 * np.pi))])
     strength = np.sqrt((np.square(np.abs(windows)) * multiples[:, None]).sum(axis=0))
+    # Across a cut the multiples do not move alike: half a beat is nothing to the eighth notes.
+    off = np.angle(product) - multiples[:, None] * moved
+    alike = (weights * np.cos(off)).sum(axis=0) / (weights.sum(axis=0) + 1e-30)
+    strength *= np.minimum(np.append(alike, 1.0), np.append(1.0, alike)).clip(0.0) ** _ALIKE
     return _Phase(beats, strength, hop / frame_rate, per_window)
 
 
