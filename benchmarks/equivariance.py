@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--model", default="tempo")
     parser.add_argument("--method", choices=["speed", "audio", "frames"], action="append")
     arguments = parser.parse_args()
-    estimator = Estimator(arguments.model)
+    estimator = Estimator(arguments.model, method="classify")
     whole = {path: estimator.estimate(path).bpm for path in arguments.files}
     known = {path: bpm for path, bpm in whole.items() if bpm is not None}
     print(f"{len(known)} of {len(whole)} files have a tempo", file=sys.stderr)

@@ -139,12 +139,15 @@ def measure_accuracy(
         TrackEstimate(track.path, estimate.bpm) for track, estimate in zip(tracks, estimates, strict=True)
     ]
     report = evaluate(references, claims)
+    accuracy2 = report.accuracy2
+    if accuracy2 is None:
+        raise RuntimeError("only a range of tempi leaves Accuracy 2 out")
     return Result(
         name=system.name,
         version=first.version,
         labels=system.labels,
         accuracy1=report.accuracy1,
-        accuracy2=report.accuracy2,
+        accuracy2=accuracy2,
         failed=[
             track.path
             for track, estimate in zip(tracks, estimates, strict=True)

@@ -143,6 +143,120 @@ def accuracy2(
     return right
 
 
+def octaves_in_range(
+    reference: ArrayLike, estimate: ArrayLike, *, min_bpm: float, max_bpm: float
+) -> NDArray[np.float64]:
+    """Fold each reference by octaves into a range of tempi.
+
+    Parameters
+    ----------
+    reference, estimate : array_like of float, shape=(n,)
+        Tempi in BPM.
+    min_bpm, max_bpm : float
+        The range, in BPM; both ends are inside.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n,)
+        The reference times the power of 2 that is in the range and nearest to the estimate; NaN where none is
+        in the range. For a missing estimate, the lowest.
+
+    Raises
+    ------
+    ValueError
+        If a reference is not a positive, finite number, or the shapes differ.
+
+    Examples
+    --------
+    >>> octaves_in_range([150.0, 50.0], [76.0, 100.0], min_bpm=60.0, max_bpm=90.0).tolist()
+    [75.0, nan]
+    """
+    ref, est = _tempi(reference, estimate)
+    lowest = np.ceil(np.log2(min_bpm / ref) - _ROUNDING)
+    highest = np.floor(np.log2(max_bpm / ref) + _ROUNDING)
+    wanted = np.where(is_missing(est), lowest, np.round(octave_error1(ref, est)))
+    octave = np.clip(wanted, lowest, np.maximum(lowest, highest))
+    return np.where(lowest <= highest, ref * np.exp2(octave), np.nan)
+
+
+def accuracy1_in_range(
+    reference: ArrayLike,
+    estimate: ArrayLike,
+    *,
+    min_bpm: float,
+    max_bpm: float,
+    tolerance: float = TOLERANCE,
+) -> NDArray[np.bool_]:
+    """Tell which estimates are right where only tempi of a range are asked for.
+
+    Parameters
+    ----------
+    reference, estimate : array_like of float, shape=(n,)
+        Tempi in BPM.
+    min_bpm, max_bpm : float
+        The range, in BPM; both ends are inside.
+    tolerance : float
+        Largest deviation that still counts as right, as a share of the octave of the reference; inclusive.
+
+    Returns
+    -------
+    ndarray of bool, shape=(n,)
+        True where the estimate is within the tolerance of an octave of the reference that is in the range. Of
+        a reference that has none there, only a missing estimate is right.
+
+    Raises
+    ------
+    ValueError
+        If a reference is not a positive, finite number, or the shapes differ.
+
+    Examples
+    --------
+    >>> accuracy1_in_range([150.0, 150.0, 50.0], [75.0, 150.0, np.nan], min_bpm=60.0, max_bpm=90.0).tolist()
+    [True, False, True]
+    """
+    ref, est = _tempi(reference, estimate)
+    folded = octaves_in_range(ref, est, min_bpm=min_bpm, max_bpm=max_bpm)
+    none = np.isnan(folded)
+    near = _within(np.where(none, ref, folded), est, Fraction(1), tolerance)
+    return np.where(none, is_missing(est), near)
+
+
+def standard_errors_off(
+    reference: ArrayLike, estimate: ArrayLike, bpm_error: ArrayLike
+) -> NDArray[np.float64]:
+    """Tell how many of its standard errors an estimate is off, were its metrical level the reference's.
+
+    Parameters
+    ----------
+    reference, estimate : array_like of float, shape=(n,)
+        Tempi in BPM.
+    bpm_error : array_like of float, shape=(n,)
+        Standard error of the estimate in BPM, at least 0; NaN where it is not known.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n,)
+        ``|estimate - factor * reference| / bpm_error`` for the factor 1, 2, 3, 1/2 or 1/3 with which the
+        estimate is right within 4 %; NaN where there is none, or the error is not known.
+
+    Raises
+    ------
+    ValueError
+        If a reference is not a positive, finite number, or the shapes differ.
+    """
+    ref, est = _tempi(reference, estimate)
+    error = np.asarray(bpm_error, np.float64)
+    off = np.full(ref.shape, np.nan)
+    for factor in FACTORS:
+        right = _within(ref, est, factor, TOLERANCE)
+        off[right] = np.abs(est[right] - float(factor) * ref[right])
+    # A deviation that is no more than rounding is none, also of an error of 0.
+    off[off <= _ROUNDING * ref] = 0.0
+    with np.errstate(divide="ignore"):
+        ratio: NDArray[np.float64] = np.where(off == 0.0, off, off / np.where(off == 0.0, 1.0, error))
+    return np.where(np.isnan(error), np.nan, ratio)
+
+
 def octave_error1(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
     """Compute OE1, the signed distance of the estimate from the reference in tempo octaves.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import sys
 from collections import Counter
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from tempocli.schema import FileResult
 
-ESTIMATE_COLUMNS = ("path", "bpm", "bpm2", "confidence", "octave_confidence")
+ESTIMATE_COLUMNS = ("path", "bpm", "bpm2", "confidence", "octave_confidence", "bpm_error", "steady")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ class TrackEstimate:
         The next best tempo in BPM, if there is one.
     confidence, octave_confidence : float or None
         As in `tempocli.schema.Estimate`, 0 to 1, if known.
+    bpm_error : float or None
+        Standard error of `bpm` in BPM, at least 0, if known.
+    steady : bool or None
+        Whether the track is said to keep one tempo, if it is said.
     """
 
     path: str
@@ -71,6 +76,8 @@ class TrackEstimate:
     bpm2: float | None = None
     confidence: float | None = None
     octave_confidence: float | None = None
+    bpm_error: float | None = None
+    steady: bool | None = None
 
     @classmethod
     def from_result(cls, path: str, result: FileResult) -> TrackEstimate:
@@ -84,6 +91,8 @@ class TrackEstimate:
             bpm2=estimate.candidates[1].bpm if len(estimate.candidates) > 1 else None,
             confidence=estimate.confidence,
             octave_confidence=estimate.octave_confidence,
+            bpm_error=estimate.bpm_error,
+            steady=estimate.steady,
         )
 
 
@@ -103,8 +112,8 @@ def read_references(path: str | Path) -> list[Reference]:
 def read_estimates(path: str | Path) -> list[TrackEstimate]:
     """Read a table of estimates: CSV with a header and the columns ``path`` and ``bpm``.
 
-    The columns ``bpm2``, ``confidence`` and ``octave_confidence`` are optional. A BPM that is empty, ``-``,
-    or not above 0 stands for no estimate.
+    The columns ``bpm2``, ``confidence``, ``octave_confidence``, ``bpm_error`` and ``steady`` are optional. A
+    BPM that is empty, ``-``, or not above 0 stands for no estimate.
 
     Raises
     ------
@@ -127,7 +136,8 @@ def format_estimates(estimates: Iterable[TrackEstimate]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(ESTIMATE_COLUMNS)
     for estimate in estimates:
-        writer.writerow([getattr(estimate, column) for column in ESTIMATE_COLUMNS])
+        cells = [getattr(estimate, column) for column in ESTIMATE_COLUMNS]
+        writer.writerow([str(cell).lower() if isinstance(cell, bool) else cell for cell in cells])
     return text.getvalue()
 
 
@@ -179,6 +189,15 @@ class _Row:
     def flag(self, column: str) -> bool:
         text = self.cells.get(column, "").strip().lower()
         return text == "true" if text in {"true", "false"} else self.number(column) == 1.0
+
+    def optional_flag(self, column: str) -> bool | None:
+        return None if self.cells.get(column, "").strip() in {"", "-"} else self.flag(column)
+
+    def not_negative(self, column: str) -> float | None:
+        value = self.number(column)
+        if value is not None and not 0.0 <= value < math.inf:
+            raise self.error(f"{column} {value:g} is not 0 or above")
+        return value
 
     def probability(self, column: str) -> float | None:
         value = self.number(column)
@@ -248,6 +267,8 @@ def _estimate(row: _Row) -> TrackEstimate:
         bpm2=row.number("bpm2"),
         confidence=row.probability("confidence"),
         octave_confidence=row.probability("octave_confidence"),
+        bpm_error=row.not_negative("bpm_error"),
+        steady=row.optional_flag("steady"),
     )
 
 

@@ -144,6 +144,169 @@ def test_nothing_to_measure_is_null(write):
         assert report[key] is None
 
 
+IN_RANGE = """path,bpm,confidence
+a/one.wav,100.5,0.9
+a/two.wav,95,0.6
+b/three.wav,-,
+b/four.wav,76.5,0.7
+"""
+
+
+def test_scores_within_a_range(write):
+    """Folded into 80 to 110 BPM the references are 100, 100, 90 and none."""
+    arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", IN_RANGE))
+    report = scores(*arguments, "--min-bpm", "80", "--max-bpm", "110")
+    assert report["tempo_range"] == {"min_bpm": 80.0, "max_bpm": 110.0}
+    assert (report["n"], report["n_missing"], report["n_outside"]) == (4, 1, 1)
+    assert report["accuracy1"]["value"] == pytest.approx(25.0)
+    assert {name: share["value"] for name, share in report["outcomes"].items()} == {
+        "correct": 25.0,
+        "correctly none": 0.0,
+        "wrong": 25.0,
+        "wrongly none": 25.0,
+        "wrongly some": 25.0,
+    }
+    assert report["calibration"]["ece"]["value"] == pytest.approx((0.1 + 0.6 + 0.7) / 3)
+
+
+def test_no_tempo_is_right_where_the_range_has_no_octave(write):
+    arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", IN_RANGE))
+    report = scores(*arguments, "--min-bpm", "60", "--max-bpm", "80", "--by", "genre")
+    # 75 is there for 150; 100 and 90 have no octave, and only 90 was given no tempo.
+    assert report["n_outside"] == 3
+    assert report["outcomes"]["correctly none"]["value"] == 25.0
+    assert report["outcomes"]["wrongly some"]["value"] == 50.0
+    assert report["accuracy1"]["value"] == 50.0
+    assert report["accuracy1_1pct"]["value"] == 25.0
+    assert report["by"]["groups"]["jazz"]["accuracy1"]["value"] == 100.0
+
+
+def test_what_tells_octaves_apart_is_left_out_within_a_range(write):
+    arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES))
+    chosen = ("--min-bpm", "60", "--max-bpm", "120")
+    report = scores(*arguments, *chosen)
+    keys = ["accuracy2", "accuracy2_2pct", "accuracy2_1pct", "oe1", "oe2", "aoe1", "aoe2", "p_score"]
+    assert {report[key] for key in (*keys, "relations", "octave_calibration")} == {None}
+    text = invoke(*arguments, *chosen, "--by", "genre").stdout
+    assert "60 to 120 BPM" in text
+    for word in ("Accuracy 2", "OE1", "P-score", "octave", "double"):
+        assert word not in text
+    for table in text.rstrip("\n").split("\n\n"):
+        assert len({len(line) for line in table.splitlines()}) == 1
+
+
+def test_steady_error_within_a_range_is_that_of_the_octave(write):
+    reference = write("ref.csv", "path,bpm,steady\none.wav,160.1,1\n")
+    arguments = (reference, "--estimates", write("est.csv", "path,bpm,bpm_error\none.wav,80,0.03\n"))
+    report = scores(*arguments, "--min-bpm", "60", "--max-bpm", "120")
+    assert report["steady_error_bpm"]["value"] == pytest.approx(0.05)
+    assert (report["within_one_error"]["value"], report["within_two_errors"]["value"]) == (0.0, 100.0)
+
+
+def test_the_whole_range_is_no_range(write):
+    arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES))
+    assert scores(*arguments, "--min-bpm", "30", "--max-bpm", "300") == scores(*arguments)
+    assert scores(*arguments)["tempo_range"] is None
+
+
+def test_a_range_must_be_one(write):
+    result = invoke(write("ref.csv", REFERENCE), "--min-bpm", "120", "--max-bpm", "60")
+    assert result.exit_code == 2
+    assert "--min-bpm must be less than --max-bpm" in result.stderr
+
+
+STEADY = """path,bpm,steady
+one.wav,100,1
+two.wav,100,1
+three.wav,100,1
+four.wav,100,1
+five.wav,100,0
+"""
+
+
+def test_steadiness_and_standard_errors_of_steady_references(write):
+    """One is off by 1 error, two (double) by 1.5, three (a third) by 6; four is wrong, five not steady."""
+    estimates = """path,bpm,bpm_error,steady
+one.wav,100.5,0.5,true
+two.wav,200.3,0.2,True
+three.wav,33.0,0.05555,0
+four.wav,150,9,
+five.wav,100,0.1,false
+"""
+    arguments = (write("ref.csv", STEADY), "--estimates", write("est.csv", estimates))
+    report = scores(*arguments)
+    assert report["n_flagged"] == 3
+    assert report["flagged_steady"]["value"] == pytest.approx(200 / 3)
+    assert report["n_standard_errors"] == 3
+    assert report["within_one_error"]["value"] == pytest.approx(100 / 3)
+    assert report["within_two_errors"]["value"] == pytest.approx(200 / 3)
+    text = invoke(*arguments).stdout
+    for name in (
+        "steady tracks said to be steady",
+        "within one standard error",
+        "within two standard errors",
+    ):
+        assert name in text
+
+
+def test_estimates_without_steadiness_and_errors_leave_these_out(write):
+    arguments = (write("ref.csv", STEADY), "--estimates", write("est.csv", "path,bpm\none.wav,100\n"))
+    report = scores(*arguments)
+    for key in ("flagged_steady", "within_one_error", "within_two_errors"):
+        assert report[key] is None
+    assert (report["n_flagged"], report["n_standard_errors"]) == (0, 0)
+    assert "standard error" not in invoke(*arguments).stdout
+
+
+def test_chance_is_shown_with_its_90_percent_point(write):
+    rows = range(100)
+    reference = write("ref.csv", "path,bpm\n" + "".join(f"{row}.wav,100\n" for row in rows))
+    guesses = "".join(f"{row}.wav,{100 if row % 2 else 130},0.5\n" for row in rows)
+    arguments = (reference, "--estimates", write("est.csv", "path,bpm,confidence\n" + guesses))
+    calibration = scores(*arguments)["calibration"]
+    # The error is |share right - 0.5|, of a deviation of 0.05.
+    assert calibration["ece"]["value"] == pytest.approx(0.0)
+    assert calibration["by_chance"] == pytest.approx(0.05 * np.sqrt(2 / np.pi), abs=0.006)
+    assert calibration["by_chance_p90"] == pytest.approx(0.05 * 1.645, abs=0.012)
+    lines = invoke(*arguments).stdout.splitlines()
+    assert any(line.split()[:5] == ["by", "chance,", "90", "%", "point"] for line in lines)
+
+
+def test_several_references_are_scored_together(write, tracks, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "three.wav").write_text("90", encoding="utf-8")
+    other = write("other/ref2.csv", "path,bpm\nthree.wav,90\n")
+    report = scores(tracks, other)
+    assert report["reference"] == [tracks, other]
+    assert report["n"] == 3
+    assert report["accuracy1"]["value"] == pytest.approx(200 / 3)
+    saved = tmp_path / "saved.csv"
+    again = scores(tracks, other, "--save", saved)
+    assert {**scores(tracks, other, "--estimates", saved), "estimates": None} == again
+
+
+def test_a_path_of_two_references_must_be_one_file(write, tracks, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = write("other/ref2.csv", "path,bpm\na/one.wav,90\n")
+    result = invoke(tracks, other, "--save", tmp_path / "saved.csv")
+    assert result.exit_code == 1
+    assert "a/one.wav is another file in" in result.stderr
+    assert not (tmp_path / "saved.csv").exists()
+
+
+def test_groups_need_the_column_in_every_reference(write):
+    both = (write("ref.csv", REFERENCE), write("ref2.csv", "path,bpm\none.wav,100\n"))
+    result = invoke(*both, "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
+    assert result.exit_code == 1
+    assert "no column 'genre'" in result.stderr
+
+
+def test_the_range_reaches_the_estimator(tracks):
+    report = scores(tracks, "--min-bpm", "60", "--max-bpm", "119")
+    assert (FakeEstimator.created["min_bpm"], FakeEstimator.created["max_bpm"]) == (60.0, 119.0)
+    assert report["accuracy1"]["value"] == pytest.approx(100.0)
+
+
 def test_groups(write):
     report = scores(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
     assert report["by"]["column"] == "genre"
@@ -264,6 +427,9 @@ def test_bad_references_are_named_in_one_line(write, text, reason):
     [
         ("path,bpm\none.wav,fast\n", "line 2: bpm 'fast' is not a number"),
         ("path,bpm,confidence\none.wav,100,3.2\n", "line 2: confidence 3.2 is not between 0 and 1"),
+        ("path,bpm,bpm_error\none.wav,100,-1\n", "line 2: bpm_error -1 is not 0 or above"),
+        ("path,bpm,bpm_error\none.wav,100,nan\n", "line 2: bpm_error nan is not 0 or above"),
+        ("path,bpm,steady\none.wav,100,yes\n", "line 2: steady 'yes' is not a number"),
         ("path,bpm\none.wav,100\none.wav,50\n", "line 3: a second estimate of one.wav"),
     ],
 )
@@ -320,7 +486,10 @@ class FakeEstimator:
 
     device = "cpu"
 
-    def __init__(self, model=None, *, method="classify", references=None, device="auto"):
+    created = None
+
+    def __init__(self, model=None, **settings):
+        type(self).created = settings
         self.model_name = str(model)
 
     def portable(self):
@@ -338,7 +507,9 @@ class FakeEstimator:
             raise AudioError(str(source), "no such file")
         bpm = float(path.read_text(encoding="utf-8"))
         candidates = (Candidate(bpm, 0.7, "1"), Candidate(bpm / 2, 0.2, "1/2"))
-        return Estimate(bpm, 0.8, 0.9, candidates, None, 60.0, self.model_name)
+        return Estimate(
+            bpm, 0.8, 0.9, candidates, None, 60.0, self.model_name, bpm_error=0.1, steady=bpm > 70.0
+        )
 
 
 @pytest.fixture
@@ -352,6 +523,7 @@ def tracks(tmp_path, write, monkeypatch):
 
 def test_estimator_runs_on_files_beside_the_table(tracks, tmp_path):
     report = scores(tracks, "--jobs", "2")
+    assert (FakeEstimator.created["min_bpm"], FakeEstimator.created["max_bpm"]) == (30, 300)
     assert report["accuracy1"]["value"] == pytest.approx(50.0)
     assert report["accuracy2"]["value"] == pytest.approx(100.0)
     assert report["p_score"]["value"] == pytest.approx(50.0)
@@ -368,6 +540,8 @@ def test_saved_estimates_score_the_same(tracks, tmp_path):
         "bpm2": "50.05",
         "confidence": "0.8",
         "octave_confidence": "0.9",
+        "bpm_error": "0.1",
+        "steady": "true",
     }
     again = scores(tracks, "--estimates", saved)
     assert {**again, "estimates": None} == direct

@@ -263,3 +263,39 @@ def test_a_reference_must_be_a_tempo(reference):
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="shape"):
         metrics.accuracy2([100.0, 100.0], [100.0])
+
+
+def test_references_fold_to_the_octave_nearest_to_the_estimate():
+    folded = metrics.octaves_in_range(
+        [150.0, 37.0, 100.0, 100.0, 119.0, 60.0, 120.0],
+        [76.0, 140.0, np.nan, 130.0, 100.0, 60.0, 60.0],
+        min_bpm=60.0,
+        max_bpm=160.0,
+    )
+    assert folded.tolist() == [75.0, 148.0, 100.0, 100.0, 119.0, 60.0, 60.0]
+
+
+def test_a_reference_without_an_octave_in_the_range():
+    reference, lone = [100.0, 100.0, 60.0], [100.0, np.nan, 120.0]
+    bounds = {"min_bpm": 120.0, "max_bpm": 199.0}
+    assert np.isnan(metrics.octaves_in_range(reference, lone, **bounds)).tolist() == [True, True, False]
+    assert metrics.accuracy1_in_range(reference, lone, **bounds).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("reference", [7.5, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0])
+def test_any_octave_in_the_range_is_right_and_nothing_else(reference):
+    estimate = [60.0, 62.4, 62.5, 120.0, 115.2, 115.1, 180.0, np.nan]
+    right = metrics.accuracy1_in_range([reference] * 8, estimate, min_bpm=60.0, max_bpm=130.0)
+    assert right.tolist() == [True, True, False, True, True, False, False, False]
+
+
+def test_standard_errors_of_every_metrical_level():
+    off = metrics.standard_errors_off(
+        [100.0, 100.0, 90.0, 100.0, 100.0, 100.0, 100.0],
+        [100.2, 199.0, 30.2, 150.0, np.nan, 100.0, 101.0],
+        [0.1, 0.5, 0.1, 1.0, 1.0, 0.0, 0.0],
+    )
+    assert off[:3] == pytest.approx([2.0, 2.0, 2.0])
+    assert np.isnan(off[3:5]).all()
+    assert off[5:].tolist() == [0.0, np.inf]
+    assert np.isnan(metrics.standard_errors_off([100.0], [100.0], [np.nan]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import tomllib
 from dataclasses import dataclass, field
@@ -33,6 +32,16 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
+
+
+# This checkout's: what tempo_worker.py makes of the variant, the name, and what tempi it learned from.
+OWN = {
+    "both": ("tempo", "none"),
+    "classify": ("tempo classify", "none"),
+    "compare": ("tempo compare", "none"),
+    "classify equivariant": ("tempo equivariant", "none"),
+    "periodicity": ("tempo periodicity", "hand-made"),
+}
 
 
 @dataclass(frozen=True)
@@ -109,21 +118,14 @@ def set_up(peer: Peer, cache: Path) -> list[System]:
 
 
 def set_up_own(checkout: Path, cache: Path) -> list[System]:
-    """Make an environment with this checkout; return one system for each model that ships."""
+    """Make an environment with this checkout; return one system for each of `OWN`."""
     python = make_own_environment(cache / "env-tempo", checkout)
-    models = json.loads((checkout / "models" / "registry.json").read_text(encoding="utf-8"))["models"]
-    code = sorted((checkout / "tempocli").glob("*.py"))
+    # A method may use several of the models, so that any of them counts.
+    models = [path for path in sorted((checkout / "models").iterdir()) if path.suffix != ".md"]
+    sources = [*sorted((checkout / "tempocli").glob("*.py")), *models]
     return [
-        System(
-            model["name"],
-            "none",
-            model["name"],
-            python,
-            WORKERS / "tempo_worker.py",
-            {},
-            [*code, checkout / "models" / model["file"]],
-        )
-        for model in models
+        System(name, labels, variant, python, WORKERS / "tempo_worker.py", {}, sources)
+        for variant, (name, labels) in OWN.items()
     ]
 
 

@@ -1,15 +1,13 @@
-"""Worker: this tool, from Python; the variant is a model's name."""
+"""Worker: this tool, from Python; the variant is a method, and a model if it is not its default one."""
 
 from importlib.metadata import version
 
 from protocol import serve, variant
 
 from tempocli import Estimator
-from tempocli.registry import list_models
 
-model = variant("tempo")
-methods = {entry.name: entry.method for entry in list_models()}
-estimator = Estimator(model, method=methods[model], device="cpu")
+method, *model = variant("both").split()
+estimator = Estimator(model[0] if model else None, method=method, device="cpu")
 
 
 def measure(path: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate")
-@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("reference", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--estimates",
     type=click.Path(path_type=Path),
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @options.model
 @options.device
 @options.jobs
+@options.tempo_range
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
@@ -56,33 +58,37 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context,
-    reference: Path,
+    reference: tuple[Path, ...],
     estimates: Path | None,
     method: str,
     references: str | None,
     model: str | None,
     device: str,
     jobs: int,
+    min_bpm: float,
+    max_bpm: float,
     save: Path | None,
     by: str | None,
     format_name: str,
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Score tempo estimates against the tempi of REFERENCE, a CSV file.
+    """Score tempo estimates against the tempi of REFERENCE, a CSV file, or of several together.
 
     REFERENCE has a header with the columns path and bpm, and may have bpm2, salience, steady and any others.
-    Paths are relative to its folder.
+    Paths are relative to its folder. With --min-bpm or --max-bpm, any octave of a reference in the range is
+    right, and where none is, no tempo.
     """
     console.configure(verbose=verbose, quiet=quiet)
-    from tempocli.evaluation import evaluate, group_by
-    from tempocli.tables import read_references
+    from tempocli.evaluation import TempoRange, evaluate, group_by
 
+    options.check_tempo_range(min_bpm, max_bpm)
     if estimates is not None:
         _refuse(context, ("method", "references", "model", "device", "jobs", "save"))
     options.check_references(method, references)
-    options.check_overwrites([None if save is None else str(save)], [str(reference)])
-    rows = read_references(reference)
+    options.check_overwrites([None if save is None else str(save)], map(str, reference))
+    files = _read(reference, unique=estimates is not None or save is not None)
+    rows = [row for row, _ in files]
     groups = group_by(rows, by) if by is not None else {}
     if estimates is not None:
         tracks, n_failed = _match(rows, estimates), 0
@@ -91,24 +97,50 @@ def command(
         from tempocli.cli.local import TIMEOUT
         from tempocli.estimator import Estimator
 
-        estimator = Estimator(model, method=method, references=references, device=device)
-        files = [str(reference.parent / row.path) for row in rows]
-        results: Iterable[FileResult] = estimate_files(estimator, files, jobs=jobs, timeout=TIMEOUT)
+        estimator = Estimator(
+            model, method=method, references=references, device=device, min_bpm=min_bpm, max_bpm=max_bpm
+        )
+        paths = [str(path) for _, path in files]
+        results: Iterable[FileResult] = estimate_files(estimator, paths, jobs=jobs, timeout=TIMEOUT)
         if console.stderr_is_terminal() and not quiet:
-            results = console.track(results, len(files))
+            results = console.track(results, len(paths))
         tracks, n_failed = _collect(rows, results, save)
-    report = evaluate(rows, tracks)
+    everything = (min_bpm, max_bpm) == (options.MIN_BPM, options.MAX_BPM)
+    score = partial(evaluate, tempo_range=None if everything else TempoRange(min_bpm, max_bpm))
+    report = score(rows, tracks)
     group_reports = {
-        name: evaluate([rows[index] for index in members], [tracks[index] for index in members])
+        name: score([rows[index] for index in members], [tracks[index] for index in members])
         for name, members in groups.items()
     }
     if format_name == "json":
-        source = {"reference": str(reference), "estimates": estimates and str(estimates)}
+        names = [str(path) for path in reference]
+        source = {
+            "reference": names[0] if len(names) == 1 else names,
+            "estimates": estimates and str(estimates),
+        }
         click.echo(json.dumps(source | _document(report, by, group_reports), indent=2))
     else:
         _print_tables(_tables(report, by, group_reports))
     if n_failed:
         context.exit(EXIT_SOME_FAILED)
+
+
+def _read(tables: Sequence[Path], *, unique: bool) -> list[tuple[Reference, Path]]:
+    """Read reference tables, and find their audio files.
+
+    With `unique`, a path that means another file in another table is refused: estimates are known by it.
+    """
+    from tempocli.tables import read_references
+
+    found: list[tuple[Reference, Path]] = []
+    meant: dict[str, Path] = {}
+    for table in tables:
+        for row in read_references(table):
+            path = table.parent / row.path
+            if unique and meant.setdefault(row.path, path) != path:
+                raise DataError(f"{table}: {row.path} is another file in {meant[row.path].parent}")
+            found.append((row, path))
+    return found
 
 
 def _refuse(context: click.Context, names: Sequence[str]) -> None:
@@ -157,7 +189,7 @@ def _document(report: Report, by: str | None, groups: dict[str, Report]) -> dict
 
 
 def _tables(report: Report, by: str | None, groups: dict[str, Report]) -> list[Rows]:
-    tables = [_score_rows(report), _relation_rows(report)]
+    tables = [_score_rows(report), _share_rows(report)]
     if by is not None:
         tables.append(_group_rows(report, by, groups))
     return tables
@@ -178,31 +210,46 @@ def _score_rows(report: Report) -> Rows:
         ("mean |OE2|", report.aoe2, n_estimated, 3, " oct"),
         ("P-score, 8 %", report.p_score, report.n_two_tempi, 1, " %"),
         ("median error of steady tracks", report.steady_error_bpm, report.n_steady, 3, " BPM"),
+        ("steady tracks said to be steady", report.flagged_steady, report.n_flagged, 1, " %"),
+        ("within one standard error", report.within_one_error, report.n_standard_errors, 1, " %"),
+        ("within two standard errors", report.within_two_errors, report.n_standard_errors, 1, " %"),
+    ]
+    rows: Rows = [("score", "value", "95 % interval", "tracks")]
+    rows += [
+        (name, *_cells(score, decimals, unit), str(n_tracks))
+        for name, score, n_tracks, decimals, unit in entries
+        if score is not None
     ]
     for name, calibration in (
         ("calibration error", report.calibration),
         ("calibration error of the octave", report.octave_calibration),
     ):
         if calibration is not None:
-            entries.append((name, calibration.ece, calibration.n, 3, ""))
-    rows: Rows = [("score", "value", "95 % interval", "tracks")]
-    for name, score, n_tracks, decimals, unit in entries:
-        if score is not None:
-            rows.append((name, *_cells(score, decimals, unit), str(n_tracks)))
+            n_tracks = str(calibration.n)
+            rows.append((name, *_cells(calibration.ece, 3, ""), n_tracks))
+            rows.append(("  by chance, on average", f"{calibration.by_chance:.3f}", "", n_tracks))
+            rows.append(("  by chance, 90 % point", f"{calibration.by_chance_p90:.3f}", "", n_tracks))
     return rows
 
 
-def _relation_rows(report: Report) -> Rows:
-    rows: Rows = [("estimate against reference", "share", "95 % interval")]
-    rows += [(name, *_cells(score, 1, " %")) for name, score in report.relations.items()]
+def _share_rows(report: Report) -> Rows:
+    title = "estimate against reference"
+    if report.tempo_range is not None:
+        title += f", {report.tempo_range.min_bpm:g} to {report.tempo_range.max_bpm:g} BPM"
+    rows: Rows = [(title, "share", "95 % interval")]
+    shares = report.relations or report.outcomes or {}
+    rows += [(name, *_cells(score, 1, " %")) for name, score in shares.items()]
     return rows
 
 
 def _group_rows(report: Report, by: str, groups: dict[str, Report]) -> Rows:
-    rows: Rows = [(printable(by), "tracks", "Accuracy 1", "95 % interval", "Accuracy 2", "95 % interval")]
+    titles = ("Accuracy 1",) if report.accuracy2 is None else ("Accuracy 1", "Accuracy 2")
+    header = [cell for title in titles for cell in (title, "95 % interval")]
+    rows: Rows = [(printable(by), "tracks", *header)]
     for name, group in [*groups.items(), ("all", report)]:
-        accuracies = (*_cells(group.accuracy1, 1, " %"), *_cells(group.accuracy2, 1, " %"))
-        rows.append((printable(name) or "(empty)", str(group.n), *accuracies))
+        scores = [score for score in (group.accuracy1, group.accuracy2) if score is not None]
+        cells = [cell for score in scores for cell in _cells(score, 1, " %")]
+        rows.append((printable(name) or "(empty)", str(group.n), *cells))
     return rows
 
 

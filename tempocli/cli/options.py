@@ -30,7 +30,8 @@ def model(function: Function) -> Function:
         "--model",
         metavar="NAME|PATH",
         show_default="that of the method",
-        help="Model: a name that 'tempo models' lists, or the path of an ONNX file.",
+        help="A name that 'tempo models' lists, or the path of an ONNX file; with both, the one that "
+        "classifies.",
     )(function)
 
 
@@ -42,7 +43,8 @@ def method(function: Function) -> Function:
         type=click.Choice(METHODS),
         default=METHODS[0],
         show_default=True,
-        help="Classify, compare with references of every tempo, or both; or plain periodicity, the baseline.",
+        help="Classify, compare with references of every tempo, or both together; periodicity is the "
+        "baseline, without a network.",
     )(function)
 
 
@@ -95,7 +97,7 @@ def tempo_range(function: Function) -> Function:
             metavar="BPM",
             default=default,
             show_default=True,
-            help=f"{what} tempo of an answer; a tempo outside is answered by an octave inside.",
+            help=f"{what} answer: a tempo outside the range is given as an octave inside, or not at all.",
         )(function)
     return function
 
