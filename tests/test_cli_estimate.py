@@ -343,7 +343,7 @@ class TestSettings:
 
     def test_defaults(self, music: Path, fake: type[FakeEstimator]) -> None:
         tempo("128.wav")
-        defaults = {"model": None, "method": "classify", "references": None, "device": "auto"}
+        defaults = {"model": None, "method": "both", "references": None, "device": "auto"}
         defaults |= {"top": 5, "min_bpm": 30, "max_bpm": 300}
         assert fake.created == defaults
         assert (options.MIN_BPM, options.MAX_BPM) == (tempocli.estimator.MIN_BPM, tempocli.estimator.MAX_BPM)

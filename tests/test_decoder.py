@@ -86,9 +86,9 @@ def test_candidates_are_ranked_by_their_mass_not_by_their_top_bin() -> None:
     assert second.bpm == pytest.approx(BPMS[60], rel=1e-3)
 
 
-distributions = st.lists(
-    st.tuples(st.floats(31.0, 295.0), st.floats(0.01, 1.0)), min_size=1, max_size=6
-).map(lambda peaks: bump(*peaks, floor=1e-5))
+distributions = st.lists(st.tuples(st.floats(31.0, 295.0), st.floats(0.01, 1.0)), min_size=1, max_size=6).map(
+    lambda peaks: bump(*peaks, floor=1e-5)
+)
 
 
 @given(distribution=distributions)
@@ -111,9 +111,7 @@ def test_mass_is_what_lies_within_four_percent() -> None:
 def test_the_prior_weighs_a_tempo_against_its_half() -> None:
     tempogram = np.stack([bump((80.0, 0.55), (160.0, 0.45))]).astype(np.float32)
     assert find_peaks(pool(tempogram), BPMS)[0].bpm == pytest.approx(80.0, rel=0.01)
-    assert find_peaks(pool(tempogram, prior=BPMS**0.75), BPMS)[0].bpm == pytest.approx(
-        160.0, rel=0.01
-    )
+    assert find_peaks(pool(tempogram, prior=BPMS**0.75), BPMS)[0].bpm == pytest.approx(160.0, rel=0.01)
 
 
 def test_two_distributions_agree_although_their_peaks_are_bins_apart() -> None:

@@ -39,9 +39,9 @@ def find(
     return search(distribution, BPMS, min_bpm=low, max_bpm=high, exact=refined)
 
 
-distributions = st.lists(
-    st.tuples(st.floats(31.0, 295.0), st.floats(0.02, 1.0)), min_size=1, max_size=5
-).map(lambda peaks: bump(*peaks))
+distributions = st.lists(st.tuples(st.floats(31.0, 295.0), st.floats(0.02, 1.0)), min_size=1, max_size=5).map(
+    lambda peaks: bump(*peaks)
+)
 ranges = st.tuples(st.floats(30.0, 250.0), st.floats(1.05, 6.0)).map(
     lambda pair: (pair[0], min(300.0, pair[0] * pair[1]))
 )
