@@ -137,7 +137,9 @@ class TrackDecoder:
             tempograms = {method: rows[windows] for method, rows in heard.tempograms.items()}
             track = self._track(tempograms, heard.curve[frames])
             near = track.near(section.bpm, self._bpms)
-            agreement = near.kept * float(course.shares[windows].mean())
+            # The windows of a ramp are not near its middle, but on its line.
+            kept = 1.0 if section.is_ramp else near.kept
+            agreement = kept * float(course.shares[windows].mean())
             part = replace(self._part(heard, near, start, end), agreement=agreement)
             yield self._ramp(part, section) if section.is_ramp and part.found else part
 
