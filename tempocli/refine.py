@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -174,7 +174,7 @@ def _follow(onset: NDArray[np.float32], frame_rate: float, bpm: float) -> _Phase
 
 
 def _disagreement(
-    windows: NDArray[np.complex128], beats: NDArray[np.float64], multiples: NDArray[np.float64], lag: int
+    windows: NDArray[Any], beats: NDArray[np.float64], multiples: NDArray[np.float64], lag: int
 ) -> NDArray[np.float64]:
     """Tell how much the multiples of the tempo disagree on how far the phase has moved in `lag` windows.
 
