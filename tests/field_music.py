@@ -101,8 +101,8 @@ def pads(seconds: float) -> Audio:
     return song.mixed()
 
 
-def rubato(seconds: float) -> Audio:
-    song, rng, time, index = Song(seconds), np.random.default_rng(8), 0.2, 0
+def rubato(seconds: float, seed: int) -> Audio:
+    song, rng, time, index = Song(seconds), np.random.default_rng(seed), 0.2, 0
     while time < seconds:
         song.add(time, tone(233.0 * 2.0 ** ((0, 3, 7, 10, 12, 8, 5, 2)[index % 8] / 12.0), 0.9, decay=0.5))
         time, index = time + max(0.14, rng.normal(0.45, 0.14)), index + 1

@@ -77,8 +77,12 @@ def test_chords_without_onsets_have_no_tempo(estimator: Estimator) -> None:
 
 
 def test_a_pianist_who_keeps_no_time(estimator: Estimator) -> None:
-    estimate = estimator.estimate_array(rubato(40.0), RATE)
-    assert estimate.bpm is None or (estimate.confidence < 0.3 and estimate.steady is False)
+    estimates = [estimator.estimate_array(rubato(40.0, seed), RATE) for seed in range(6)]
+    assert not any(estimate.steady for estimate in estimates)
+    confidences = sorted(estimate.confidence for estimate in estimates)
+    # One may have hit on something like a beat.
+    assert confidences[-2] < 0.3
+    assert confidences[-1] < 0.6
 
 
 WRONG_RANGES = [
