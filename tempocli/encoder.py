@@ -66,6 +66,9 @@ class Calibration:
         return cls((float(a), float(b)), (float(c), float(d)), (float(e), float(f), float(g)))
 
 
+NEUTRAL = Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 0.0, 0.0))
+
+
 def octave_prior(bpms: NDArray[np.float64], tilt: float) -> NDArray[np.float64]:
     """Weigh tempi so that the tempo octave is as people count.
 

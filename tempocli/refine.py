@@ -23,7 +23,8 @@ _DEVIATION = 0.01
 _GRID = 401
 _COARSE_SECONDS = 16.0
 _WINDOW_SECONDS, _HOP_SECONDS = 8.0, 1.0
-_JUMP = 0.03  # beats that the phase may drift within a window's length; a cut in the audio moves it further
+_WINDOWS, _SHORTEST_SECONDS = 5, 2.5  # apart from each other, of audio shorter than so many of them
+_JUMP = 0.01  # beats that the phase may drift within a window's length; a cut in the audio moves it further
 _JUMP_DEVIATIONS = 4.0
 # Where the multiples, turned back by one drift, still point apart: the mean of 1 - cosine, 0 to 2.
 _APART, _APART_MEDIANS = 0.25, 4.0
@@ -143,7 +144,9 @@ class _Phase:
 
 
 def _follow(onset: NDArray[np.float32], frame_rate: float, bpm: float) -> _Phase | None:
-    length = min(int(_WINDOW_SECONDS * frame_rate), len(onset) // 2)
+    # Short windows find a cut in short audio; in windows of a beat or two there is no phase to be followed.
+    shortest = min(int(_SHORTEST_SECONDS * frame_rate), len(onset) // 2)
+    length = min(int(_WINDOW_SECONDS * frame_rate), max(len(onset) // _WINDOWS, shortest))
     if length < frame_rate:
         return None
     hop = max(1, min(int(_HOP_SECONDS * frame_rate), length // 8))

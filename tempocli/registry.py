@@ -152,7 +152,7 @@ def resolve_file(name: str) -> Path:
     folder = models_folder()
     try:
         entry = _read_registry(folder)["files"][name]
-        path, sha256 = folder / entry["file"], str(entry["sha256"])
+        path, sha256 = folder / str(entry["file"]), str(entry["sha256"])
     except (KeyError, TypeError) as error:
         raise ModelError(f"{folder / 'registry.json'}: the registry of models lacks {name}") from error
     _verify(path, sha256)

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRIFT = 0.03  # a live drummer's; a section that changes by more is a ramp
+_APART = 0.025  # of the track's tempo: what is further from it is another
 _NEAR = 0.045  # octaves: as near as two windows of one tempo are
 _OCTAVES = (1.0, -1.0, 2.0, -2.0, math.log2(3.0), -math.log2(3.0))
 # A break whose pulse is in such a ratio to the beat is heard as another tempo.
 _BREAK_RATIOS = np.log2([3 / 2, 2 / 3, 4 / 3, 3 / 4])
+_EXACTLY = 0.015
 _DEVIATION = 0.012  # octaves, of a window's tempo from the section's
 _OUTLIER = 3.0  # deviations from the local median that still count
 _NEW_SECTION = 2.0  # cost of one more section, times the logarithm of the number of windows
@@ -75,6 +77,16 @@ class Course:
     tempi: NDArray[np.float64]
     shares: NDArray[np.float64]
     steady: bool
+
+    @property
+    def clear(self) -> bool:
+        """Whether the windows are certain, so that there is a pulse, however its tempo runs."""
+        return float(self.shares.mean()) >= _CLEAR
+
+    def middle_bpm(self, section: Section) -> float:
+        """Read the tempo in the middle of a section, in BPM; a ramp need not be even."""
+        middle = (section.first + section.stop - 1) / 2.0
+        return float(np.median(self.tempi[max(0, math.ceil(middle) - 1) : math.floor(middle) + 2]))
 
 
 def find_sections(
@@ -224,7 +236,7 @@ def _is_steady(sections: list[Section], times: NDArray[np.float64], shares: NDAr
     order = np.argsort(heights)
     total = np.cumsum(shares[order])
     main = heights[order][np.searchsorted(total, total[-1] / 2.0)]
-    apart = np.abs(heights - main) > math.log2(1.0 + DRIFT)
+    apart = np.abs(heights - main) > math.log2(1.0 + _APART)
     for section in sections:
         windows = slice(section.first, section.stop)
         uncertain = float(shares[windows].mean()) < _CLEAR
@@ -238,5 +250,5 @@ def _is_steady(sections: list[Section], times: NDArray[np.float64], shares: NDAr
 def _is_break(section: Section, height: float, n_windows: int, *, uncertain: bool) -> bool:
     inside = section.first > 0 and section.stop < n_windows
     short = section.stop - section.first < _EDGE_SHARE * n_windows
-    near = bool(np.abs(_BREAK_RATIOS - height).min() < math.log2(1.0 + DRIFT))
+    near = bool(np.abs(_BREAK_RATIOS - height).min() < math.log2(1.0 + _EXACTLY))
     return near and not section.is_ramp and (inside or short or uncertain)

@@ -104,16 +104,21 @@ class TrackDecoder:
         loop = self._loop(heard, track)
         if loop is not None:
             return self._estimate(heard, None, [loop], loop)
-        if not self._calibration.has_pulse(track.pulse):
-            return self.no_tempo("no steady pulse", heard.duration)
         local = local_tempi(combine(heard.tempograms), self._bpms, track.distribution)
         course = find_sections(heard.times, *local)
+        # A tempo that runs has no periodicity over the whole, but windows that know theirs.
+        runs = course.clear and not course.steady
+        if not (runs or self._calibration.has_pulse(track.pulse)):
+            return self.no_tempo("no steady pulse", heard.duration)
         whole = self._part(heard, track, 0.0, heard.duration)
         if course.steady:
             return self._estimate(heard, course, [whole], whole)
         parts = list(self._sections(heard, course))
-        longest = max(parts, key=lambda part: part.end - part.start)
-        best = longest if longest.certainty > whole.certainty else whole
+        longest, section = max(
+            zip(parts, course.sections, strict=True), key=lambda pair: pair[0].end - pair[0].start
+        )
+        runs = section.is_ramp and course.clear
+        best = longest if runs or longest.certainty > whole.certainty else whole
         return self._estimate(heard, course, parts, best)
 
     def no_tempo(self, reason: str, duration: float) -> Estimate:
@@ -137,11 +142,9 @@ class TrackDecoder:
             tempograms = {method: rows[windows] for method, rows in heard.tempograms.items()}
             track = self._track(tempograms, heard.curve[frames])
             near = track.near(section.bpm, self._bpms)
-            # The windows of a ramp are not near its middle, but on its line.
-            kept = 1.0 if section.is_ramp else near.kept
-            agreement = kept * float(course.shares[windows].mean())
+            agreement = near.kept * float(course.shares[windows].mean())
             part = replace(self._part(heard, near, start, end), agreement=agreement)
-            yield self._ramp(part, section) if section.is_ramp and part.found else part
+            yield self._ramp(part, section, course) if section.is_ramp and part.found else part
 
     def _edges(self, heard: Heard, course: Course) -> list[tuple[float, float]]:
         """Put the borders of sections half-way between their windows."""
@@ -151,12 +154,13 @@ class TrackDecoder:
         ]
         return list(zip([0.0, *borders], [*borders, heard.duration], strict=True))
 
-    def _ramp(self, part: _Part, section: Section) -> _Part:
+    def _ramp(self, part: _Part, section: Section, course: Course) -> _Part:
         """Give a section whose tempo rises or falls the tempo in its middle."""
-        bpm = section.bpm * 2.0 ** round(math.log2(part.found[0].bpm / section.bpm))
-        spread = abs(section.end_bpm - section.start_bpm) * bpm / section.bpm / math.sqrt(12.0)
+        middle = course.middle_bpm(section)
+        bpm = middle * 2.0 ** round(math.log2(part.found[0].bpm / middle))
+        spread = abs(section.end_bpm - section.start_bpm) * bpm / middle / math.sqrt(12.0)
         found = [part.found[0].at(bpm), *part.found[1:]]
-        return replace(part, heard_bpm=section.bpm, found=found, refined=self._clipped(bpm, spread))
+        return replace(part, heard_bpm=middle, found=found, refined=self._clipped(bpm, spread))
 
     def _search(self, distribution: NDArray[np.float64], exact: Callable[[float], float]) -> list[Found]:
         low, high = self._min_bpm, self._max_bpm

@@ -191,7 +191,7 @@ def export_contrastive(recipe: str, data_folder: Path, run_folder: Path, output:
 def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
     """Write a trained model as ONNX, checked against torch."""
     _need_torch()
-    from tempocli.training.calibrate import calibrate, network_scorer
+    from tempocli.training.calibrate import calibrate, network_track
     from tempocli.training.engine import CHECKPOINT
     from tempocli.training.export import export as write
     from tempocli.training.export import load_network
@@ -205,15 +205,37 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     windows, tempi = sampler.validation()
     if chosen.scale:
         network = rescale(network, windows, tempi)
+    track, bpms = network_track(network, sampler.front_end, chosen.octave_tilt)
     difference = write(
         network,
         output,
         name=chosen.name,
         front_end=sampler.front_end,
-        calibration=calibrate(network_scorer(network, chosen.octave_tilt), sampler, tilt=chosen.octave_tilt),
+        calibration=calibrate(track, bpms, sampler),
+        tilt=chosen.octave_tilt,
         windows=windows,
     )
     click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
+
+
+@command.command("calibrate")
+@click.option("--recipe", default="tempo", show_default=True, help="Whose kept-out clips to fit on.")
+@_data
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON file.",
+)
+def calibrate_methods(recipe: str, data_folder: Path, output: Path) -> None:
+    """Fit the confidence of the methods that no model file has: both together, and periodicity."""
+    _need_torch()
+    from tempocli.training.calibrate_methods import write_calibrations
+    from tempocli.training.recipe import find_recipe, load_recipe
+    from tempocli.training.sampling import Sampler
+
+    write_calibrations(Sampler(data_folder, load_recipe(find_recipe(recipe))), output)
 
 
 def _need_torch() -> None:

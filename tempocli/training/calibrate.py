@@ -3,118 +3,149 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from tempocli import metrics
-from tempocli.decoder import find_peaks, log_odds, octave_share, pool, pulse, share_near, softmax
-from tempocli.encoder import Calibration
+from tempocli.decoder import log_odds
+from tempocli.encoder import NEUTRAL, Calibration, octave_prior
+from tempocli.ensemble import track_tempo
+from tempocli.estimator import MAX_BPM, MIN_BPM
+from tempocli.listening import hear
+from tempocli.search import search
 from tempocli.training.views import beatless, stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from tempocli.encoder import Encode
+    from tempocli.ensemble import TrackTempo
+    from tempocli.features import FrontEnd
+    from tempocli.methods import ModelFacts
     from tempocli.training.network import TempoNetwork
     from tempocli.training.sampling import Sampler
+
+    Track = Callable[[NDArray[np.float32]], TrackTempo]
 
 _VIEWS = 3  # differently stretched copies of every clip
 _BEATLESS = 200
 _NEAR_NOISE = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """What is calibrated: something that gives windows tempo distributions, and how they are pooled.
+@dataclass(slots=True, eq=False)
+class Facts:
+    """What `tempocli.methods.ModelFacts` asks of a network that is no file yet."""
 
-    Attributes
-    ----------
-    tempogram : callable
-        From log-mel windows, shape=(n_windows, n_frames, n_mels), to distributions over the bins.
-    bpms : ndarray of float64, shape=(n_bins,)
-    bins_per_octave : int
-    prior : ndarray of float64, shape=(n_bins,)
-        See `tempocli.methods.ModelFacts`.
-    geometric : bool
-        See `tempocli.decoder.pool`.
-    """
-
-    tempogram: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    name: str
+    front_end: FrontEnd
+    n_frames: int
     bpms: NDArray[np.float64]
     bins_per_octave: int
     prior: NDArray[np.float64]
-    geometric: bool = False
-
-    def pool(self, tempogram: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Give the track's distribution, of those of its windows."""
-        return pool(tempogram, self.bpms, prior=self.prior, geometric=self.geometric)
-
-    def pulse(self, windows: NDArray[np.float32]) -> float:
-        """Tell how clear the pulse of windows is."""
-        return pulse(
-            self.tempogram(windows),
-            self.bpms,
-            self.bins_per_octave,
-            prior=self.prior,
-            geometric=self.geometric,
-        )
+    embedding_dim: int
+    device: str = "cpu"
+    calibration: Calibration = NEUTRAL
 
 
-def network_scorer(network: TempoNetwork, tilt: float) -> Scorer:
-    """Make the scorer of a tempo encoder in evaluation mode."""
+def track_by(models: dict[str, ModelFacts], encode: Encode) -> Track:
+    """Make what gives log-mel frames, shape=(n_frames, n_mels), the distribution of their tempo."""
+
+    def track(frames: NDArray[np.float32]) -> TrackTempo:
+        heard = hear(models, encode, [frames])
+        return track_tempo(models, heard.tempograms, heard.curve)
+
+    return track
+
+
+def network_track(
+    network: TempoNetwork, front_end: FrontEnd, tilt: float
+) -> tuple[Track, NDArray[np.float64]]:
+    """Make the same of a tempo encoder in evaluation mode, with its tempo axis."""
     config = network.config
     bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
-    return Scorer(partial(_tempogram, network), bpms, config.bins_per_octave, bpms**tilt)
+    facts = Facts(
+        name="network",
+        front_end=front_end,
+        n_frames=config.n_frames,
+        bpms=bpms,
+        bins_per_octave=config.bins_per_octave,
+        prior=octave_prior(bpms, tilt),
+        embedding_dim=config.embedding_dim,
+    )
+
+    @torch.inference_mode()
+    def encode(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits, _ = network(torch.from_numpy(windows))
+        return logits.numpy(), np.zeros((len(windows), config.embedding_dim), np.float32)
+
+    return track_by({"classify": facts}, encode), bpms
 
 
-def calibrate(scorer: Scorer, sampler: Sampler, *, tilt: float = 0.0) -> Calibration:
-    """Fit the calibration on the clips of known tempo that training does not see, and on noise.
+def calibrate(track: Track, bpms: NDArray[np.float64], sampler: Sampler) -> Calibration:
+    """Fit the calibration on the clips of known tempo that training does not see, on noise and on speech.
 
     Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
 
     Parameters
     ----------
-    scorer : Scorer
+    track : callable
+        From log-mel frames to the distribution of their tempo.
+    bpms : ndarray of float64, shape=(n_bins,)
+        The tempo axis.
     sampler : Sampler
         Of clips of known tempo; for a network that was trained on such clips, of the same data.
-    tilt : float
-        What the scorer's prior was made from, for the record; 0 where the model has a prior of its own.
 
     Returns
     -------
     Calibration
     """
     rng = np.random.default_rng(0)
-    shares, right, octaves, octave_right, pulses = [], [], [], [], []
-    for windows, bpm in _validation_clips(sampler, rng):
-        tempogram = scorer.tempogram(windows)
-        pooled = scorer.pool(tempogram)
-        peaks = find_peaks(pooled, scorer.bpms, top=5)
-        right1 = bool(metrics.accuracy1([bpm], [peaks[0].bpm])[0])
-        shares.append(log_odds(share_near(pooled, scorer.bpms, peaks[0].bpm)))
-        right.append(right1)
-        if metrics.accuracy2([bpm], [peaks[0].bpm])[0]:
-            octaves.append(log_odds(octave_share(peaks)))
-            octave_right.append(right1)
-        pulses.append(scorer.pulse(windows))
-    noise = [scorer.pulse(windows) for windows in _beatless_clips(sampler, rng)]
-    # A number for music that has little pulse is a smaller fault than none for music that has one, and
-    # recordings are less clear than synthetic music: so the threshold is near the noise.
-    low, high = float(np.quantile(noise, 0.99)), float(np.quantile(pulses, 0.01))
-    pulse = low + _NEAR_NOISE * max(0.0, high - low)
+    families, family_right, octaves, octave_right, music = [], [], [], [], []
+    for frames, bpm in _known_clips(sampler, rng):
+        tempo = track(frames)
+        found = search(tempo.distribution, bpms, min_bpm=MIN_BPM, max_bpm=MAX_BPM, exact=float)[0]
+        right = bool(metrics.accuracy2([bpm], [found.bpm])[0])
+        families.append(log_odds(found.family))
+        family_right.append(right)
+        if right:
+            octaves.append(log_odds(found.mass / found.family))
+            octave_right.append(bool(metrics.accuracy1([bpm], [found.bpm])[0]))
+        music.append(tempo.pulse)
+    noise = [track(frames).pulse for frames in _beatless_clips(sampler, rng)]
+    pulse = fit_pulse(np.array(music), np.array(noise))
     if sampler.recipe.scale:
         # Plain clicks have no octave to be right about, so the shares stay what they are.
-        return Calibration(tilt=tilt, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=pulse)
+        return Calibration((0.0, 1.0), (0.0, 1.0), pulse)
     return Calibration(
-        tilt=tilt,
-        confidence=fit_logistic(np.array(shares), np.array(right)),
+        family=fit_logistic(np.array(families), np.array(family_right)),
         octave=fit_logistic(np.array(octaves), np.array(octave_right)),
         pulse=pulse,
     )
+
+
+def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Fit what tells music from what has no pulse.
+
+    The two measures count alike: logistic regression would set weights by synthetic music, which is far
+    clearer than recordings. A number for music that has little pulse is a smaller fault than none for
+    music that has one, so the threshold is near the noise.
+
+    Parameters
+    ----------
+    music, noise : ndarray of float64, shape=(n, 2)
+        `tempocli.ensemble.TrackTempo.pulse`.
+
+    Returns
+    -------
+    bias, peak, strength : float
+        See `tempocli.encoder.Calibration`.
+    """
+    low, high = float(np.quantile(noise.sum(axis=1), 0.99)), float(np.quantile(music.sum(axis=1), 0.01))
+    return -(low + _NEAR_NOISE * max(0.0, high - low)), 1.0, 1.0
 
 
 def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
@@ -145,9 +176,9 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
     return float(weights[0]), float(weights[1])
 
 
-def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[NDArray[np.float32], float]]:
-    recipe, clips = sampler.recipe, []
-    n_frames = recipe.network.n_frames
+def _known_clips(sampler: Sampler, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], float]]:
+    recipe = sampler.recipe
+    shortest = recipe.network.n_frames
     for store, known in sampler.known:
         for clip in known:
             if clip.bpm is None:
@@ -155,25 +186,18 @@ def _validation_clips(sampler: Sampler, rng: np.random.Generator) -> list[tuple[
             frames = store.frames[clip.start : clip.start + clip.length]
             for _ in range(_VIEWS):
                 rate = float(np.exp(rng.uniform(-0.1, 0.1)))
-                whole = stretch(frames, start=0.0, rate=rate, n_frames=max(n_frames, int(clip.length / rate)))
+                n_frames = int((clip.length - 2) / rate) if clip.length > 2 else shortest
+                whole = stretch(frames, start=0.0, rate=rate, n_frames=n_frames)
                 if recipe.scale:
                     # Plain clicks are nothing like music, and only music can tell where a pulse ends.
                     whole = sampler.disguise(whole, clip.bpm * rate, rng)
-                starts = range(0, len(whole) - n_frames + 1, n_frames // 2)
-                clips.append(
-                    (np.stack([whole[start : start + n_frames] for start in starts]), clip.bpm * rate)
-                )
-    return clips
+                yield whole, clip.bpm * rate
 
 
-def _beatless_clips(sampler: Sampler, rng: np.random.Generator) -> list[NDArray[np.float32]]:
-    n_frames = sampler.recipe.network.n_frames
-    return [
-        np.stack([beatless(n_frames, sampler.front_end, rng) for _ in range(8)]) for _ in range(_BEATLESS)
-    ]
-
-
-@torch.inference_mode()
-def _tempogram(network: TempoNetwork, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    logits, _ = network(torch.from_numpy(windows))
-    return softmax(logits.numpy())
+def _beatless_clips(sampler: Sampler, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+    for _ in range(_BEATLESS):
+        yield beatless(int(rng.integers(1024, 4096)), sampler.front_end, rng)
+    for store, known in sampler.known:
+        for clip in known:
+            if clip.bpm is None:
+                yield np.asarray(store.frames[clip.start : clip.start + clip.length], np.float32)

@@ -54,6 +54,7 @@ def export(
     name: str,
     front_end: FrontEnd,
     calibration: Calibration,
+    tilt: float,
     windows: NDArray[np.float32],
 ) -> float:
     """Write a network as ONNX and check it against torch.
@@ -69,6 +70,8 @@ def export(
     front_end : FrontEnd
         What the network was trained with.
     calibration : Calibration
+    tilt : float
+        Of the octave prior, see `tempocli.encoder.octave_prior`.
     windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
         What to compare the two on; at least one window of music.
 
@@ -90,7 +93,7 @@ def export(
         deployable(network), {"log_mel": example}, {"log_mel": "windows"}, ["logits", "embedding"]
     )
     with proven(path) as partial:
-        save(model, partial, _metadata(config, name, front_end, calibration))
+        save(model, partial, _metadata(config, name, front_end, calibration, tilt))
         difference = parity(network, partial, windows)
         refuse_difference(difference)
     return difference
@@ -185,7 +188,7 @@ def refuse_difference(difference: float) -> None:
 
 
 def _metadata(
-    config: NetworkConfig, name: str, front_end: FrontEnd, calibration: Calibration
+    config: NetworkConfig, name: str, front_end: FrontEnd, calibration: Calibration, tilt: float
 ) -> dict[str, str]:
     axis = {
         "n_frames": config.n_frames,
@@ -199,6 +202,7 @@ def _metadata(
         "front_end": front_end.to_json(),
         "axis": json.dumps(axis),
         "calibration": calibration.to_json(),
+        "tilt": json.dumps(tilt),
         "network": json.dumps(asdict(config)),
     }
 

@@ -11,12 +11,11 @@ import torch
 
 from tempocli.bank import BUILT_IN, Bank, bank_key, embed_bank, references_path, write_bank
 from tempocli.comparator import METADATA_VERSION, Comparator
-from tempocli.decoder import softmax
-from tempocli.encoder import Calibration
+from tempocli.encoder import NEUTRAL
 from tempocli.errors import DataError
 from tempocli.methods import ReferenceModel
 from tempocli.references import bank_tempi
-from tempocli.training.calibrate import Scorer, calibrate
+from tempocli.training.calibrate import calibrate, track_by
 from tempocli.training.comparator_build import build_comparator
 from tempocli.training.engine import load_checkpoint
 from tempocli.training.export import disagreement, proven, refuse_difference, save, to_onnx
@@ -29,11 +28,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.encoder import Calibration
     from tempocli.features import FrontEnd
     from tempocli.training.comparator import ComparatorNetwork
     from tempocli.training.comparison import ComparisonRecipe
-
-_NEUTRAL = Calibration(tilt=0.0, confidence=(0.0, 1.0), octave=(0.0, 1.0), pulse=0.0)
 
 
 def load_comparator(checkpoint: Path, recipe: ComparisonRecipe) -> ComparatorNetwork:
@@ -90,13 +88,14 @@ def export_comparator(
     varying = {"log_mel": "windows", "a": "n_a", "b": "n_b"}
     model = to_onnx(network, inputs, varying, ["embedding", "log_odds"])
     with proven(path) as written:
-        save(model, written, _metadata(recipe, sampler.front_end, _NEUTRAL))
+        save(model, written, _metadata(recipe, sampler.front_end, NEUTRAL))
         comparator = Comparator(written, device="cpu")
         difference = comparator_parity(network, comparator, windows)
         refuse_difference(difference)
         embeddings = embed_bank(comparator)
-        scorer = _scorer(ReferenceModel(comparator, Bank(BUILT_IN, bank_tempi(), embeddings)))
-        save(copy.deepcopy(model), written, _metadata(recipe, sampler.front_end, calibrate(scorer, sampler)))
+        scored = ReferenceModel(comparator, Bank(BUILT_IN, bank_tempi(), embeddings))
+        calibration = calibrate(track_by({"compare": scored}, scored.encode), scored.bpms, sampler)
+        save(copy.deepcopy(model), written, _metadata(recipe, sampler.front_end, calibration))
         key = bank_key(Comparator(written, device="cpu"))
     write_bank(references_path(path), key, embeddings)
     return difference
@@ -112,13 +111,6 @@ def _calibration_sampler(recipe: ComparisonRecipe, data: Path) -> Sampler:
         views=recipe.augmentation,
     )
     return Sampler(data, clips)
-
-
-def _scorer(model: ReferenceModel) -> Scorer:
-    def tempogram(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return softmax(model.encode(windows)[0])
-
-    return Scorer(tempogram, model.bpms, model.bins_per_octave, model.prior, geometric=True)
 
 
 def _metadata(recipe: ComparisonRecipe, front_end: FrontEnd, calibration: Calibration) -> dict[str, str]:

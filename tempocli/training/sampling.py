@@ -10,7 +10,7 @@ import numpy as np
 
 from tempocli.errors import DataError
 from tempocli.training.store import Clip, Store, open_store
-from tempocli.training.views import augment, beatless, draw_excerpt, overlay, produce, stretch
+from tempocli.training.views import augment, beatless, draw_excerpt, overlay, produce, shorten, stretch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,7 +146,10 @@ class Sampler:
         window = self._cut(self.stores[which][0], clip, rate, rng)
         if clip.bpm is None:
             return self._augment(window, rng), float("nan")
-        return self.disguise(window, rate * clip.bpm, rng), rate * clip.bpm
+        window = self.disguise(window, rate * clip.bpm, rng)
+        if self.recipe.views.short and rng.random() < self.recipe.views.short:
+            window = shorten(window, rng)
+        return window, rate * clip.bpm
 
     def disguise(
         self, window: NDArray[np.float32], bpm: float, rng: np.random.Generator

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Delays of echoes, in beats: what a delay unit in time with the music offers, cross-rhythms above all, since
 # three against two is what a tempo is mistaken for, its octave left aside; and one that is out of time.
+_SHORTEST = 215  # frames
 _ECHO_BEATS = (1 / 4, 1 / 2, 1.0, 3 / 8, 3 / 8, 3 / 4, 3 / 4, 3 / 4, 3 / 2, 1 / 3, 2 / 3, 2 / 3, 0.31)
 
 
@@ -42,6 +43,8 @@ class ViewConfig:
         Chance that labelled music gets echoes, and that its dynamics are compressed.
     warmth : float
         Chance that labelled music gets the louder bass and softer treble that recordings have.
+    short : float
+        Chance that labelled music is cut short, as loops and excerpts are.
     """
 
     max_stretch: float = 0.2
@@ -54,6 +57,7 @@ class ViewConfig:
     echo: float = 0.0
     compression: float = 0.0
     warmth: float = 0.0
+    short: float = 0.0
 
 
 def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames: int) -> NDArray[np.float32]:
@@ -207,6 +211,27 @@ def _compress(log_mel: NDArray[np.float32], strength: float) -> NDArray[np.float
 def _warm(log_mel: NDArray[np.float32], tilt_db: float) -> NDArray[np.float32]:
     curve = np.linspace(tilt_db + 3.0, 3.0 - tilt_db, log_mel.shape[1])
     return np.asarray(np.log1p(np.expm1(log_mel) * (10.0 ** (curve / 20.0)).astype(np.float32)), np.float32)
+
+
+def shorten(log_mel: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Keep a part of a view, of 2.5 s or more, put into its middle as inference puts short audio.
+
+    Parameters
+    ----------
+    log_mel : ndarray of float32, shape=(n_frames, n_mels)
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames, n_mels)
+        Before and after the part, its first and its last frame are repeated.
+    """
+    n_frames = len(log_mel)
+    kept = int(np.exp(rng.uniform(np.log(min(_SHORTEST, n_frames)), np.log(n_frames))))
+    start = int(rng.integers(0, n_frames - kept + 1))
+    missing = n_frames - kept
+    sides = ((missing // 2, missing - missing // 2), (0, 0))
+    return np.pad(log_mel[start : start + kept], sides, mode="edge")
 
 
 def overlay(
