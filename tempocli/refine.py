@@ -24,7 +24,7 @@ _GRID = 401
 _COARSE_SECONDS = 16.0
 _WINDOW_SECONDS, _HOP_SECONDS = 8.0, 1.0
 _WINDOWS, _SHORTEST_SECONDS = 5, 2.5  # apart from each other, of audio shorter than so many of them
-_JUMP = 0.01  # beats that the phase may drift within a window's length; a cut in the audio moves it further
+_JUMP = 0.01  # beats that the phase may drift within a window; a cut in the audio moves it further
 _JUMP_DEVIATIONS = 4.0
 # Where the multiples, turned back by one drift, still point apart: the mean of 1 - cosine, 0 to 2.
 _APART, _APART_MEDIANS = 0.25, 4.0

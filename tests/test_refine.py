@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from drums import ROCK, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -182,3 +183,13 @@ def test_a_short_piece_has_a_large_error(seconds: float) -> None:
     refined = refine_tempo(pulses(beats(140.0, seconds), seconds), frame_rate=RATE, bpm=140.5)
     assert refined.bpm == pytest.approx(140.0, rel=0.02)
     assert refined.error > 0.01
+
+
+@pytest.mark.parametrize("seconds", [16.0, 24.0])
+@pytest.mark.parametrize("lost", [0.2, 1 / 3, 0.45, 0.55, 0.8])
+def test_a_cut_in_a_short_piece(lost: float, seconds: float) -> None:
+    song = play(123.0, seconds, ROCK, seed=2)
+    middle = len(song) // 2
+    cut = np.delete(song, slice(middle, middle + round(lost * 60.0 / 123.0 * 22050)))
+    refined = refine_tempo(onset_strength(FRONT_END.log_mel(cut)), frame_rate=RATE, bpm=123.3)
+    assert refined.bpm == pytest.approx(123.0, abs=0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,6 +144,21 @@ def test_a_section_longer_than_the_search_looks_back_is_one(monkeypatch: pytest.
     assert len(course(np.full(300, 100.0)).sections) == 1
     assert tempi_of(course(np.repeat([100.0, 130.0], 150))) == pytest.approx([100.0, 130.0], rel=0.01)
     assert len(course(np.geomspace(80.0, 160.0, 100)).sections) == 1
+
+
+def test_the_middle_of_a_ramp_that_is_not_even() -> None:
+    tempi = np.concatenate([np.geomspace(100.0, 110.0, 15), np.geomspace(110.0, 150.0, 16)])
+    found = course(tempi, noise=0.0)
+    whole = replace(found.sections[0], stop=len(tempi))
+    assert found.middle_bpm(whole) == pytest.approx(tempi[15], rel=0.01)
+    assert course(np.full(2, 100.0), noise=0.0).middle_bpm(course(np.full(2, 100.0)).sections[0]) == (
+        pytest.approx(100.0)
+    )
+
+
+def test_windows_are_clear_where_they_are_certain() -> None:
+    assert course(np.full(20, 100.0), share=0.9).clear
+    assert not course(np.full(20, 100.0), share=0.4).clear
 
 
 @settings(max_examples=60)

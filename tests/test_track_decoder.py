@@ -185,6 +185,18 @@ def test_no_steady_pulse() -> None:
     assert (estimate.bpm, estimate.reason, estimate.curve) == (None, "no steady pulse", ())
 
 
+def test_a_tempo_that_runs_needs_no_periodicity_of_the_whole() -> None:
+    no_pulse = replace(PLAIN, pulse=(-1e3, 1.0, 1.0))
+    heard = hear_script(list(np.geomspace(100.0, 150.0, 30)))
+    sure = rows(*(bump((bpm, 1.0)) for bpm in np.geomspace(100.0, 150.0, 30)))
+    estimate = decoder(no_pulse).decode(replace(heard, tempograms={"classify": sure}))
+    assert (estimate.steady, estimate.reason) == (False, None)
+    rng = np.random.default_rng(0)
+    unsure = rows(*(rng.dirichlet(np.full(160, 0.3)) for _ in range(30)))
+    estimate = decoder(no_pulse).decode(replace(heard, tempograms={"classify": unsure}))
+    assert (estimate.bpm, estimate.reason) == (None, "no steady pulse")
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [({"duration": 0.5}, "too short"), ({"times": np.zeros(0)}, "silence")],
