@@ -53,7 +53,8 @@ RANKS = {
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {
     "errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch",
-    "references", "comparator", "bank", "methods", "runtime",
+    "references", "comparator", "bank", "methods", "runtime", "ensemble", "estimator", "listening", "search",
+    "writers",
 }  # fmt: skip
 HOMES = {
     "click": "cli",
