@@ -26,7 +26,6 @@ from tempocli.references import (
     bank_tempi,
     synthesise,
 )
-from tempocli.tables import read_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -290,6 +289,9 @@ def tempo_in_name(path: Path) -> float:
 
 
 def _tempi_of_table(table: Path) -> dict[Path, float]:
+    # The built-in references need no tables.
+    from tempocli.tables import read_references
+
     tempi = {table.parent / row.path: row.bpm for row in read_references(table)}
     for path, bpm in tempi.items():
         if not 30.0 <= bpm <= 300.0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,10 +23,12 @@ _DEVIATION = 0.01
 _GRID = 401
 _COARSE_SECONDS = 16.0
 _WINDOW_SECONDS, _HOP_SECONDS = 8.0, 1.0
+_WINDOWS, _SHORTEST_SECONDS = 5, 2.5  # apart from each other, of audio shorter than so many of them
 _JUMP = 0.01  # beats that the phase may drift within a window; a cut in the audio moves it further
 _JUMP_DEVIATIONS = 4.0
+# Where the multiples, turned back by one drift, still point apart: the mean of 1 - cosine, 0 to 2.
+_APART, _APART_MEDIANS = 0.25, 4.0
 _WEAK = 0.5  # of the upper quartile of the pulse's strength; weaker windows are breaks
-_ALIKE = 4.0
 _MIN_WINDOWS = 3
 _ENOUGH = 0.3
 _SCALE = 2.0  # of the standard error: the noise of neighbouring windows is not independent
@@ -136,12 +138,15 @@ class _Phase:
 
     beats: NDArray[np.float64]
     strength: NDArray[np.float64]
+    disagreement: NDArray[np.float64]  # from each window to the next that has nothing in common with it
     step: float
     overlap: int  # windows from one to the next that has nothing in common with it
 
 
 def _follow(onset: NDArray[np.float32], frame_rate: float, bpm: float) -> _Phase | None:
-    length = min(int(_WINDOW_SECONDS * frame_rate), len(onset) // 2)
+    # Short windows find a cut in short audio; in windows of a beat or two there is no phase to be followed.
+    shortest = min(int(_SHORTEST_SECONDS * frame_rate), len(onset) // 2)
+    length = min(int(_WINDOW_SECONDS * frame_rate), max(len(onset) // _WINDOWS, shortest))
     if length < frame_rate:
         return None
     hop = max(1, min(int(_HOP_SECONDS * frame_rate), length // 8))
@@ -166,11 +171,26 @@ def _follow(onset: NDArray[np.float32], frame_rate: float, bpm: float) -> _Phase
     moved /= (squares * weights).sum(axis=0) + 1e-30
     beats = np.concatenate([[0.0], np.cumsum(moved / (2.0 * np.pi))])
     strength = np.sqrt((np.square(np.abs(windows)) * multiples[:, None]).sum(axis=0))
-    # Across a cut the multiples do not move alike: half a beat is nothing to the eighth notes.
-    off = np.angle(product) - multiples[:, None] * moved
-    alike = (weights * np.cos(off)).sum(axis=0) / (weights.sum(axis=0) + 1e-30)
-    strength *= np.minimum(np.append(alike, 1.0), np.append(1.0, alike)).clip(0.0) ** _ALIKE
-    return _Phase(beats, strength, hop / frame_rate, per_window)
+    return _Phase(
+        beats, strength, _disagreement(windows, beats, multiples, per_window), hop / frame_rate, per_window
+    )
+
+
+def _disagreement(
+    windows: NDArray[Any], beats: NDArray[np.float64], multiples: NDArray[np.float64], lag: int
+) -> NDArray[np.float64]:
+    """Tell how much the multiples of the tempo disagree on how far the phase has moved in `lag` windows.
+
+    A cut of a third of a beat is no move at all for three times the tempo and its multiples, and in the mean
+    of all it may go unnoticed.
+    """
+    if len(beats) <= 2 * lag:
+        return np.zeros(0)
+    product = windows[:, lag:] * windows[:, :-lag].conj()
+    drift = float(np.median(beats[lag:] - beats[:-lag]))
+    weights = np.abs(product)
+    turned = np.angle(product) - 2.0 * np.pi * drift * multiples[:, None]
+    return np.asarray((weights * (1.0 - np.cos(turned))).sum(axis=0) / (weights.sum(axis=0) + 1e-30))
 
 
 def _slope(phase: _Phase) -> tuple[float, float]:
@@ -205,7 +225,8 @@ def _runs(phase: _Phase) -> list[NDArray[np.intp]]:
         moves = phase.beats[lag:] - phase.beats[:-lag]
         rests = np.abs(moves - np.median(moves))
         limit = max(_JUMP, _JUMP_DEVIATIONS * float(np.median(rests)))
-        for first in np.flatnonzero(rests > limit):
+        disagree = max(_APART, _APART_MEDIANS * float(np.median(phase.disagreement)))
+        for first in np.flatnonzero((rests > limit) | (phase.disagreement > disagree)):
             middle = first + lag // 2
             apart[middle - lag // 4 : middle + lag // 4 + 1] = True
     changes = np.flatnonzero(np.diff(apart.astype(np.int8))) + 1

@@ -103,7 +103,8 @@ class Estimate:
         ``None``.
     tempo_sections : tuple of TempoSection
         The parts that keep a tempo of their own, in the order of time; one for steady audio, empty when `bpm`
-        is ``None``. The `bpm` of audio that is not steady is that of its longest section.
+        is ``None``. The `bpm` of audio that is not steady is that of its longest section or, where that is
+        less certain, that of the whole.
     """
 
     bpm: float | None

@@ -216,7 +216,7 @@ class TrackDecoder:
     def _candidates(self, found: list[Found], bpm: float) -> Iterator[Candidate]:
         first = found[0].bpm
         for each in found[: self._top]:
-            yield Candidate(each.bpm * bpm / first, each.mass, relation(each.bpm, first))
+            yield Candidate(each.bpm / first * bpm, each.mass, relation(each.bpm, first))
 
     def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
         """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""

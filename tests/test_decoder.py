@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from tempocli.decoder import (
     find_peaks,
     folded_peak,
     local_tempi,
-    octave_share,
+    log_odds,
+    mass_near,
+    masses,
     pool,
     relation,
     softmax,
@@ -37,25 +40,24 @@ def bump(*peaks: tuple[float, float], floor: float = 1e-6) -> np.ndarray:
 @settings(deadline=None)
 @given(bpm=st.floats(35.0, 280.0))
 def test_a_gaussian_peak_is_found_between_the_bins(bpm: float) -> None:
-    peak = find_peaks(bump((bpm, 1.0)), BPMS, top=1)[0]
+    peak = find_peaks(bump((bpm, 1.0)), BPMS)[0]
     assert peak.bpm == pytest.approx(bpm, rel=1e-3)
-    assert peak.share > 0.95
+    assert peak.mass > 0.95
 
 
 @pytest.mark.parametrize("slope", [0.02, 0.05, 0.1])
 def test_the_flank_of_a_wide_peak_is_no_tempo_far_away(slope: float) -> None:
     distance = np.abs(np.arange(160) - 80.0)
     distribution = np.exp(-slope * distance - 1e-4 * distance**2)
-    for peak in find_peaks(distribution / distribution.sum(), BPMS, top=20):
+    for peak in find_peaks(distribution / distribution.sum(), BPMS):
         assert BPMS[0] <= peak.bpm <= BPMS[-1]
         assert np.abs(np.log(BPMS / peak.bpm)).min() <= np.log(BPMS[1] / BPMS[0])
 
 
 def test_candidates_are_ranked_and_apart() -> None:
-    peaks = find_peaks(bump((120.0, 0.6), (60.0, 0.3), (180.0, 0.1)), BPMS, top=5)
+    peaks = find_peaks(bump((120.0, 0.6), (60.0, 0.3), (180.0, 0.1)), BPMS)
     assert [round(peak.bpm) for peak in peaks] == [120, 60, 180]
-    assert peaks[0].share > peaks[1].share > peaks[2].share
-    assert len(find_peaks(bump((120.0, 0.6), (60.0, 0.3)), BPMS, top=1)) == 1
+    assert peaks[0].mass > peaks[1].mass > peaks[2].mass
 
 
 @pytest.mark.parametrize(
@@ -73,20 +75,43 @@ def test_every_relation_is_in_the_published_schema() -> None:
     assert {relation(bpm, first) for bpm in BPMS for first in BPMS} <= set(published)
 
 
-def test_the_range_constrains_the_search_and_does_not_fold() -> None:
-    tempogram = np.stack([bump((174.0, 0.7), (116.0, 0.2), (87.0, 0.1))]).astype(np.float32)
-    pooled = pool(tempogram, BPMS, min_bpm=100.0, max_bpm=150.0)
-    assert pooled.sum() == pytest.approx(1.0)
-    # Folding 174 would say 87, outside the range; the best tempo inside is 116.
-    assert find_peaks(pooled, BPMS, top=1)[0].bpm == pytest.approx(116.0, rel=0.01)
+def test_candidates_are_ranked_by_their_mass_not_by_their_top_bin() -> None:
+    places = np.arange(160)
+    high = np.exp(-0.5 * ((places - 60) / 0.5) ** 2)
+    wide = 0.6 * np.exp(-0.5 * ((places - 110) / 1.2) ** 2)
+    distribution = (high + wide) / (high + wide).sum()
+    assert distribution.argmax() == 60
+    first, second, *_ = find_peaks(distribution, BPMS)
+    assert first.bpm == pytest.approx(BPMS[110], rel=1e-3)
+    assert second.bpm == pytest.approx(BPMS[60], rel=1e-3)
+
+
+distributions = st.lists(st.tuples(st.floats(31.0, 295.0), st.floats(0.01, 1.0)), min_size=1, max_size=6).map(
+    lambda peaks: bump(*peaks, floor=1e-5)
+)
+
+
+@given(distribution=distributions)
+def test_peaks_are_sorted_and_no_two_are_one(distribution: np.ndarray) -> None:
+    peaks = find_peaks(distribution, BPMS)
+    mass = [peak.mass for peak in peaks]
+    assert mass == sorted(mass, reverse=True)
+    assert mass[0] == pytest.approx(masses(distribution, BPMS).max())
+    tempi = sorted(peak.bpm for peak in peaks)
+    assert all(later / earlier > 1.03 for earlier, later in pairwise(tempi))
+
+
+def test_mass_is_what_lies_within_four_percent() -> None:
+    distribution = bump((120.0, 0.7), (80.0, 0.3))
+    assert mass_near(distribution, BPMS, 120.0) == pytest.approx(0.7, abs=0.02)
+    assert mass_near(distribution, BPMS, 80.0) == pytest.approx(0.3, abs=0.02)
+    assert mass_near(distribution, BPMS, 100.0) < 1e-3
 
 
 def test_the_prior_weighs_a_tempo_against_its_half() -> None:
     tempogram = np.stack([bump((80.0, 0.55), (160.0, 0.45))]).astype(np.float32)
-    assert find_peaks(pool(tempogram, BPMS), BPMS, top=1)[0].bpm == pytest.approx(80.0, rel=0.01)
-    assert find_peaks(pool(tempogram, BPMS, prior=BPMS**0.75), BPMS, top=1)[0].bpm == pytest.approx(
-        160.0, rel=0.01
-    )
+    assert find_peaks(pool(tempogram), BPMS)[0].bpm == pytest.approx(80.0, rel=0.01)
+    assert find_peaks(pool(tempogram, prior=BPMS**0.75), BPMS)[0].bpm == pytest.approx(160.0, rel=0.01)
 
 
 def test_two_distributions_agree_although_their_peaks_are_bins_apart() -> None:
@@ -95,29 +120,20 @@ def test_two_distributions_agree_although_their_peaks_are_bins_apart() -> None:
     # 3.7 % off where the first one is strongest, to the bin where it is weaker.
     second = bump((150.0 * step**2.5, 0.6), (100.0, 0.4))
     product = first * second
-    assert find_peaks(product / product.sum(), BPMS, top=1)[0].bpm == pytest.approx(100.0, rel=0.01)
+    assert find_peaks(product / product.sum(), BPMS)[0].bpm == pytest.approx(100.0, rel=0.01)
     agreed = agree(first, second, BPMS)
     assert agreed.sum() == pytest.approx(1.0)
     # And the place is the first one's.
-    assert find_peaks(agreed, BPMS, top=1)[0].bpm == pytest.approx(150.0, rel=0.005)
-    assert find_peaks(agree(first, np.full(160, 1 / 160), BPMS), BPMS, top=1)[0].bpm == pytest.approx(
+    assert find_peaks(agreed, BPMS)[0].bpm == pytest.approx(150.0, rel=0.005)
+    assert find_peaks(agree(first, np.full(160, 1 / 160), BPMS), BPMS)[0].bpm == pytest.approx(
         150.0, rel=0.005
     )
 
 
-def test_windows_that_rule_out_the_whole_range_still_give_a_distribution() -> None:
-    tempogram = np.zeros((3, len(BPMS)), np.float32)
-    tempogram[:, 10] = 1.0
-    pooled = pool(tempogram, BPMS, min_bpm=100.0, max_bpm=150.0)
-    assert pooled.sum() == pytest.approx(1.0)
-    assert pooled[(BPMS < 95.0) | (BPMS > 160.0)].max() == 0.0
-
-
-def test_octave_share_counts_octaves_only() -> None:
-    assert octave_share(find_peaks(bump((120.0, 0.5), (60.0, 0.5001)), BPMS, top=5)) == pytest.approx(
-        0.5, abs=0.01
-    )
-    assert octave_share(find_peaks(bump((120.0, 0.6), (97.0, 0.4)), BPMS, top=5)) == 1.0
+def test_log_odds_are_bounded() -> None:
+    assert log_odds(0.5) == 0.0
+    assert log_odds(0.9) == pytest.approx(-log_odds(0.1))
+    assert -10.0 < log_odds(0.0) < log_odds(1e-3) < log_odds(1.0) < 10.0
 
 
 def test_folding_forgives_the_octave_and_nothing_else() -> None:
@@ -143,7 +159,7 @@ def test_a_window_follows_its_tempo_but_keeps_the_tracks_octave() -> None:
     steady = bump((120.0, 0.9), (60.0, 0.1))
     undecided = bump((61.5, 0.5), (123.0, 0.49))
     tempogram = np.stack([steady, steady, steady, undecided]).astype(np.float32)
-    tempi, shares = local_tempi(tempogram, BPMS, pool(tempogram, BPMS, min_bpm=30.0, max_bpm=300.0))
+    tempi, shares = local_tempi(tempogram, BPMS, pool(tempogram))
     assert tempi[0] == pytest.approx(120.0, rel=0.01)
     assert tempi[3] == pytest.approx(123.0, rel=0.01)
     assert shares[3] < shares[0]

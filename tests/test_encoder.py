@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tempocli.audio import load_audio
-from tempocli.encoder import Calibration, Encoder
+from tempocli.encoder import Calibration, Encoder, octave_prior
 from tempocli.errors import DeviceError, ModelError
 from tempocli.runtime import onnxruntime
 
@@ -103,5 +103,30 @@ def test_a_model_of_somebody_else(tmp_path: Path) -> None:
 
 
 def test_calibration_survives_json() -> None:
-    calibration = Calibration(0.5, (0.1, 0.9), (-0.2, 1.1), 0.25)
+    calibration = Calibration((0.1, 0.9), (-0.2, 1.1), (0.5, 1.5, 0.25))
     assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", "1", '{"family": [1], "octave": [0, 1], "pulse": [0, 1, 1]}', "no"]
+)
+def test_calibration_from_something_else(text: str) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        Calibration.from_json(text)
+
+
+def test_a_pulse_needs_a_clear_peak_or_a_strong_periodicity() -> None:
+    calibration = Calibration((0.0, 1.0), (0.0, 1.0), (1.0, 2.0, 0.5))
+    assert calibration.has_pulse((0.0, 0.0))
+    assert not calibration.has_pulse((-1.0, 0.0))
+    assert not calibration.has_pulse((0.0, -3.0))
+    assert calibration.has_pulse((-1.0, 2.0))
+
+
+def test_the_prior_rises_and_falls_again() -> None:
+    bpms = np.array([50.0, 100.0, 170.0, 289.0])
+    np.testing.assert_array_equal(octave_prior(bpms, 0.0), np.ones(4))
+    prior = octave_prior(bpms, 1.5)
+    assert prior[0] < prior[1] < prior[2]
+    # 289 BPM is to 170 as 170 is to 100.
+    assert prior[3] == pytest.approx(prior[1])

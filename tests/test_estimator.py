@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,16 +86,18 @@ def test_channels_and_integers(estimator: Estimator, click_track: Callable[..., 
     [
         (np.zeros(22050 * 20), "silence"),
         (np.zeros(100), "too short"),
-        (np.random.default_rng(0).normal(0, 0.1, 22050 * 2), "too short"),
+        (np.random.default_rng(0).normal(0, 0.1, 19_000), "too short"),
+        (np.random.default_rng(0).normal(0, 0.1, 22050 * 2), "no steady pulse"),
         (np.random.default_rng(0).normal(0, 0.1, 22050 * 30), "no steady pulse"),
         (np.sin(np.arange(22050 * 30) * 0.06) * 0.5, "no steady pulse"),
     ],
-    ids=["silence", "nothing", "two seconds", "noise", "hum"],
+    ids=["silence", "nothing", "less than a second", "two seconds", "noise", "hum"],
 )
 def test_without_a_tempo_there_is_a_reason(estimator: Estimator, samples: np.ndarray, reason: str) -> None:
     estimate = estimator.estimate_array(samples.astype(np.float32), 22050)
     assert (estimate.bpm, estimate.reason) == (None, reason)
-    assert estimate.candidates == ()
+    assert (estimate.candidates, estimate.tempo_sections, estimate.curve) == ((), (), ())
+    assert (estimate.bpm_error, estimate.steady) == (None, None)
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the program espeak-ng")
@@ -112,12 +115,34 @@ def test_speech_has_no_tempo(estimator: Estimator, tmp_path: Path) -> None:
     assert (estimate.bpm, estimate.reason) == (None, "no steady pulse")
 
 
-def test_the_range_is_searched_not_folded(model_path: Path, click_track: Callable[..., np.ndarray]) -> None:
+def test_a_tempo_outside_the_range_stands_for_its_octave_inside(
+    model_path: Path, click_track: Callable[..., np.ndarray]
+) -> None:
     clicks = click_track(140.0, 30.0)
     bpm = Estimator(model_path, min_bpm=50, max_bpm=90).estimate_array(clicks, 22050).bpm
     assert bpm is not None
     assert 50 <= bpm <= 90
-    assert bpm == pytest.approx(70.0, abs=0.1)
+    assert bpm == pytest.approx(70.0, abs=0.02)
+
+
+def test_a_range_without_the_tempo_and_its_octaves_holds_none(
+    model_path: Path, click_track: Callable[..., np.ndarray]
+) -> None:
+    clicks = click_track(140.0, 30.0)
+    estimate = Estimator(model_path, min_bpm=90, max_bpm=115).estimate_array(clicks, 22050)
+    assert (estimate.bpm, estimate.reason) == (None, "no tempo between 90 and 115 BPM")
+    assert estimate.duration == pytest.approx(30.0, abs=0.02)
+
+
+def test_a_tempo_at_the_edge_of_the_range_is_inside(
+    model_path: Path, click_track: Callable[..., np.ndarray]
+) -> None:
+    clicks = click_track(140.0, 30.0)
+    for low, high in ((140, 180), (100, 140), (70, 90), (50, 70)):
+        bpm = Estimator(model_path, min_bpm=low, max_bpm=high).estimate_array(clicks, 22050).bpm
+        assert bpm is not None
+        assert low <= bpm <= high
+        assert min(abs(bpm - 140.0), abs(bpm - 70.0)) < 0.02
 
 
 @pytest.mark.parametrize(
@@ -129,7 +154,13 @@ def test_options_that_make_no_sense(model_path: Path, options: dict[str, float])
 
 
 def test_top_limits_the_candidates(model_path: Path) -> None:
-    assert len(Estimator(model_path, top=1).estimate(SAMPLE).candidates) == 1
+    one, five = (Estimator(model_path, top=top).estimate(SAMPLE) for top in (1, 5))
+    assert len(one.candidates) == 1
+    assert len(five.candidates) > 1
+    # The candidates alone depend on how many of them are wanted.
+    assert replace(five, candidates=one.candidates) == one
+    probabilities = [candidate.probability for candidate in five.candidates]
+    assert probabilities == sorted(probabilities, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +219,23 @@ def test_a_change_of_tempo_shows_in_the_curve(
     assert [point.time for point in curve] == sorted(point.time for point in curve)
     assert curve[0].bpm == pytest.approx(100.0, rel=0.015)
     assert curve[-1].bpm == pytest.approx(125.0, rel=0.015)
+
+
+def test_a_change_of_tempo_shows_in_the_sections(
+    estimator: Estimator, click_track: Callable[..., np.ndarray]
+) -> None:
+    joined = np.concatenate([click_track(100.0, 40.0), click_track(125.0, 60.0)])
+    estimate = estimator.estimate_array(joined, 22050)
+    assert estimate.steady is False
+    first, second = estimate.tempo_sections
+    assert (first.bpm, second.bpm) == (pytest.approx(100.0, rel=0.005), pytest.approx(125.0, rel=0.005))
+    assert (first.start, second.end) == (0.0, pytest.approx(100.0, abs=0.05))
+    assert first.end == second.start == pytest.approx(40.0, abs=6.0)
+    # The longest section is the answer, and right for a part of the track only.
+    assert estimate.bpm == pytest.approx(second.bpm, abs=0.02)
+    alone = estimator.estimate_array(click_track(125.0, 60.0), 22050)
+    assert (alone.steady, len(alone.tempo_sections)) == (True, 1)
+    assert estimate.confidence < 0.9 * second.confidence
 
 
 def test_steady_tracks_of_the_charts(estimator: Estimator, shared_data: Path) -> None:

@@ -54,10 +54,52 @@ def test_the_sample_song(compare: Estimator) -> None:
     assert len(estimate.curve) >= 2
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1.0])
+@pytest.fixture(scope="module")
+def periodicity() -> Estimator:
+    return Estimator(method="periodicity")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 0.89])
 def test_too_short(compare: Estimator, seconds: float) -> None:
     estimate = compare.estimate_array(np.zeros(int(seconds * RATE), np.float32), RATE)
     assert (estimate.bpm, estimate.reason) == (None, "too short")
+
+
+def test_both_is_the_default(both: Estimator) -> None:
+    assert Estimator(device="cpu").settings() == both.settings()
+
+
+def test_periodicity_alone(periodicity: Estimator) -> None:
+    estimate = periodicity.estimate(SAMPLE)
+    octaves = np.log2(estimate.bpm / SAMPLE_BPM)
+    assert octaves == pytest.approx(round(octaves), abs=0.002)
+    assert (estimate.model, periodicity.device) == ("periodicity", "cpu")
+    assert estimate.by_method == ()
+    assert 0.0 <= estimate.confidence <= 1.0
+
+
+def test_periodicity_opens_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a session was opened")
+
+    monkeypatch.setattr("tempocli.encoder.open_session", refuse)
+    monkeypatch.setattr("tempocli.comparator.open_session", refuse)
+    estimator = Estimator(method="periodicity")
+    assert estimator.analyse(SAMPLE).embedding.shape == (0,)
+    with pytest.raises(AssertionError, match="session"):
+        Estimator(device="cpu")
+
+
+@pytest.mark.parametrize("method", ["classify", "compare", "both", "periodicity"])
+def test_a_tempo_outside_the_range_is_answered_by_its_octave_or_not_at_all(
+    method: str, compare_path: Path, model_path: Path
+) -> None:
+    fast = Estimator(method=method, device="cpu", min_bpm=200, max_bpm=240).estimate(SAMPLE)
+    assert fast.bpm == pytest.approx(2 * SAMPLE_BPM, abs=0.1)
+    assert all(200 <= candidate.bpm <= 240 for candidate in fast.candidates)
+    outside = Estimator(method=method, device="cpu", min_bpm=120, max_bpm=140).estimate(SAMPLE)
+    assert (outside.bpm, outside.reason) == (None, "no tempo between 120 and 140 BPM")
+    assert (outside.candidates, outside.tempo_sections, outside.confidence) == ((), (), 0.0)
 
 
 def test_silence(compare: Estimator) -> None:
@@ -85,7 +127,7 @@ def test_a_prior_counts_once(compare_path: Path, model_path: Path, monkeypatch: 
     assert estimate.bpm == pytest.approx(SAMPLE_BPM, abs=0.05)
 
 
-@pytest.mark.parametrize("method", ["compare", "both"])
+@pytest.mark.parametrize("method", ["compare", "both", "periodicity"])
 def test_worker_processes_estimate_the_same(
     method: str, request: pytest.FixtureRequest, click_track: Callable[..., np.ndarray], tmp_path: Path
 ) -> None:
@@ -99,10 +141,11 @@ def test_worker_processes_estimate_the_same(
 
 
 def test_settings_name_method_and_models(compare: Estimator, both: Estimator) -> None:
-    plain = Estimator(device="cpu").settings()
+    plain = Estimator(method="classify", device="cpu").settings()
     sums = {entry.name: f"{entry.name} {entry.sha256[:16]}" for entry in list_models()}
-    assert plain == f"{sums['tempo']}, 30 to 300 BPM, top 5"
+    assert plain == f"method classify, {sums['tempo']}, 30 to 300 BPM, top 5"
     assert compare.settings().startswith(f"method compare, {sums['compare']} with references built-in 1, ")
+    assert Estimator(method="periodicity").settings().startswith("method periodicity, periodicity ")
     assert both.settings().startswith(f"method both, {sums['tempo']} and {sums['compare']} with ")
 
 
@@ -143,7 +186,12 @@ def test_own_references(compare_path: Path, tmp_path: Path, click_track: Callabl
 
 @pytest.mark.parametrize(
     ("settings", "reason"),
-    [({"method": "guess"}, "none of classify, compare, both"), ({"references": "."}, "no use")],
+    [
+        ({"method": "guess"}, "none of both, classify, compare, periodicity"),
+        ({"method": "classify", "references": "."}, "no use"),
+        ({"method": "periodicity", "references": "."}, "no use"),
+        ({"method": "periodicity", "model": "tempo"}, "has no model"),
+    ],
 )
 def test_wrong_settings(settings: dict[str, str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
@@ -167,7 +215,8 @@ def test_both_on_the_command_line(compare_path: Path, model_path: Path) -> None:
 
 
 def test_references_without_comparison_are_wrong_usage(tmp_path: Path) -> None:
-    result = CliRunner().invoke(cli, ["estimate", "--references", str(tmp_path), str(SAMPLE)])
+    command = ["estimate", "--method", "classify", "--references", str(tmp_path), str(SAMPLE)]
+    result = CliRunner().invoke(cli, command)
     assert result.exit_code == 2
     assert "--references needs --method" in result.stderr
 
