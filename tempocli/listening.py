@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tempocli.encoder import Encode
     from tempocli.methods import ModelFacts
 
-_SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
+SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_SECONDS = 0.9  # a bar of four beats at 260 BPM
 _EDGE_FRAMES = 8
 
@@ -138,7 +138,7 @@ class _Windows:
     def add(self, cut: Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]) -> None:
         """Run the models on batches of windows."""
         for windows, centres in cut:
-            sounding = windows.max(axis=(1, 2)) > _SILENCE
+            sounding = windows.max(axis=(1, 2)) > SILENCE
             if not sounding.any():
                 continue
             self._times.extend(centres[sounding])

@@ -20,6 +20,8 @@ _MEAN_SECONDS = 2.0
 _MAX_SECONDS = 180.0
 _PART_SECONDS = 20.0
 _BEATS = (1.0, 2.0, 3.0, 4.0)
+# The strong rises of music are 13 and more, summed over the bands; those of held tones and hum 7 and less.
+_ONSET_QUANTILE, _ONSET_RISE = 0.995, 10.0
 _RELATED = (1 / 3, 1 / 2, 1.0, 2.0, 3.0)
 _TOLERANCE = 0.04
 
@@ -34,7 +36,7 @@ class Periodicity:
         Strength of every tempo of the axis; sums to 1.
     strength : float
         Autocorrelation at one to four beats of the most periodic tempo, averaged over parts of 20 s: near 1
-        for a machine, near 0 where nothing repeats.
+        for a machine, near 0 where nothing repeats or nothing has an onset.
     """
 
     distribution: NDArray[np.float64]
@@ -87,7 +89,14 @@ def measure(curve: NDArray[np.float32], *, frame_rate: float, bpms: NDArray[np.f
     distribution = product / total if total > 0.0 else np.full(len(bpms), 1.0 / len(bpms))
     parts = np.array_split(onset, max(1, round(len(onset) / frame_rate / _PART_SECONDS)))
     strength = np.mean([_beats_repeat(part, frame_rate, bpms).max() for part in parts])
-    return Periodicity(distribution, float(max(strength, 0.0)))
+    return Periodicity(distribution, float(max(strength, 0.0)) * _onset_weight(curve))
+
+
+def _onset_weight(curve: NDArray[np.float32]) -> float:
+    """Weigh how far there are onsets at all: the ripple of a held tone is as periodic as a machine."""
+    if not len(curve):
+        return 0.0
+    return min(1.0, float(np.quantile(curve, _ONSET_QUANTILE)) / _ONSET_RISE) ** 2
 
 
 def fold(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> NDArray[np.float64]:

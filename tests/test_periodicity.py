@@ -19,12 +19,14 @@ FRONT_END = FrontEnd()
 RATE = FRONT_END.frame_rate
 BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
 
+HEIGHT = 60.0
+
 
 def train(bpm: float, seconds: float, *, offset: float = 0.3) -> NDArray[np.float32]:
-    """An onset curve with one pulse a beat."""
+    """An onset curve with one pulse a beat, as high as the rises of music."""
     frames = np.arange(round(seconds * RATE)) / RATE
     distance = np.abs((frames - offset + 30.0 / bpm) % (60.0 / bpm) - 30.0 / bpm)
-    return np.exp(-0.5 * (distance * RATE / 1.2) ** 2).astype(np.float32)
+    return (HEIGHT * np.exp(-0.5 * (distance * RATE / 1.2) ** 2)).astype(np.float32)
 
 
 def in_family(found: float, bpm: float) -> bool:
@@ -67,9 +69,16 @@ def test_a_faster_curve_moves_the_distribution(bpm: float, shift: int) -> None:
 
 def test_strength_is_near_one_for_a_machine_and_near_nothing_for_noise() -> None:
     machine = measure(train(120.0, 60.0), frame_rate=RATE, bpms=BPMS)
-    noise = np.random.default_rng(0).random(round(60.0 * RATE)).astype(np.float32)
+    noise = HEIGHT * np.random.default_rng(0).random(round(60.0 * RATE)).astype(np.float32)
     assert 0.8 < machine.strength <= 1.01
     assert 0.0 <= measure(noise, frame_rate=RATE, bpms=BPMS).strength < 0.15
+
+
+def test_a_ripple_is_no_onset_however_regular() -> None:
+    machine = train(120.0, 60.0)
+    ripple = measure(machine * np.float32(3.0 / HEIGHT), frame_rate=RATE, bpms=BPMS)
+    assert ripple.strength < 0.15
+    assert ripple.distribution.argmax() == measure(machine, frame_rate=RATE, bpms=BPMS).distribution.argmax()
 
 
 def test_jitter_lowers_the_strength() -> None:
@@ -78,7 +87,8 @@ def test_jitter_lowers_the_strength() -> None:
     for jitter in (0.0, 0.02, 0.08):
         frames = np.arange(round(60.0 * RATE))
         times = np.arange(0.2, 60.0, 0.5) + rng.normal(0.0, jitter, 120)
-        curve = np.exp(-0.5 * (frames[:, None] - times * RATE) ** 2).sum(axis=1).astype(np.float32)
+        pulses = np.exp(-0.5 * (frames[:, None] - times * RATE) ** 2)
+        curve = HEIGHT * pulses.sum(axis=1).astype(np.float32)
         values.append(measure(curve, frame_rate=RATE, bpms=BPMS).strength)
     assert values[0] > values[1] > values[2]
 

@@ -13,7 +13,7 @@ from tempocli.decoder import log_odds
 from tempocli.encoder import NEUTRAL, Calibration, octave_prior
 from tempocli.ensemble import track_tempo
 from tempocli.estimator import MAX_BPM, MIN_BPM
-from tempocli.listening import hear
+from tempocli.listening import SILENCE, hear
 from tempocli.search import search
 from tempocli.training.views import beatless, stretch
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Track = Callable[[NDArray[np.float32]], TrackTempo]
 
 _VIEWS = 3  # differently stretched copies of every clip
-_BEATLESS = 200
+_BEATLESS, _TONES = 200, 60
 _NEAR_NOISE = 0.1
 
 
@@ -115,7 +115,7 @@ def calibrate(track: Track, bpms: NDArray[np.float64], sampler: Sampler) -> Cali
             octaves.append(log_odds(found.mass / found.family))
             octave_right.append(bool(metrics.accuracy1([bpm], [found.bpm])[0]))
         music.append(tempo.pulse)
-    noise = [track(frames).pulse for frames in _beatless_clips(sampler, rng)]
+    noise = [track(frames).pulse for frames in _beatless_clips(sampler, rng) if frames.max() > SILENCE]
     pulse = fit_pulse(np.array(music), np.array(noise))
     if sampler.recipe.scale:
         # Plain clicks have no octave to be right about, so the shares stay what they are.
@@ -125,6 +125,26 @@ def calibrate(track: Track, bpms: NDArray[np.float64], sampler: Sampler) -> Cali
         octave=fit_logistic(np.array(octaves), np.array(octave_right)),
         pulse=pulse,
     )
+
+
+def held_tones(rng: np.random.Generator, *, sample_rate: int) -> NDArray[np.float32]:
+    """Hold tones that change at random times or never, as a hum or a pad does, shape=(n_samples,)."""
+    seconds = float(rng.uniform(12.0, 40.0))
+    samples = np.zeros(int(seconds * sample_rate))
+    start = 0.0
+    holds = rng.random() < 0.5
+    while start < seconds:
+        length = seconds if holds else float(rng.uniform(2.0, 9.0))
+        begin = int(start * sample_rate)
+        t = np.arange(min(len(samples) - begin, int(length * sample_rate))) / sample_rate
+        edge = float(rng.uniform(0.2, 1.0))
+        envelope = np.minimum(1.0, np.minimum(t, t[-1] - t) / edge)
+        for _ in range(int(rng.integers(1, 5))):
+            frequency = float(np.exp(rng.uniform(np.log(60.0), np.log(2000.0))))
+            samples[begin : begin + len(t)] += envelope * np.sin(2.0 * np.pi * frequency * t)
+        start += length
+    level = 10.0 ** rng.uniform(-2.0, -0.5) / max(1e-9, float(np.abs(samples).max()))
+    return (level * samples).astype(np.float32)
 
 
 def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -197,6 +217,8 @@ def _known_clips(sampler: Sampler, rng: np.random.Generator) -> Iterator[tuple[N
 def _beatless_clips(sampler: Sampler, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
     for _ in range(_BEATLESS):
         yield beatless(int(rng.integers(1024, 4096)), sampler.front_end, rng)
+    for _ in range(_TONES):
+        yield sampler.front_end.log_mel(held_tones(rng, sample_rate=sampler.front_end.sample_rate))
     for store, known in sampler.known:
         for clip in known:
             if clip.bpm is None:

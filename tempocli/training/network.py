@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 # Of a tempo, where the trunk looks for its metrical levels: 2/3 and 4/3 are what three against two confuses.
 MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 4 / 3, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
+# Half-bars of five and seven beats, and what takes their beat for the half-bar of a bar of four.
+ODD_MULTIPLES = (2 / 7, 2 / 5, 5 / 2, 7 / 2)
 # Channels of the time branch's patches. Multiples of 16 are what onnxruntime computes fastest.
 _FIRST, _SECOND = 16, 32
 
@@ -58,6 +60,8 @@ class NetworkConfig:
     context : bool
         Whether there is a context path. Without it nothing knows the absolute tempo, and the embedding is
         what the trunk holds, `2 * channels` long.
+    odd : bool
+        Whether the trunk also looks at the metrical levels of five and seven beats.
     """
 
     n_frames: int = 1024
@@ -78,6 +82,12 @@ class NetworkConfig:
     dropout: float = 0.1
     context_dropout: float = 0.1
     context: bool = True
+    odd: bool = False
+
+    @property
+    def multiples(self) -> tuple[float, ...]:
+        """Of a tempo, where the trunk looks for its metrical levels."""
+        return MULTIPLES + ODD_MULTIPLES if self.odd else MULTIPLES
 
 
 class ModulationSpectrum(nn.Module):
@@ -87,8 +97,9 @@ class ModulationSpectrum(nn.Module):
     shape=(batch, curves * multiples, n_bins).
     """
 
-    def __init__(self, config: NetworkConfig, multiples: tuple[float, ...] = MULTIPLES) -> None:
+    def __init__(self, config: NetworkConfig, multiples: tuple[float, ...] | None = None) -> None:
         super().__init__()
+        multiples = multiples or config.multiples
         n_frames, frame_rate = config.n_frames // config.frame_step, config.frame_rate / config.frame_step
         below = round(-math.log2(min(multiples)) * config.bins_per_octave)
         above = round(math.log2(max(multiples)) * config.bins_per_octave)
@@ -230,7 +241,7 @@ class TempoNetwork(nn.Module):
         if config.n_activations:
             self.branch = TimeBranch(config)
         width = config.channels
-        self.stem = nn.Conv1d((n_curves + config.n_activations) * len(MULTIPLES), width, 1)
+        self.stem = nn.Conv1d((n_curves + config.n_activations) * len(config.multiples), width, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.BatchNorm1d(width),
