@@ -69,7 +69,7 @@ def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
 
 @data.command()
 @_shared
-@_generated(3000)
+@_generated(4500)
 def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Compose and render music in about a hundred styles (FluidSynth and soundfonts)."""
     from tempocli.training.prepare import make_synthetic

@@ -225,17 +225,28 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="JSON file.",
+    help="JSON file for the methods without a model file: both together, and periodicity.",
 )
-def calibrate_methods(recipe: str, data_folder: Path, output: Path) -> None:
-    """Fit the confidence of the methods that no model file has: both together, and periodicity."""
+@click.option(
+    "--model",
+    "model_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An exported model, which gets a new calibration.",
+)
+def calibrate_again(recipe: str, data_folder: Path, output: Path | None, model_file: Path | None) -> None:
+    """Fit the confidence of what is exported already, on music of known tempo."""
+    if (output is None) == (model_file is None):
+        raise click.UsageError("Give either --output or --model.")
     _need_torch()
-    from tempocli.training.calibrate_methods import write_calibrations
+    from tempocli.training.calibrate_methods import recalibrate, write_calibrations
     from tempocli.training.recipe import find_recipe, load_recipe
     from tempocli.training.sampling import Sampler
 
-    write_calibrations(Sampler(data_folder, load_recipe(find_recipe(recipe))), output)
+    sampler = Sampler(data_folder, load_recipe(find_recipe(recipe)))
+    if output is not None:
+        write_calibrations(sampler, output)
+    elif model_file is not None:
+        recalibrate(model_file, sampler)
 
 
 def _need_torch() -> None:

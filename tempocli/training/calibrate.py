@@ -144,7 +144,7 @@ def held_tones(rng: np.random.Generator, *, sample_rate: int) -> NDArray[np.floa
             samples[begin : begin + len(t)] += envelope * np.sin(2.0 * np.pi * frequency * t)
         start += length
     level = 10.0 ** rng.uniform(-2.0, -0.5) / max(1e-9, float(np.abs(samples).max()))
-    return (level * samples).astype(np.float32)
+    return np.asarray(level * samples, np.float32)
 
 
 def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[float, float, float]:
