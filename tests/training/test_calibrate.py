@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
+
+from typing import TYPE_CHECKING
 
 from tempocli.bank import references_path  # noqa: E402
 from tempocli.cli import cli  # noqa: E402
@@ -21,6 +22,9 @@ from tempocli.training import calibrate as calibration_module  # noqa: E402
 from tempocli.training.calibrate import calibrate, fit_pulse, held_tones  # noqa: E402
 from tempocli.training.calibrate_methods import METHODS, recalibrate, write_calibrations  # noqa: E402
 from tempocli.training.sampling import Sampler  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
 
