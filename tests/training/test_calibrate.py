@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
+if TYPE_CHECKING:
+    from pathlib import Path
 
-from typing import TYPE_CHECKING
+torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.bank import references_path  # noqa: E402
 from tempocli.cli import cli  # noqa: E402
@@ -22,9 +24,6 @@ from tempocli.training import calibrate as calibration_module  # noqa: E402
 from tempocli.training.calibrate import calibrate, fit_pulse, held_tones  # noqa: E402
 from tempocli.training.calibrate_methods import METHODS, recalibrate, write_calibrations  # noqa: E402
 from tempocli.training.sampling import Sampler  # noqa: E402
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
 
