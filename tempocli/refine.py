@@ -22,6 +22,9 @@ _SEARCH = 0.02  # share of the tempo to either side: a bin and a half of the enc
 _DEVIATION = 0.01
 _GRID = 401
 _COARSE_SECONDS = 16.0
+# A clear pulse falls by a quarter and more half a percent beside its peak. One that falls by less than this
+# is one of several that are alike.
+_BESIDE, _SHARP_FALL = 0.005, 0.2
 _WINDOW_SECONDS, _HOP_SECONDS = 8.0, 1.0
 _WINDOWS, _SHORTEST_SECONDS = 5, 2.5  # apart from each other, of audio shorter than so many of them
 _JUMP = 0.01  # beats that the phase may drift within a window; a cut in the audio moves it further
@@ -74,7 +77,7 @@ def refine_tempo(
     -------
     Refined
     """
-    coarse = _coarse(onset, frame_rate, bpm, search)
+    coarse, blunt = _coarse(onset, frame_rate, bpm, search)
     phase = _follow(onset, frame_rate, coarse)
     if phase is None:
         # Too short for a phase: the spectrum's own resolution is what is known.
@@ -84,16 +87,24 @@ def refine_tempo(
     refined = coarse + 60.0 * slope
     if abs(refined / bpm - 1.0) > 1.5 * search:
         return Refined(coarse, 0.01 * coarse)
-    return Refined(refined, 60.0 * _SCALE * error)
+    return Refined(refined, math.hypot(60.0 * _SCALE * error, blunt * _DEVIATION * refined))
 
 
-def _coarse(onset: NDArray[np.float32], frame_rate: float, bpm: float, search: float) -> float:
+def _coarse(
+    onset: NDArray[np.float32], frame_rate: float, bpm: float, search: float
+) -> tuple[float, float]:
+    """Find the largest peak, and tell from 0 to 1 how blunt it is: 1 says no more than `bpm` said."""
     grid = bpm * (1.0 + np.linspace(-search, search, _GRID))
     score = np.zeros(_GRID)
     for segment in _segments(onset, int(_COARSE_SECONDS * frame_rate)):
         score += _pulse_spectrum(segment, frame_rate, grid)
     nearness = np.exp(-0.5 * ((grid / bpm - 1.0) / (_DEVIATION * search / _SEARCH)) ** 2)
-    return _peak(grid, score, int((score * nearness).argmax()))
+    peak = _peak(grid, score, int((score * nearness).argmax()))
+    # The shorter the audio, the wider is each peak.
+    width = _BESIDE * max(1.0, _COARSE_SECONDS * frame_rate / max(1, len(onset)))
+    here, *beside = np.interp([peak, peak * (1.0 - width), peak * (1.0 + width)], grid, score)
+    fall = 1.0 - np.mean(beside) / here if here > 0.0 else 0.0
+    return peak, float(np.clip(1.0 - fall / _SHARP_FALL, 0.0, 1.0)) ** 2
 
 
 def _segments(onset: NDArray[np.float32], length: int) -> Iterator[NDArray[np.float32]]:
