@@ -16,6 +16,7 @@ _RELATIONS = {
     "2": 2.0, "1/2": 1 / 2, "3": 3.0, "1/3": 1 / 3, "3/2": 3 / 2, "2/3": 2 / 3, "4/3": 4 / 3, "3/4": 3 / 4,
     "4": 4.0, "1/4": 1 / 4,
 }  # fmt: skip
+_SAME_PULSE = 0.015
 _MIN_MASS = 0.01  # candidates with less of the distribution are noise
 
 
@@ -164,6 +165,16 @@ def relation(bpm: float, first: float) -> str:
         if abs(ratio - factor) <= _TOLERANCE * factor:
             return name
     return "other"
+
+
+def at_relation(bpm: float, first: float) -> float:
+    """Move a tempo that is a multiple of another one, such as its double, to that multiple exactly.
+
+    What is further than 1.5 % from it, more than a bin, is a tempo of its own.
+    """
+    multiples = [first * factor for factor in (1.0, *_RELATIONS.values())]
+    near = min(multiples, key=lambda multiple: abs(multiple / bpm - 1.0))
+    return near if abs(near / bpm - 1.0) <= _SAME_PULSE else bpm
 
 
 def mass_near(distribution: NDArray[np.floating], bpms: NDArray[np.float64], bpm: float) -> float:

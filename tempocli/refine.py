@@ -90,9 +90,7 @@ def refine_tempo(
     return Refined(refined, math.hypot(60.0 * _SCALE * error, blunt * _DEVIATION * refined))
 
 
-def _coarse(
-    onset: NDArray[np.float32], frame_rate: float, bpm: float, search: float
-) -> tuple[float, float]:
+def _coarse(onset: NDArray[np.float32], frame_rate: float, bpm: float, search: float) -> tuple[float, float]:
     """Find the largest peak, and tell from 0 to 1 how blunt it is: 1 says no more than `bpm` said."""
     grid = bpm * (1.0 + np.linspace(-search, search, _GRID))
     score = np.zeros(_GRID)

@@ -65,6 +65,8 @@ class Course:
     ----------
     sections : list of Section
         In the order of time, without gaps.
+    times : ndarray of float64, shape=(n_windows,)
+        Centres of the windows, in seconds.
     tempi : ndarray of float64, shape=(n_windows,)
         The windows' tempi, in BPM, in one tempo octave.
     shares : ndarray of float64, shape=(n_windows,)
@@ -74,6 +76,7 @@ class Course:
     """
 
     sections: list[Section]
+    times: NDArray[np.float64]
     tempi: NDArray[np.float64]
     shares: NDArray[np.float64]
     steady: bool
@@ -83,10 +86,12 @@ class Course:
         """Whether the windows are certain, so that there is a pulse, however its tempo runs."""
         return float(self.shares.mean()) >= _CLEAR
 
-    def middle_bpm(self, section: Section) -> float:
-        """Read the tempo in the middle of a section, in BPM; a ramp need not be even."""
-        middle = (section.first + section.stop - 1) / 2.0
-        return float(np.median(self.tempi[max(0, math.ceil(middle) - 1) : math.floor(middle) + 2]))
+    def bpm_at(self, section: Section, time: float) -> float:
+        """Read the tempo of a section at a time in seconds, in BPM; a ramp need not be even."""
+        windows = slice(section.first, section.stop)
+        padded = np.pad(self.tempi[windows], 1, mode="edge")
+        smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)
+        return float(np.interp(time, self.times[windows], smooth))
 
 
 def find_sections(
@@ -109,7 +114,7 @@ def find_sections(
     heights = _one_octave(np.log2(tempi), shares)
     weights = np.clip(shares, 0.05, 1.0)
     sections = _merged(_fit_lines(times, _without_outliers(heights), weights), times)
-    return Course(sections, 2.0**heights, shares, _is_steady(sections, times, shares))
+    return Course(sections, times, 2.0**heights, shares, _is_steady(sections, times, shares))
 
 
 def _one_octave(heights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:

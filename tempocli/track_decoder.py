@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoder import calibrated, find_peaks, folded_peak, local_tempi, relation
+from tempocli.decoder import at_relation, calibrated, find_peaks, folded_peak, local_tempi, relation
 from tempocli.ensemble import track_tempo
 from tempocli.listening import split_methods
 from tempocli.loops import OFF_BEATS, can_be_loop, tile, whole_beats
@@ -156,7 +156,7 @@ class TrackDecoder:
 
     def _ramp(self, part: _Part, section: Section, course: Course) -> _Part:
         """Give a section whose tempo rises or falls the tempo in its middle."""
-        middle = course.middle_bpm(section)
+        middle = course.bpm_at(section, 0.5 * (part.start + part.end))
         bpm = middle * 2.0 ** round(math.log2(part.found[0].bpm / middle))
         spread = abs(section.end_bpm - section.start_bpm) * bpm / middle / math.sqrt(12.0)
         found = [part.found[0].at(bpm), *part.found[1:]]
@@ -216,7 +216,7 @@ class TrackDecoder:
     def _candidates(self, found: list[Found], bpm: float) -> Iterator[Candidate]:
         first = found[0].bpm
         for each in found[: self._top]:
-            yield Candidate(each.bpm / first * bpm, each.mass, relation(each.bpm, first))
+            yield Candidate(at_relation(each.bpm / first * bpm, bpm), each.mass, relation(each.bpm, first))
 
     def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
         """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
@@ -254,7 +254,8 @@ class TrackDecoder:
         )
         if abs(inside.bpm / exact.bpm - 1.0) > reach:
             return None
-        found = self._search(repeated.distribution, exact.nearest)
+        near = self._search(repeated.distribution, exact.nearest)
+        found = [each.at(exact.nearest(each.bpm)) for each in near]
         # The length is known to a sample of the front end's rate.
         error = exact.bpm / (heard.duration * self._front_end.sample_rate)
         refined = self._clipped(exact.nearest(found[0].bpm), error) if found else Refined(exact.bpm, error)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tempocli.decoder import (
     agree,
+    at_relation,
     calibrated,
     find_peaks,
     folded_peak,
@@ -67,6 +68,14 @@ def test_candidates_are_ranked_and_apart() -> None:
 )  # fmt: skip
 def test_relations_are_named(bpm: float, name: str) -> None:
     assert relation(bpm, 120.0) == name
+
+
+@pytest.mark.parametrize(
+    ("bpm", "exact"),
+    [(252.4, 252.0), (63.3, 63.0), (189.5, 189.0), (126.3, 126.0), (137.0, 137.0), (247.0, 247.0)],
+)
+def test_a_multiple_is_exact_and_what_is_none_stays(bpm: float, exact: float) -> None:
+    assert at_relation(bpm, 126.0) == pytest.approx(exact)
 
 
 def test_every_relation_is_in_the_published_schema() -> None:

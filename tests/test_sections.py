@@ -150,10 +150,11 @@ def test_the_middle_of_a_ramp_that_is_not_even() -> None:
     tempi = np.concatenate([np.geomspace(100.0, 110.0, 15), np.geomspace(110.0, 150.0, 16)])
     found = course(tempi, noise=0.0)
     whole = replace(found.sections[0], stop=len(tempi))
-    assert found.middle_bpm(whole) == pytest.approx(tempi[15], rel=0.01)
-    assert course(np.full(2, 100.0), noise=0.0).middle_bpm(course(np.full(2, 100.0)).sections[0]) == (
-        pytest.approx(100.0)
-    )
+    for index in (4, 15, 23):
+        assert found.bpm_at(whole, found.times[index]) == pytest.approx(tempi[index], rel=0.01)
+    assert found.bpm_at(whole, found.times[-1] + 100.0) == pytest.approx(150.0, rel=0.02)
+    short = course(np.full(2, 100.0), noise=0.0)
+    assert short.bpm_at(short.sections[0], 0.0) == pytest.approx(100.0)
 
 
 def test_windows_are_clear_where_they_are_certain() -> None:
