@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import ctypes
 import datetime
 import os
 import shutil
@@ -72,6 +73,7 @@ class Tool:
 def main() -> None:
     """Run the benchmark."""
     arguments = parse_arguments()
+    _adopt_orphans()
     cache: Path = arguments.cache.resolve()
     cache.mkdir(parents=True, exist_ok=True)
     try:
@@ -203,12 +205,31 @@ def run_once(command: list[str], cache: Path) -> Usage:
         )
         _, status, spent = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
+        workers_s = _wait_for_orphans()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             errors.seek(0)
             raise BenchmarkError(f"{' '.join(command)} failed:\n{errors.read().decode(errors='replace')}")
     bytes_a_unit = 1 if sys.platform == "darwin" else 1024
-    return Usage(wall, spent.ru_utime + spent.ru_stime, spent.ru_maxrss * bytes_a_unit / 1e6)
+    return Usage(wall, spent.ru_utime + spent.ru_stime + workers_s, spent.ru_maxrss * bytes_a_unit / 1e6)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose parent ends (Linux), or what workers cost would go unseen."""
+    if sys.platform == "linux":
+        pr_set_child_subreaper = 36
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+def _wait_for_orphans() -> float:
+    """Wait for what a command has left behind, and return its CPU seconds."""
+    seconds = 0.0
+    while True:
+        try:
+            _, _, spent = os.wait4(-1, 0)
+        except ChildProcessError:
+            return seconds
+        seconds += spent.ru_utime + spent.ru_stime
 
 
 def measure_warm(tools: list[Tool], files: list[str], cache: Path) -> None:

@@ -36,6 +36,7 @@ _MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little
 _LOOP_PEAK = 0.97  # folded peak of a loop that is repeated; what does not repeat stumbles at the seam
 _LOOP_SUPPORT = 0.15  # of the distribution of the audio as it is, within a bin of the loop's tempo
 _AGREES = 0.04
+_A_BIN = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,7 +234,15 @@ class TrackDecoder:
             return ()
         onset = self._onset(heard, best.start, best.end)
         found = {name: self._search_refined(said, onset) for name, said in best.track.by_method.items()}
-        return tuple((name, self._refined(onset, each[0].bpm).bpm) for name, each in found.items() if each)
+        return tuple(
+            (name, self._like(best, each[0].bpm) or self._refined(onset, each[0].bpm).bpm)
+            for name, each in found.items()
+            if each
+        )
+
+    def _like(self, part: _Part, bpm: float) -> float | None:
+        """Give the refined answer to a method that says the same to a bin: it would come out again."""
+        return part.refined.bpm if abs(bpm / part.refined.bpm - 1.0) <= _A_BIN else None
 
     def _loop(self, heard: Heard, track: TrackTempo) -> _Part | None:
         """Measure audio that repeats by its length; ``None`` when it is no loop."""
