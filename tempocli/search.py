@@ -78,7 +78,8 @@ def search(
 
     The distribution is that of all tempi. A tempo outside the range stands for its octaves inside (half,
     double, a quarter, four times); a triple or a third of it is found only where it has a peak of its own.
-    Where it is likelier that the tempo has no octave in the range than any that has one, nothing is found.
+    Where it is likelier that the tempo has no octave in the range than any that has one, nothing is found; a
+    range of an octave or more has an octave of every tempo.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def search(
     if min_bpm <= bpms[0] and max_bpm >= bpms[-1]:
         return [_found(distribution, bpms, peak.bpm, peak.mass) for peak in find_peaks(distribution, bpms)]
     inside: list[Found] = []
-    likeliest = remainder = 0.0
+    likeliest = 0.0
     families = _families(distribution, bpms)
     remainder = max(0.0, 1.0 - sum(family.mass for family in families))
     for family in families:
@@ -112,7 +113,7 @@ def search(
             Found(bpm, family.mass * mass / sum(heard), family.related)
             for bpm, mass in zip(members, heard, strict=True)
         )
-    if likeliest <= remainder:
+    if max_bpm < 2.0 * min_bpm and likeliest <= remainder:
         return []
     inside.sort(key=lambda found: -found.mass)
     return inside[:1] + [found for found in inside[1:] if found.mass >= _MIN_MASS]

@@ -179,7 +179,10 @@ class TrackDecoder:
         return self._clipped(refined.bpm, refined.error)
 
     def _clipped(self, bpm: float, error: float) -> Refined:
-        return Refined(min(max(bpm, self._min_bpm), self._max_bpm), error)
+        return Refined(self._inside(bpm), error)
+
+    def _inside(self, bpm: float) -> float:
+        return min(max(bpm, self._min_bpm), self._max_bpm)
 
     def _estimate(self, heard: Heard, course: Course | None, parts: list[_Part], best: _Part) -> Estimate:
         if not best.found:
@@ -216,7 +219,8 @@ class TrackDecoder:
     def _candidates(self, found: list[Found], bpm: float) -> Iterator[Candidate]:
         first = found[0].bpm
         for each in found[: self._top]:
-            yield Candidate(at_relation(each.bpm / first * bpm, bpm), each.mass, relation(each.bpm, first))
+            moved = self._inside(at_relation(each.bpm / first * bpm, bpm))
+            yield Candidate(moved, each.mass, relation(each.bpm, first))
 
     def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
         """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
@@ -246,7 +250,9 @@ class TrackDecoder:
             return None
         bpm = find_peaks(repeated.distribution, self._bpms)[0].bpm
         exact = whole_beats(heard.duration, bpm)
-        if exact is None or self._support(track, exact.bpm) < _LOOP_SUPPORT:
+        if exact is None or not math.isclose(exact.nearest(bpm), exact.bpm):
+            return None
+        if self._support(track, exact.bpm) < _LOOP_SUPPORT:
             return None
         reach = OFF_BEATS / exact.n_beats
         inside = refine_tempo(
