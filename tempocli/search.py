@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tempocli.decoder import find_peaks, mass_near
+from tempocli.decoder import MIN_MASS, TOLERANCE, find_peaks, mass_near
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,6 @@ _TRIPLES = (1 / 3, 3.0)
 _AT_THE_EDGE = 5e-4
 # Of a family, for members that the distribution gives nothing: 87 BPM, where 174 was all that was heard.
 _UNHEARD = 0.02
-_MIN_MASS = 0.01
-_SAME = 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def search(
     if max_bpm < 2.0 * min_bpm and likeliest <= remainder:
         return []
     inside.sort(key=lambda found: -found.mass)
-    return inside[:1] + [found for found in inside[1:] if found.mass >= _MIN_MASS]
+    return inside[:1] + [found for found in inside[1:] if found.mass >= MIN_MASS]
 
 
 def _found(distribution: NDArray[np.float64], bpms: NDArray[np.float64], bpm: float, mass: float) -> Found:
@@ -141,7 +139,7 @@ def _family(distribution: NDArray[np.float64], bpms: NDArray[np.float64], peak: 
 
 
 def _is_octave(bpm: float, other: float) -> bool:
-    return any(abs(bpm / (other * factor) - 1.0) <= _SAME for factor in _OCTAVES)
+    return any(abs(bpm / (other * factor) - 1.0) <= TOLERANCE for factor in _OCTAVES)
 
 
 def _members(bpm: float, min_bpm: float, max_bpm: float) -> list[float]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoder import at_relation, calibrated, find_peaks, folded_peak, local_tempi, relation
+from tempocli.decoder import (
+    TOLERANCE,
+    at_relation,
+    calibrated,
+    find_peaks,
+    folded_peak,
+    local_tempi,
+    relation,
+)
 from tempocli.ensemble import track_tempo
 from tempocli.listening import split_methods
 from tempocli.loops import OFF_BEATS, can_be_loop, tile, whole_beats
@@ -30,12 +38,11 @@ if TYPE_CHECKING:
     from tempocli.search import Found
     from tempocli.sections import Course, Section
 
-_LOOP_SECONDS = 40.0
-_OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)
+_LOOP_SECONDS = 40.0  # 32 beats, the most that are counted, at 48 BPM
+_OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)  # a point of the curve moves by the first that puts it in the range
 _MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little too low
 _LOOP_PEAK = 0.97  # folded peak of a loop that is repeated; what does not repeat stumbles at the seam
 _LOOP_SUPPORT = 0.15  # of the distribution of the audio as it is, within a bin of the loop's tempo
-_AGREES = 0.04
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -303,5 +310,5 @@ def combine(tempograms: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32
 def _coverage(course: Course, bpm: float) -> float:
     """Tell for how much of the time a tempo is right within 4 %, up to its octave."""
     octaves = np.log2(course.tempi / bpm)
-    near = np.abs(octaves - np.round(octaves)) <= math.log2(1.0 + _AGREES)
+    near = np.abs(octaves - np.round(octaves)) <= math.log2(1.0 + TOLERANCE)
     return float(course.shares[near].sum() / course.shares.sum())
