@@ -126,7 +126,7 @@ def encode_by_all(models: dict[str, WindowModel]) -> Encode:
 
 
 class ReferenceModel:
-    """Scores windows by comparing them with references of every tempo (S2).
+    """Scores windows by comparing them with references of every tempo (Henkel 2024).
 
     The score of a tempo is the log-probability that window and reference share it, averaged over the
     references of that tempo.
