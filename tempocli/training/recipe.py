@@ -48,7 +48,7 @@ class Recipe:
     equivariance_start : int
         Steps before the equivariance loss counts.
     sharpness : float
-        Power that sharpens the targets of the equivariance loss, which is `objectives.equivariance`, folded to
+        Power that sharpens the targets of the equivariance loss: `objectives.equivariance`, folded to
         an octave, beside labels, and `objectives.consensus` without.
     centring : float
         Weight of `objectives.off_centre`, which goes with `objectives.consensus`.
