@@ -93,7 +93,7 @@ class TrackDecoder:
         self._models = models
         self._encode = encode
         self._calibration = calibration
-        self._min_bpm, self._max_bpm = min_bpm, max_bpm
+        self._min_bpm, self._max_bpm = float(min_bpm), float(max_bpm)  # they may become tempi
         self._top = top
         leading = next(iter(models.values()))
         self._bpms = leading.bpms
