@@ -1,4 +1,4 @@
-"""The comparator (S2) as an ONNX session: windows to embeddings, pairs of embeddings to log-odds."""
+"""The comparator (Henkel 2024) as an ONNX session: windows to embeddings, pairs of embeddings to log-odds."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TOLERANCE = 0.04  # the field's: Accuracy 1 counts an estimate within 4 %
+TOLERANCE = 0.04  # the field's: Accuracy 1 counts an estimate within 4 %
 _RELATIONS = {
     "2": 2.0, "1/2": 1 / 2, "3": 3.0, "1/3": 1 / 3, "3/2": 3 / 2, "2/3": 2 / 3, "4/3": 4 / 3, "3/4": 3 / 4,
     "4": 4.0, "1/4": 1 / 4,
 }  # fmt: skip
-_SAME_PULSE = 0.015
-_MIN_MASS = 0.01  # candidates with less of the distribution are noise
+_SAME_PULSE = 0.015  # a bin of the tempo axis
+MIN_MASS = 0.01  # candidates with less of the distribution are noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +81,20 @@ def agree(
     What the second one says of a tempo is the most that it says within 4 % of it: else two sharp peaks a bin
     apart would lose to a weak one that both happen to have.
     """
-    width = tolerance(bpms)
-    padded = np.pad(second, width, mode="edge")
-    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).max(axis=1)
-    product = first * near
+    product = first * largest_near(second, bpms)
     return np.asarray(product / product.sum())
+
+
+def largest_near(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give every tempo the largest value of a distribution within 4 % of it, shape=(n_bins,)."""
+    width = tolerance(bpms)
+    padded = np.pad(distribution, width, mode="edge")
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).max(axis=1))
 
 
 def tolerance(bpms: NDArray[np.float64]) -> int:
     """Count the bins that 4 % are."""
-    return round(math.log(1.0 + _TOLERANCE) / math.log(bpms[1] / bpms[0]))
-
-
-def pulse(
-    tempogram: NDArray[np.float32],
-    bins_per_octave: int,
-    *,
-    prior: NDArray[np.float64],
-    geometric: bool = False,
-) -> float:
-    """Tell how clear a pulse is, by the `folded_peak` of all windows alike; the rest is as with `pool`.
-
-    Only the geometric mean is weighted by the prior: without it, more recordings fell under the threshold.
-    """
-    mean = pool(tempogram, prior=prior, geometric=True) if geometric else tempogram.mean(axis=0)
-    return folded_peak(mean, bins_per_octave)
+    return round(math.log(1.0 + TOLERANCE) / math.log(bpms[1] / bpms[0]))
 
 
 def masses(distribution: NDArray[np.floating], bpms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -132,7 +121,7 @@ def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> 
     peaks: list[Peak] = []
     while True:
         centre = int(open_.argmax())
-        if peaks and open_[centre] < _MIN_MASS:
+        if peaks and open_[centre] < MIN_MASS:
             break
         low = max(0, centre - width)
         best = low + int(left[low : centre + width + 1].argmax())
@@ -159,10 +148,10 @@ def _interpolate(distribution: NDArray[np.float64], bpms: NDArray[np.float64], b
 def relation(bpm: float, first: float) -> str:
     """Name the ratio of a tempo to the first candidate's: ``"1"``, ``"2"``, ``"3/2"`` ... or ``"other"``."""
     ratio = bpm / first
-    if abs(ratio - 1.0) <= _TOLERANCE:
+    if abs(ratio - 1.0) <= TOLERANCE:
         return "1"
     for name, factor in _RELATIONS.items():
-        if abs(ratio - factor) <= _TOLERANCE * factor:
+        if abs(ratio - factor) <= TOLERANCE * factor:
             return name
     return "other"
 
@@ -179,7 +168,7 @@ def at_relation(bpm: float, first: float) -> float:
 
 def mass_near(distribution: NDArray[np.floating], bpms: NDArray[np.float64], bpm: float) -> float:
     """Tell how much of a distribution, shape=(n_bins,), lies within 4 % of a tempo."""
-    return float(distribution[np.abs(bpms - bpm) <= _TOLERANCE * bpm].sum())
+    return float(distribution[np.abs(bpms - bpm) <= TOLERANCE * bpm].sum())
 
 
 def folded_peak(distribution: NDArray[np.floating], bins_per_octave: int) -> float:
@@ -190,7 +179,7 @@ def folded_peak(distribution: NDArray[np.floating], bins_per_octave: int) -> flo
     n_octaves = -(-len(distribution) // bins_per_octave)
     padded = np.pad(distribution, (0, n_octaves * bins_per_octave - len(distribution)))
     folded = padded.reshape(n_octaves, bins_per_octave).sum(axis=0)
-    width = round(math.log2(1.0 + _TOLERANCE) * bins_per_octave)
+    width = round(math.log2(1.0 + TOLERANCE) * bins_per_octave)
     around = np.convolve(
         np.concatenate([folded[-width:], folded, folded[:width]]), np.ones(2 * width + 1), "valid"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,11 @@ class Calibration:
         ValueError, KeyError, TypeError
             If `text` is something else.
         """
-        values = json.loads(text)
+        return cls.from_values(json.loads(text))
+
+    @classmethod
+    def from_values(cls, values: Any) -> Calibration:
+        """Make one of the lists of numbers that are in the JSON; raises as `from_json` does."""
         (a, b), (c, d), (e, f, g) = values["family"], values["octave"], values["pulse"]
         return cls((float(a), float(b)), (float(c), float(d)), (float(e), float(f), float(g)))
 
@@ -117,7 +121,7 @@ class Encoder:
     bins_per_octave : int
         Resolution of the tempo axis.
     calibration : Calibration
-        From scores to probabilities.
+        How its distributions are read.
     prior : ndarray of float64, shape=(n_bins,)
         Weights of the tempi, which settle tempo octaves.
     embedding_dim : int

@@ -40,7 +40,8 @@ class TrackTempo:
     by_method : dict of str to ndarray of float64, shape=(n_bins,)
         What each says by itself.
     pulse : tuple of (float, float)
-        How clear the pulse is: log-odds of the folded peak, and the logarithm of the periodicity's strength.
+        How clear the pulse is: log-odds of the folded peak of what the methods say without the periodicity,
+        and the logarithm of the periodicity's strength.
     kept : float
         Part of the distribution that `near` has left.
     """
@@ -53,8 +54,8 @@ class TrackTempo:
     def near(self, bpm: float, bpms: NDArray[np.float64]) -> TrackTempo:
         """Keep what is said near a tempo, its octaves and its triples, and next to nothing else.
 
-        A section is short, and what it says alone may be another ratio of the beat than what it says in its
-        place; its `by_method` stays as it is.
+        A section is short: heard alone, its tempo may come out at another ratio of the beat, such as 3/2,
+        than beside the rest of the track. `by_method` stays as it is.
         """
         distance = np.abs(np.log2(bpms / bpm)[:, None] - np.log2(_NEAR_RATIOS)).min(axis=1)
         said = self.distribution * np.where(distance <= _NEAR_OCTAVES, 1.0, _ELSEWHERE)
@@ -85,7 +86,7 @@ def track_tempo(
     periodicity = measure(curve, frame_rate=model.front_end.frame_rate, bpms=bpms)
     if leading == "periodicity":
         alone = _alone(periodicity, bpms)
-        return _tempo(alone, {leading: alone}, periodicity, model.bins_per_octave)
+        return TrackTempo(alone, {leading: alone}, _pulse(alone, periodicity, model.bins_per_octave))
     by_method = {
         method: pool(tempograms[method], prior=each.prior, geometric=method == "compare")
         for method, each in models.items()
@@ -93,22 +94,18 @@ def track_tempo(
     together = by_method[leading]
     for method, _ in others:
         together = agree(together, pool(tempograms[method], geometric=method == "compare"), bpms)
-    unfolded = together
+    pulse = _pulse(together, periodicity, model.bins_per_octave)
     if others:
         together = together * fold(periodicity.distribution, bpms) ** _FOLDED_POWER
         together = together / together.sum()
-    clear = _tempo(unfolded, by_method, periodicity, model.bins_per_octave)
-    return TrackTempo(together, by_method, clear.pulse)
+    return TrackTempo(together, by_method, pulse)
 
 
-def _tempo(
-    distribution: NDArray[np.float64],
-    by_method: dict[str, NDArray[np.float64]],
-    periodicity: Periodicity,
-    bins_per_octave: int,
-) -> TrackTempo:
+def _pulse(
+    distribution: NDArray[np.float64], periodicity: Periodicity, bins_per_octave: int
+) -> tuple[float, float]:
     peak = log_odds(folded_peak(distribution, bins_per_octave))
-    return TrackTempo(distribution, by_method, (peak, math.log(periodicity.strength + 1e-3)))
+    return peak, math.log(periodicity.strength + 1e-3)
 
 
 def _alone(periodicity: Periodicity, bpms: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tempocli.decoder import softmax
 from tempocli.features import onset_strength
+from tempocli.loops import EDGE_FRAMES
 from tempocli.periodicity import rises
 from tempocli.windows import WindowCutter
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_SECONDS = 0.9  # a bar of four beats at 260 BPM
-_EDGE_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,9 +40,10 @@ class Heard:
     onset : ndarray of float32, shape=(n_frames,)
         Onset strength of the whole, as `tempocli.features.onset_strength` measures it.
     curve : ndarray of float32, shape=(n_frames,)
-        The same as `tempocli.periodicity.rises` measures it.
+        Onset strength of another kind, as `tempocli.periodicity.rises` measures it.
     head, tail : ndarray of float32, shape=(n_frames, n_mels)
-        The first and the last log-mel frames; all frames both times, when there is no more than a window.
+        The first and the last log-mel frames, eight of each; both are all frames, when there is no more than
+        a window of them.
     duration : float
         In seconds.
     is_exact : bool
@@ -117,7 +118,7 @@ class _Edges:
     def push(self, log_mel: NDArray[np.float32]) -> None:
         """Take the next frames, shape=(n_frames, n_mels)."""
         self._n_seen += len(log_mel)
-        keep = self._n_frames if self._n_seen <= self._n_frames else _EDGE_FRAMES
+        keep = self._n_frames if self._n_seen <= self._n_frames else EDGE_FRAMES
         if len(self.head) < keep:
             self.head = np.concatenate([self.head, log_mel])
         self.head = self.head[:keep]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.decoder import TOLERANCE
 from tempocli.periodicity import rises
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 _MIN_BEATS = 2
 _MAX_BEATS = 32  # a longer one is measured well enough from inside
-_AN_OCTAVE = 0.04
-_EDGE = 8  # frames of the end and of the beginning, put together
+_ANOTHER_NUMBER = 0.25  # of a beat: half-way between two whole numbers, a tempo is near neither
+EDGE_FRAMES = 8  # of the end and of the beginning, put together
 _SEAM = 0.5  # of the strong onsets inside: a loop begins with one
 OFF_BEATS = 0.15  # that a loop's length may be from a whole number of beats, by the tempo measured inside
 _MIN_ONSETS = 2  # besides the one at the beginning
@@ -65,8 +66,8 @@ def can_be_loop(
     """
     if not len(curve):
         return False
-    end = len(tail[-_EDGE:])
-    around = rises(np.concatenate([tail[-_EDGE:], head[:_EDGE]]), front_end)
+    end = len(tail[-EDGE_FRAMES:])
+    around = rises(np.concatenate([tail[-EDGE_FRAMES:], head[:EDGE_FRAMES]]), front_end)
     at_seam = float(around[max(0, end - 2) : end + 4].max(initial=0.0))
     strong = float(np.quantile(curve, 0.95))
     if strong <= 0.0 or at_seam < _SEAM * strong:
@@ -94,12 +95,16 @@ class WholeBeats:
     bpm: float
 
     def nearest(self, bpm: float) -> float:
-        """Move a tempo to the next exact one: an octave of the loop's, or another whole number of beats."""
+        """Move a tempo to the next exact one: an octave of the loop's, or another whole number of beats.
+
+        One that is far from both, such as 3/2 of the tempo of a loop of two beats, stays as it is.
+        """
         octave = self.bpm * 2.0 ** round(math.log2(bpm / self.bpm))
-        if abs(octave / bpm - 1.0) <= _AN_OCTAVE:
+        if abs(octave / bpm - 1.0) <= TOLERANCE:
             return octave
         per_beat = self.bpm / self.n_beats
-        return max(1, round(bpm / per_beat)) * per_beat
+        n_beats = max(1, round(bpm / per_beat))
+        return n_beats * per_beat if abs(bpm / per_beat - n_beats) <= _ANOTHER_NUMBER else bpm
 
 
 def whole_beats(duration: float, bpm: float) -> WholeBeats | None:

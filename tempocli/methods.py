@@ -28,7 +28,6 @@ DEFAULT_METHOD = "both"
 DEFAULT_MODELS = {"classify": "tempo", "compare": "compare", "both": "tempo"}
 COMPARING = ("both", "compare")
 
-
 _PERIODICITY_VERSION = 1  # of its answers
 _MIN_BPM, _N_BINS = 30.0, 160
 _BINS_PER_OCTAVE = 48
@@ -95,7 +94,7 @@ def load_calibration(method: str) -> Calibration:
     """
     path = resolve_file("calibration")
     try:
-        return Calibration.from_json(json.dumps(json.loads(path.read_text(encoding="utf-8"))[method]))
+        return Calibration.from_values(json.loads(path.read_text(encoding="utf-8"))[method])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: damaged ({error}); install tempo again") from error
 
@@ -127,7 +126,7 @@ def encode_by_all(models: dict[str, WindowModel]) -> Encode:
 
 
 class ReferenceModel:
-    """Scores windows by comparing them with references of every tempo (S2).
+    """Scores windows by comparing them with references of every tempo (Henkel 2024).
 
     The score of a tempo is the log-probability that window and reference share it, averaged over the
     references of that tempo.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.decoder import largest_near
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,7 +25,6 @@ _BEATS = (1.0, 2.0, 3.0, 4.0)
 # The strong rises of music are 13 and more, summed over the bands; those of held tones and hum 7 and less.
 _ONSET_QUANTILE, _ONSET_RISE = 0.995, 10.0
 _RELATED = (1 / 3, 1 / 2, 1.0, 2.0, 3.0)
-_TOLERANCE = 0.04
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,9 +117,7 @@ def fold(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> NDArra
         Does not sum to 1.
     """
     step = math.log(bpms[1] / bpms[0])
-    width = round(math.log(1.0 + _TOLERANCE) / step)
-    padded = np.pad(distribution, width, mode="edge")
-    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).max(axis=1)
+    near = largest_near(distribution, bpms)
     folded = np.zeros(len(bpms))
     for factor in _RELATED:
         places = np.arange(len(bpms)) + round(math.log(factor) / step)

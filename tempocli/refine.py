@@ -32,8 +32,8 @@ _JUMP_DEVIATIONS = 4.0
 # Where the multiples, turned back by one drift, still point apart: the mean of 1 - cosine, 0 to 2.
 _APART, _APART_MEDIANS = 0.25, 4.0
 _WEAK = 0.5  # of the upper quartile of the pulse's strength; weaker windows are breaks
-_MIN_WINDOWS = 3
-_ENOUGH = 0.3
+_MIN_WINDOWS = 3  # of a run
+_ENOUGH = 0.3  # of all windows: where the runs hold less, the whole is taken as one run
 _SCALE = 2.0  # of the standard error: the noise of neighbouring windows is not independent
 
 

@@ -1,4 +1,4 @@
-"""Do two recordings share a tempo? The comparator (S2) between real music and real music."""
+"""Do two recordings share a tempo? The comparator (Henkel 2024) between real music and real music."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ class Candidate:
     bpm : float
         Tempo in beats per minute.
     probability : float
-        Share of the tempo distribution around this tempo.
+        Share of the tempo distribution within 4 % of this tempo; within a range of tempi, its part of what
+        lies there and at its octaves.
     relation : str
         Its ratio to the first candidate: ``"1"``, ``"2"``, ``"1/2"``, ``"3"``, ``"1/3"``, ``"3/2"``,
         ``"2/3"``, ``"4/3"``, ``"3/4"``, ``"4"``, ``"1/4"``, or ``"other"``.
@@ -86,11 +87,12 @@ class Estimate:
     candidates : tuple of Candidate
         Best first; empty when `bpm` is ``None``.
     reason : str or None
-        Why there is no tempo (``"silence"``, ``"too short"``, ``"no steady pulse"``), else ``None``.
+        Why there is no tempo (``"silence"``, ``"too short"``, ``"no steady pulse"``, or that none lies in the
+        range asked for), else ``None``.
     duration : float
         Seconds of audio that were heard.
     model : str
-        Name of the model that made the estimate.
+        Name of the model that made the estimate, or of several with ``+`` between them.
     curve : tuple of CurvePoint
         Tempo over time, one point a window.
     by_method : tuple of (str, float)

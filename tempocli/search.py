@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tempocli.decoder import find_peaks, mass_near
+from tempocli.decoder import MIN_MASS, TOLERANCE, find_peaks, mass_near
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,6 @@ _TRIPLES = (1 / 3, 3.0)
 _AT_THE_EDGE = 5e-4
 # Of a family, for members that the distribution gives nothing: 87 BPM, where 174 was all that was heard.
 _UNHEARD = 0.02
-_MIN_MASS = 0.01
-_SAME = 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,8 @@ def search(
 
     The distribution is that of all tempi. A tempo outside the range stands for its octaves inside (half,
     double, a quarter, four times); a triple or a third of it is found only where it has a peak of its own.
-    Where it is likelier that the tempo has no octave in the range than any that has one, nothing is found.
+    Where it is likelier that the tempo has no octave in the range than any that has one, nothing is found; a
+    range of an octave or more has an octave of every tempo.
 
     Parameters
     ----------
@@ -98,7 +97,7 @@ def search(
     if min_bpm <= bpms[0] and max_bpm >= bpms[-1]:
         return [_found(distribution, bpms, peak.bpm, peak.mass) for peak in find_peaks(distribution, bpms)]
     inside: list[Found] = []
-    likeliest = remainder = 0.0
+    likeliest = 0.0
     families = _families(distribution, bpms)
     remainder = max(0.0, 1.0 - sum(family.mass for family in families))
     for family in families:
@@ -112,10 +111,10 @@ def search(
             Found(bpm, family.mass * mass / sum(heard), family.related)
             for bpm, mass in zip(members, heard, strict=True)
         )
-    if likeliest <= remainder:
+    if max_bpm < 2.0 * min_bpm and likeliest <= remainder:
         return []
     inside.sort(key=lambda found: -found.mass)
-    return inside[:1] + [found for found in inside[1:] if found.mass >= _MIN_MASS]
+    return inside[:1] + [found for found in inside[1:] if found.mass >= MIN_MASS]
 
 
 def _found(distribution: NDArray[np.float64], bpms: NDArray[np.float64], bpm: float, mass: float) -> Found:
@@ -140,7 +139,7 @@ def _family(distribution: NDArray[np.float64], bpms: NDArray[np.float64], peak: 
 
 
 def _is_octave(bpm: float, other: float) -> bool:
-    return any(abs(bpm / (other * factor) - 1.0) <= _SAME for factor in _OCTAVES)
+    return any(abs(bpm / (other * factor) - 1.0) <= TOLERANCE for factor in _OCTAVES)
 
 
 def _members(bpm: float, min_bpm: float, max_bpm: float) -> list[float]:

@@ -21,12 +21,12 @@ _EXACTLY = 0.015
 _DEVIATION = 0.012  # octaves, of a window's tempo from the section's
 _OUTLIER = 3.0  # deviations from the local median that still count
 _NEW_SECTION = 2.0  # cost of one more section, times the logarithm of the number of windows
-_MIN_WINDOWS = 3
+_MIN_WINDOWS = 3  # of a section
 _MAX_WINDOWS = 1200  # an hour
 _CERTAIN = 0.4  # share of a window's distribution near its tempo, to be evidence against the track's
 _SHARE, _SECONDS = 0.15, 30.0  # of the track, at another tempo, that make it unsteady
-_EDGE_SHARE = 0.2
-_CLEAR = 0.7
+_EDGE_SHARE = 0.2  # of the windows: a section at the beginning or the end is a break only if it is shorter
+_CLEAR = 0.7  # mean share from which windows are certain
 
 
 @dataclass(frozen=True, slots=True)

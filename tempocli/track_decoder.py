@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoder import at_relation, calibrated, find_peaks, folded_peak, local_tempi, relation
+from tempocli.decoder import (
+    TOLERANCE,
+    at_relation,
+    calibrated,
+    find_peaks,
+    folded_peak,
+    local_tempi,
+    relation,
+)
 from tempocli.ensemble import track_tempo
 from tempocli.listening import split_methods
 from tempocli.loops import OFF_BEATS, can_be_loop, tile, whole_beats
@@ -30,13 +38,12 @@ if TYPE_CHECKING:
     from tempocli.search import Found
     from tempocli.sections import Course, Section
 
-_LOOP_SECONDS = 40.0
-_OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)
+_LOOP_SECONDS = 40.0  # 32 beats, the most that are counted, at 48 BPM
+_OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)  # a point of the curve moves by the first that puts it in the range
 _MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little too low
 _LOOP_PEAK = 0.97  # folded peak of a loop that is repeated; what does not repeat stumbles at the seam
 _LOOP_SUPPORT = 0.15  # of the distribution of the audio as it is, within a bin of the loop's tempo
-_AGREES = 0.04
-_A_BIN = 0.01
+_A_BIN = 0.01  # the same pulse: refining it again would give the same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +94,7 @@ class TrackDecoder:
         self._models = models
         self._encode = encode
         self._calibration = calibration
-        self._min_bpm, self._max_bpm = min_bpm, max_bpm
+        self._min_bpm, self._max_bpm = float(min_bpm), float(max_bpm)  # they may become tempi
         self._top = top
         leading = next(iter(models.values()))
         self._bpms = leading.bpms
@@ -180,7 +187,10 @@ class TrackDecoder:
         return self._clipped(refined.bpm, refined.error)
 
     def _clipped(self, bpm: float, error: float) -> Refined:
-        return Refined(min(max(bpm, self._min_bpm), self._max_bpm), error)
+        return Refined(self._inside(bpm), error)
+
+    def _inside(self, bpm: float) -> float:
+        return min(max(bpm, self._min_bpm), self._max_bpm)
 
     def _estimate(self, heard: Heard, course: Course | None, parts: list[_Part], best: _Part) -> Estimate:
         if not best.found:
@@ -217,7 +227,8 @@ class TrackDecoder:
     def _candidates(self, found: list[Found], bpm: float) -> Iterator[Candidate]:
         first = found[0].bpm
         for each in found[: self._top]:
-            yield Candidate(at_relation(each.bpm / first * bpm, bpm), each.mass, relation(each.bpm, first))
+            moved = self._inside(at_relation(each.bpm / first * bpm, bpm))
+            yield Candidate(moved, each.mass, relation(each.bpm, first))
 
     def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
         """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
@@ -255,7 +266,9 @@ class TrackDecoder:
             return None
         bpm = find_peaks(repeated.distribution, self._bpms)[0].bpm
         exact = whole_beats(heard.duration, bpm)
-        if exact is None or self._support(track, exact.bpm) < _LOOP_SUPPORT:
+        if exact is None or not math.isclose(exact.nearest(bpm), exact.bpm):
+            return None
+        if self._support(track, exact.bpm) < _LOOP_SUPPORT:
             return None
         reach = OFF_BEATS / exact.n_beats
         inside = refine_tempo(
@@ -306,5 +319,5 @@ def combine(tempograms: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32
 def _coverage(course: Course, bpm: float) -> float:
     """Tell for how much of the time a tempo is right within 4 %, up to its octave."""
     octaves = np.log2(course.tempi / bpm)
-    near = np.abs(octaves - np.round(octaves)) <= math.log2(1.0 + _AGREES)
+    near = np.abs(octaves - np.round(octaves)) <= math.log2(1.0 + TOLERANCE)
     return float(course.shares[near].sum() / course.shares.sum())

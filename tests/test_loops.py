@@ -148,6 +148,14 @@ def test_the_next_exact_tempo() -> None:
     # No octave: another whole number of beats in the same time.
     assert found.nearest(178.0) == 180.0
     assert found.nearest(91.0) == 90.0
+    # Neither: 160 and 80 BPM are five and a third, and two and two thirds of a beat.
+    assert found.nearest(160.0) == 160.0
+    assert found.nearest(80.0) == 80.0
+
+
+def test_two_beats_have_no_rival_at_their_own_tempo() -> None:
+    found = whole_beats(1.0, 119.0)
+    assert [found.nearest(bpm) for bpm in (119.0, 90.0, 61.0)] == [120.0, 90.0, 60.0]
 
 
 def edges(samples: np.ndarray) -> bool:

@@ -107,6 +107,15 @@ def test_a_range_is_answered_by_an_octave(low: float, high: float, bpm: float) -
     assert all(low <= section.bpm <= high for section in estimate.tempo_sections)
 
 
+def test_candidates_lie_in_the_range_and_are_floats() -> None:
+    said = rows(*[bump((150.2, 0.7), (298.2, 0.3))] * 20)
+    estimate = decoder(low=30, high=300).decode(hear_script([150.2] * 20, {"classify": said}))
+    one, two = estimate.candidates
+    assert (one.relation, two.relation) == ("1", "2")
+    assert one.bpm > 150.1
+    assert (two.bpm, type(two.bpm)) == (300.0, float)
+
+
 def test_the_sections_lie_in_the_range_too() -> None:
     estimate = decode([103.0] * 15 + [138.0] * 25, low=60.0, high=72.0)
     assert [section.bpm for section in estimate.tempo_sections] == [pytest.approx(69.0, abs=0.1)]

@@ -283,6 +283,13 @@ class TestJams:
         assert (annotation["time"], annotation["duration"]) == (0.0, 180.068)
         assert (annotation["sandbox"]["steady"], annotation["sandbox"]["bpm_error"]) == (False, 0.012)
 
+    def test_without_sections_the_whole_is_the_observation(self) -> None:
+        none = FileResult("d.wav", estimate=replace(MOODY.estimate, tempo_sections=()))
+        (annotation,) = json.loads(render("jams", [none]))["annotations"]
+        assert annotation["data"] == [
+            {"time": 0.0, "duration": 180.068, "value": 100.0, "confidence": 0.8765}
+        ]
+
     def test_no_tempo_is_no_observation(self) -> None:
         (annotation,) = json.loads(render("jams", [SILENT]))["annotations"]
         assert annotation["data"] == []

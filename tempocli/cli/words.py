@@ -51,8 +51,8 @@ def steadiness(estimate: Estimate, layout: Layout) -> str:
     """Say whether the tempo is steady, and if not, where it is which."""
     if estimate.steady:
         return "steady"
-    parts = (f"{layout.bpm(each.bpm)} BPM from {span(each)}" for each in estimate.tempo_sections)
-    return f"not steady: {', '.join(parts)}"
+    parts = [f"{layout.bpm(each.bpm)} BPM from {span(each)}" for each in estimate.tempo_sections]
+    return f"not steady: {', '.join(parts)}" if parts else "not steady"
 
 
 def span(section: TempoSection) -> str:

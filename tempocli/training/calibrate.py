@@ -52,7 +52,7 @@ class Facts:
 
 
 def track_by(models: dict[str, ModelFacts], encode: Encode) -> Track:
-    """Make what gives log-mel frames, shape=(n_frames, n_mels), the distribution of their tempo."""
+    """Make the function from log-mel frames, shape=(n_frames, n_mels), to the distribution of their tempo."""
 
     def track(frames: NDArray[np.float32]) -> TrackTempo:
         heard = hear(models, encode, [frames])
@@ -64,7 +64,7 @@ def track_by(models: dict[str, ModelFacts], encode: Encode) -> Track:
 def network_track(
     network: TempoNetwork, front_end: FrontEnd, tilt: float
 ) -> tuple[Track, NDArray[np.float64]]:
-    """Make the same of a tempo encoder in evaluation mode, with its tempo axis."""
+    """Make that function of a tempo encoder in evaluation mode; return it with the tempo axis."""
     config = network.config
     bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
     facts = Facts(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tempocli.methods import WindowModel
     from tempocli.training.sampling import Sampler
 
-METHODS = ("both", "periodicity")
+WITHOUT_FILE = ("both", "periodicity")  # methods whose calibration is in no model
 
 
 def write_calibrations(sampler: Sampler, path: Path) -> None:
@@ -41,7 +41,7 @@ def write_calibrations(sampler: Sampler, path: Path) -> None:
         If the clips were made with another front end than the models.
     """
     fitted = {}
-    for method in METHODS:
+    for method in WITHOUT_FILE:
         models = open_models(method, None, device="cpu", references=None)
         fitted[method] = asdict(_fit(models, sampler))
     with atomic_file(str(path)) as file:

@@ -1,4 +1,4 @@
-"""The comparator (S2): an embedding of a window, and a symmetric network that says whether two share a tempo.
+"""The comparator: an embedding of a window, and a symmetric network that says whether two share a tempo.
 
 Its input is maps along a log-tempo axis (`tempocli.training.comparator_inputs`): there a stretch is a shift,
 so the question *same or different?* is whether two lie at the same place, whatever their shapes.

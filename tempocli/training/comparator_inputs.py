@@ -119,7 +119,7 @@ class _Frozen(ComparatorInput):
 
 
 class EquivariantInput(_Frozen):
-    """What the network trained by S1 alone reads its answer from: its last maps along its own tempo axis.
+    """What the network of the recipe `equivariant` reads its answer from: its last maps, by tempo.
 
     Its embedding is no use here: it is their mean and maximum over the axis, from which the place is gone.
 

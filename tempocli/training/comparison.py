@@ -1,4 +1,4 @@
-"""Training the comparator (S2): pairs of excerpts of unlabelled tracks, played at known rates."""
+"""Training the comparator (Henkel 2024): pairs of excerpts of unlabelled tracks, played at known rates."""
 
 from __future__ import annotations
 
@@ -397,7 +397,7 @@ def train_comparison(
 
     References
     ----------
-    Henkel et al., "Tempo estimation as fully self-supervised binary classification", ICASSP 2024 (S2).
+    Henkel et al., "Tempo estimation as fully self-supervised binary classification", ICASSP 2024.
     """
     if bool(recipe.encoder) != (encoder is not None):
         needs = f"the run of an encoder by the recipe {recipe.encoder}" if recipe.encoder else "no encoder"

@@ -1,6 +1,7 @@
-"""The contrastive encoder (S5 at a small size): excerpts of one track are alike, of different tracks are not.
+"""The contrastive encoder: excerpts of one track are alike, of different tracks are not (McCallum 2022).
 
-What the two views of a track are augmented with is what the embedding forgets (S4), so each recipe says it.
+What the two views of a track are augmented with is what the embedding forgets (McCallum 2024), so each
+recipe says it.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def nt_xent(a: Tensor, b: Tensor, *, temperature: float) -> Tensor:
     References
     ----------
     Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020; in music
-    McCallum et al., ISMIR 2022 (S5).
+    McCallum et al., ISMIR 2022.
     """
     views = nn.functional.normalize(torch.cat([a, b]), dim=1)
     similarity = views @ views.T / temperature

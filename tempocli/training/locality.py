@@ -1,4 +1,4 @@
-"""What an embedding holds: how often nearest neighbours share tempo, style or package (S4)."""
+"""What an embedding holds: how often nearest neighbours share tempo, style or package (McCallum 2024)."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class _TempoTask:
         n_labelled, n_views = len(batch.labelled), len(batch.views)
         views = batch.views.reshape(-1, *batch.labelled.shape[1:])
         windows = torch.from_numpy(np.concatenate([batch.labelled, views])).to(device)
-        # S1's loss is for what knows no absolute tempo; the context is there to know it.
+        # The equivariance loss is for what knows no absolute tempo; the context is there to know it.
         logits, octave, _ = network.parts(windows)
         loss, values = torch.zeros((), device=device), {}
         if n_labelled:

@@ -1,6 +1,6 @@
 """The tempo encoder: onset strength on a log-tempo axis, where a time-stretch is a shift.
 
-The representation makes S1's equivariance structural: a stretch by `rate` moves every modulation by
+The representation makes equivariance (Quinton 2022) structural: a stretch by `rate` moves every modulation by
 ``log2(rate)`` octaves, the trunk is convolutional along that axis, and only a small context path knows
 the absolute tempo, which is what chooses the tempo octave.
 """

@@ -1,4 +1,4 @@
-"""The losses: soft cross-entropy on known tempi, and S1's equivariance on unlabelled music."""
+"""The losses: soft cross-entropy on known tempi, and equivariance (Quinton 2022) on unlabelled music."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def roll(folded: Tensor, shift: Tensor) -> Tensor:
 def equivariance(
     logits_a: Tensor, logits_b: Tensor, log2_ratio: Tensor, *, bins_per_octave: int, sharpness: float
 ) -> Tensor:
-    """S1's equivariance as a loss between distributions: two views must be each other's shifts.
+    """Equivariance (Quinton 2022) as a loss between distributions: two views must be each other's shifts.
 
     The predicted distributions of two views of one excerpt, folded to one octave, are each compared with
     the other's, moved by the known ratio of the rates and sharpened. Folding keeps the tempo octave out:
@@ -141,7 +141,7 @@ def shift(probabilities: Tensor, bins: Tensor) -> Tensor:
 
 
 def consensus(logits: Tensor, log2_rate: Tensor, *, bins_per_octave: int, sharpness: float) -> Tensor:
-    """S1's equivariance among several views of a recording, octaves apart: to learn from nothing else.
+    """Equivariance (Quinton 2022) among several views of a recording, octaves not folded: the only loss.
 
     The distribution of each view is shifted back by its known rate, to where that of the unstretched
     recording would be, and is there compared with the sharpened mean of the other views'. The target has no
@@ -180,9 +180,9 @@ def consensus(logits: Tensor, log2_rate: Tensor, *, bins_per_octave: int, sharpn
 def off_centre(logits: Tensor, *, bins_per_octave: int) -> Tensor:
     """Tell how far a batch's mean tempo is from the middle of the axis, squared, in octaves.
 
-    S1's task is met as well an octave higher for all music, and training drifts there, until the end of the
-    axis cuts it off. Held at the middle on average, a network that does not know the absolute tempo can only
-    choose which metrical level to follow.
+    Equivariance holds as well an octave higher for all music, and training drifts there, until the end of
+    the axis cuts it off. Held at the middle on average, a network that does not know the absolute tempo can
+    only choose which metrical level to follow.
 
     Parameters
     ----------

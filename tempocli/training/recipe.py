@@ -44,12 +44,12 @@ class Recipe:
     target_width : float
         Standard deviation of the target, in bins.
     equivariance : float
-        Weight of S1's loss, reached after `equivariance_start` steps.
+        Weight of the equivariance loss (Quinton 2022), reached after `equivariance_start` steps.
     equivariance_start : int
-        Steps before S1's loss counts.
+        Steps before the equivariance loss counts.
     sharpness : float
-        Power that sharpens the targets of S1's loss, which is `objectives.equivariance`, folded to an octave,
-        beside labels, and `objectives.consensus` without.
+        Power that sharpens the targets of the equivariance loss: `objectives.equivariance`, folded to
+        an octave, beside labels, and `objectives.consensus` without.
     centring : float
         Weight of `objectives.off_centre`, which goes with `objectives.consensus`.
     octave_tilt : float

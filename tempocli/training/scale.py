@@ -1,6 +1,6 @@
 """The scale of a network that has learned from unlabelled music alone, set by click tracks.
 
-S1's task leaves one constant free: if every answer is off by the same factor, all ratios still hold. Click
+Equivariance leaves one constant free: if every answer is off by the same factor, all ratios still hold. Click
 tracks tell it but for octaves, since a plain click is as good at twice its tempo. The octave is settled
 without them: training holds the mean tempo of music at the middle of its axis (`objectives.off_centre`),
 and that goes to the middle of the axis that ships.

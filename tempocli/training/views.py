@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from tempocli.features import FrontEnd
 
 
+_SHORTEST = 215  # frames: 2.5 s
 # Delays of echoes, in beats: what a delay unit in time with the music offers, cross-rhythms above all, since
 # three against two is what a tempo is mistaken for, its octave left aside; and one that is out of time.
-_SHORTEST = 215  # frames
 _ECHO_BEATS = (1 / 4, 1 / 2, 1.0, 3 / 8, 3 / 8, 3 / 4, 3 / 4, 3 / 4, 3 / 2, 1 / 3, 2 / 3, 2 / 3, 0.31)
 
 

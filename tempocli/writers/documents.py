@@ -105,7 +105,10 @@ def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
 
 
 def _observations(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Make one observation of the whole, or, where the tempo is not steady, one of each section."""
+    """Make one observation of the whole, or, where the tempo is not steady, one of each section.
+
+    In a range of tempi it may be that the whole has a tempo there and no section does.
+    """
     whole = {
         "start": 0.0,
         "end": record["duration"],
@@ -119,7 +122,7 @@ def _observations(record: dict[str, Any]) -> list[dict[str, Any]]:
             "value": section["bpm"],
             "confidence": section["confidence"],
         }
-        for section in (record["tempo_sections"] if record["steady"] is False else [whole])
+        for section in ((record["steady"] is False and record["tempo_sections"]) or [whole])
     ]
 
 

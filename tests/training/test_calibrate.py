@@ -22,7 +22,7 @@ from tempocli.encoder import Calibration, Encoder  # noqa: E402
 from tempocli.ensemble import TrackTempo  # noqa: E402
 from tempocli.training import calibrate as calibration_module  # noqa: E402
 from tempocli.training.calibrate import calibrate, fit_pulse, held_tones  # noqa: E402
-from tempocli.training.calibrate_methods import METHODS, recalibrate, write_calibrations  # noqa: E402
+from tempocli.training.calibrate_methods import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
 from tempocli.training.sampling import Sampler  # noqa: E402
 
 BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
@@ -111,7 +111,7 @@ def test_the_methods_without_a_file(
 ) -> None:
     write_calibrations(Sampler(data_folder, recipe), tmp_path / "calibration.json")
     written = json.loads((tmp_path / "calibration.json").read_text())
-    assert written.keys() == set(METHODS)
+    assert written.keys() == set(WITHOUT_FILE)
     for fitted in written.values():
         assert np.isfinite(np.concatenate([np.ravel(values) for values in fitted.values()])).all()
 

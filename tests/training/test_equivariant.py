@@ -1,4 +1,4 @@
-"""S1 alone: it hears no label, does not collapse, resumes bit for bit, and clicks set its scale."""
+"""Equivariant self-supervision alone: no label, no collapse, resumes bit for bit, clicks set its scale."""
 
 from __future__ import annotations
 
