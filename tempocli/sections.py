@@ -72,7 +72,7 @@ class Course:
     shares : ndarray of float64, shape=(n_windows,)
         How certain each one is.
     steady : bool
-        Whether there is one tempo, give or take 3 %.
+        Whether there is one tempo, give or take 2.5 %.
     """
 
     sections: list[Section]

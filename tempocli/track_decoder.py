@@ -165,7 +165,13 @@ class TrackDecoder:
     def _ramp(self, part: _Part, section: Section, course: Course) -> _Part:
         """Give a section whose tempo rises or falls the tempo in its middle."""
         middle = course.bpm_at(section, 0.5 * (part.start + part.end))
-        bpm = middle * 2.0 ** round(math.log2(part.found[0].bpm / middle))
+        octave = round(math.log2(part.found[0].bpm / middle))
+        # The candidate nearest to the middle may be in the range where the middle is not.
+        near = sorted(range(octave - 2, octave + 3), key=lambda other: abs(other - octave))
+        inside = [middle * 2.0**o for o in near if self._min_bpm <= middle * 2.0**o <= self._max_bpm]
+        if not inside:
+            return replace(part, heard_bpm=middle, found=[])
+        bpm = inside[0]
         spread = abs(section.end_bpm - section.start_bpm) * bpm / middle / math.sqrt(12.0)
         found = [part.found[0].at(bpm), *part.found[1:]]
         return replace(part, heard_bpm=middle, found=found, refined=self._clipped(bpm, spread))

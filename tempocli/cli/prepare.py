@@ -60,7 +60,7 @@ def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
     for folder, packages in ((songs, song_packages()), (music, music_packages())):
         _run(len(packages), fetch(folder, packages))
     context = click.get_current_context()
-    for kind in (synthetic, odd, mma, clicks, speech):
+    for kind in (synthetic, mma, clicks, speech):
         context.invoke(kind, out=out, jobs=jobs)
     context.invoke(midi, folder=songs, out=out, jobs=jobs)
     context.invoke(groove, folder=performances, out=out, jobs=jobs)
@@ -75,16 +75,6 @@ def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
     from tempocli.training.prepare import make_synthetic
 
     _prepare(out, "synthetic", clips, partial(make_synthetic, seed=seed), jobs)
-
-
-@data.command()
-@_shared
-@_generated(600)
-def odd(out: Path, jobs: int, clips: int, seed: int) -> None:
-    """Compose and render music in metres of five and seven."""
-    from tempocli.training.prepare import make_odd
-
-    _prepare(out, "odd", clips, partial(make_odd, seed=seed), jobs)
 
 
 @data.command()

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     Track = Callable[[NDArray[np.float32]], TrackTempo]
 
-_VIEWS = 3  # differently stretched copies of every clip
-_BEATLESS, _TONES = 200, 60
-_NEAR_NOISE = 0.1
+_VIEWS = 8  # differently stretched copies of every clip: how often one is right depends much on its rate
+_BEATLESS, _TONES = 500, 60
+_REFUSED = 0.97  # of noise, speech and held tones
 
 
 @dataclass(slots=True, eq=False)
@@ -151,8 +151,8 @@ def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[f
     """Fit what tells music from what has no pulse.
 
     The two measures count alike: logistic regression would set weights by synthetic music, which is far
-    clearer than recordings. A number for music that has little pulse is a smaller fault than none for
-    music that has one, so the threshold is near the noise.
+    clearer than recordings. A number, of low confidence, for what has no pulse is a smaller fault than none
+    for music that has one, so the threshold is that of the noise, and three in a hundred clips of it pass.
 
     Parameters
     ----------
@@ -164,8 +164,11 @@ def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[f
     bias, peak, strength : float
         See `tempocli.encoder.Calibration`.
     """
-    low, high = float(np.quantile(noise.sum(axis=1), 0.99)), float(np.quantile(music.sum(axis=1), 0.01))
-    return -(low + _NEAR_NOISE * max(0.0, high - low)), 1.0, 1.0
+    return (
+        -float(min(np.quantile(noise.sum(axis=1), _REFUSED), np.quantile(music.sum(axis=1), 0.01))),
+        1.0,
+        1.0,
+    )
 
 
 def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
@@ -199,7 +202,7 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
 def _known_clips(sampler: Sampler, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], float]]:
     recipe = sampler.recipe
     shortest = recipe.network.n_frames
-    for store, known in sampler.known:
+    for store, known in sampler.calibration:
         for clip in known:
             if clip.bpm is None:
                 continue

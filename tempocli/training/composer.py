@@ -77,7 +77,6 @@ _PULSES = (4 / 3, 4 / 3, 3 / 2, 2 / 3, 3 / 4, 8 / 3, 5 / 4, 2.0, 3.0)
 _MELODY, _CHORDS, _BASS, _PAD, _OSTINATO = 0, 1, 2, 3, 4
 # Deviations, in seconds, by which a piece's notes are early or late, and the chance of each.
 _JITTER = {0.0: 0.35, 0.003: 0.25, 0.006: 0.25, 0.012: 0.15}
-_ODD_BEATS = (2.5, 3.5, 5, 7)  # quarter notes a bar
 _PARTS = ("bass", "chords", "melody", "pad", "ostinato")
 # Steps from one note of an ostinato to the next, by the steps of a beat: most of them against the beat.
 _OSTINATO_STEPS = {4: (1, 1, 2, 3, 3, 6, 6), 3: (1, 2, 2, 4)}
@@ -128,14 +127,9 @@ def load_styles() -> tuple[Style, ...]:
     return tuple(Style(**table) for table in fields)
 
 
-def odd_styles() -> tuple[Style, ...]:
-    """List the styles in metres of five and seven."""
-    return tuple(style for style in load_styles() if style.beats in _ODD_BEATS)
-
-
-def draw_style(rng: np.random.Generator, styles: tuple[Style, ...] | None = None) -> Style:
-    """Draw a style by its weight, of all or of some."""
-    styles = load_styles() if styles is None else styles
+def draw_style(rng: np.random.Generator) -> Style:
+    """Draw a style by its weight."""
+    styles = load_styles()
     total = sum(style.weight for style in styles)
     return styles[int(rng.choice(len(styles), p=[style.weight / total for style in styles]))]
 

@@ -15,7 +15,7 @@ from tempocli.audio import load_audio
 from tempocli.batch import find_files
 from tempocli.errors import AudioError, DataError
 from tempocli.features import FrontEnd
-from tempocli.training.composer import accompany, compose, draw_style, draw_tempo, load_styles, odd_styles
+from tempocli.training.composer import accompany, compose, draw_style, draw_tempo, load_styles
 from tempocli.training.midi import (
     Song,
     groove_performances,
@@ -121,13 +121,6 @@ def make_synthetic(name: str, *, seed: int) -> Prepared:
     """Compose and render one procedural clip; `name` ends in its index."""
     rng = _rng(1, seed, int(name.split("-")[-1]))
     score = compose(draw_style(rng), rng, duration=CLIP_SECONDS)
-    return _render(score, rng, name, name)
-
-
-def make_odd(name: str, *, seed: int) -> Prepared:
-    """Compose and render one procedural clip in a metre of five or seven; `name` ends in its index."""
-    rng = _rng(7, seed, int(name.split("-")[-1]))
-    score = compose(draw_style(rng, odd_styles()), rng, duration=CLIP_SECONDS)
     return _render(score, rng, name, name)
 
 

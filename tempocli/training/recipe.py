@@ -24,6 +24,9 @@ class Recipe:
         Share of each labelled store in a batch, by folder name; empty to learn from unlabelled music alone.
     unlabelled : str
         Folder name of the store of unlabelled music; empty for none.
+    calibration : tuple of str
+        Stores of `mix` whose clips, kept out of training, the confidence is fitted on; all by default. It has
+        no part in the training itself.
     scale : str
         Folder name of a store of click tracks. They set the scale of a network that has learned from
         unlabelled music alone, at export; they have no part in its training.
@@ -64,6 +67,7 @@ class Recipe:
     name: str
     mix: dict[str, float] = field(default_factory=dict)
     unlabelled: str = ""
+    calibration: tuple[str, ...] = ()
     scale: str = ""
     seed: int = 0
     steps: int = 6000
@@ -93,10 +97,14 @@ class Recipe:
             raise ValueError("without labelled stores, unlabelled music must count from step 0")
         if self.n_views < 2 or (self.mix and self.n_views > 2):
             raise ValueError("two views of a recording beside labels, two or more without")
+        # TOML has lists.
+        object.__setattr__(self, "calibration", tuple(self.calibration))
+        if not set(self.calibration) <= self.mix.keys():
+            raise ValueError("calibration names a store that mix does not")
 
     def identity(self) -> str:
         """Describe all that decides the weights, so that a run goes on with its own recipe only."""
-        return repr(replace(self, octave_tilt=0.0))
+        return repr(replace(self, octave_tilt=0.0, calibration=()))
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -92,6 +92,8 @@ class Sampler:
     known : list of (Store, list of Clip)
         Clips of known tempo that training does not see: the groups kept out of the labelled stores, or the
         click tracks that set the scale.
+    calibration : list of (Store, list of Clip)
+        Those of them that the confidence is fitted on.
 
     Raises
     ------
@@ -112,6 +114,10 @@ class Sampler:
         self.known = [
             (store, [clip for clip in store.clips if is_validation(clip)]) for store, _ in self.stores
         ] + ([(scale, scale.clips)] if scale else [])
+        chosen = recipe.calibration or tuple(recipe.mix)
+        self.calibration = [
+            entry for name, entry in zip(recipe.mix, self.known, strict=False) if name in chosen
+        ] or self.known
         total = sum(recipe.mix.values())
         self._weights = [weight / total for weight in recipe.mix.values()]
         self._groups = Groups(self.unlabelled.clips) if self.unlabelled else None

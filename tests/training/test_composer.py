@@ -7,7 +7,7 @@ import pytest
 
 from tempocli.features import FrontEnd, onset_strength
 from tempocli.refine import refine_tempo
-from tempocli.training.composer import accompany, compose, draw_style, load_styles, odd_styles
+from tempocli.training.composer import accompany, compose, draw_style, load_styles
 from tempocli.training.drumkit import ROLES, synthesise_kit
 from tempocli.training.prepare import make_clicks
 from tempocli.training.render import Renderer
@@ -86,13 +86,6 @@ def test_a_kit_has_a_sound_for_every_role() -> None:
     for sound in kit.values():
         assert np.isfinite(sound).all()
         assert np.abs(sound).max() == pytest.approx(1.0)
-
-
-def test_odd_styles_are_in_metres_of_five_and_seven() -> None:
-    odd = odd_styles()
-    assert {style.beats for style in odd} == {2.5, 3.5, 5, 7}
-    rng = np.random.default_rng(0)
-    assert {draw_style(rng, odd).name for _ in range(200)} == {style.name for style in odd}
 
 
 def test_click_tracks_cover_the_range_of_tempi(monkeypatch: pytest.MonkeyPatch) -> None:
