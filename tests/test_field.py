@@ -41,7 +41,7 @@ def piece(name: str) -> np.ndarray:
 
 
 def known_misses(names: Iterable[str], misses: dict[str, str]) -> list[Any]:
-    """Expect to fail what the models still get wrong; a model that gets it right is noticed (xfail_strict)."""
+    """Expect what the models get wrong to fail; one that gets it right is noticed (xfail_strict)."""
     return [
         pytest.param(name, marks=pytest.mark.xfail(reason=misses[name])) if name in misses else name
         for name in names

@@ -164,11 +164,8 @@ def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[f
     bias, peak, strength : float
         See `tempocli.encoder.Calibration`.
     """
-    return (
-        -float(min(np.quantile(noise.sum(axis=1), _REFUSED), np.quantile(music.sum(axis=1), 0.01))),
-        1.0,
-        1.0,
-    )
+    threshold = min(np.quantile(noise.sum(axis=1), _REFUSED), np.quantile(music.sum(axis=1), 0.01))
+    return -float(threshold), 1.0, 1.0
 
 
 def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:

@@ -38,7 +38,7 @@ def test_the_threshold_of_the_pulse_lies_between_noise_and_music_near_the_noise(
     rng = np.random.default_rng(0)
     noise, music = rng.normal(-4.0, 0.5, (300, 2)), rng.normal(3.0, 1.0, (300, 2))
     calibration = Calibration((0.0, 1.0), (0.0, 1.0), fit_pulse(music, noise))
-    assert np.mean([calibration.has_pulse((a, b)) for a, b in noise]) < 0.01
+    assert 0.0 < np.mean([calibration.has_pulse((a, b)) for a, b in noise]) < 0.05
     assert all(calibration.has_pulse((a, b)) for a, b in music)
     assert not calibration.has_pulse((-3.0, -3.0))
 
