@@ -40,7 +40,7 @@ def test_the_threshold_of_the_pulse_lies_between_noise_and_music_near_the_noise(
     calibration = Calibration((0.0, 1.0), (0.0, 1.0), fit_pulse(music, noise))
     assert 0.0 < np.mean([calibration.has_pulse((a, b)) for a, b in noise]) < 0.05
     assert all(calibration.has_pulse((a, b)) for a, b in music)
-    assert not calibration.has_pulse((-3.0, -3.0))
+    assert not calibration.has_pulse((-3.5, -3.5))
 
 
 def test_confidence_of_a_method_that_is_right_as_often_as_it_says(recipe, data_folder: Path) -> None:
