@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     Track = Callable[[NDArray[np.float32]], TrackTempo]
 
 _VIEWS = 8  # differently stretched copies of every clip: how often one is right depends much on its rate
-_BEATLESS, _TONES = 500, 60
-_REFUSED = 0.97  # of noise, speech and held tones
+_BEATLESS, _TONES = 1000, 100
+_REFUSED = 0.98  # of noise, speech and held tones
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +115,11 @@ def calibrate(track: Track, bpms: NDArray[np.float64], sampler: Sampler) -> Cali
             octaves.append(log_odds(found.mass / found.family))
             octave_right.append(bool(metrics.accuracy1([bpm], [found.bpm])[0]))
         music.append(tempo.pulse)
-    noise = [track(frames).pulse for frames in _beatless_clips(sampler, rng) if frames.max() > SILENCE]
+    noise = [
+        track(frames).pulse
+        for frames in _beatless_clips(sampler, np.random.default_rng(1))
+        if frames.max() > SILENCE
+    ]
     pulse = fit_pulse(np.array(music), np.array(noise))
     if sampler.recipe.scale:
         # Plain clicks have no octave to be right about, so the shares stay what they are.
@@ -152,7 +156,7 @@ def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[f
 
     The two measures count alike: logistic regression would set weights by synthetic music, which is far
     clearer than recordings. A number, of low confidence, for what has no pulse is a smaller fault than none
-    for music that has one, so the threshold is that of the noise, and three in a hundred clips of it pass.
+    for music that has one, so the threshold is that of the noise, and two in a hundred clips of it pass.
 
     Parameters
     ----------
