@@ -86,7 +86,9 @@ def track_tempo(
     periodicity = measure(curve, frame_rate=model.front_end.frame_rate, bpms=bpms)
     if leading == "periodicity":
         alone = _alone(periodicity, bpms)
-        return TrackTempo(alone, {leading: alone}, _pulse(alone, periodicity, model.bins_per_octave))
+        # Raised to powers, what it says of noise is as sharp as what it says of music.
+        pulse = _pulse(periodicity.distribution, periodicity, model.bins_per_octave)
+        return TrackTempo(alone, {leading: alone}, pulse)
     by_method = {
         method: pool(tempograms[method], prior=each.prior, geometric=method == "compare")
         for method, each in models.items()
