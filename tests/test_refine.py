@@ -151,7 +151,10 @@ def test_a_faster_track_is_faster_by_the_rate_and_so_is_its_error(bpm: float, ra
     fast = refine_tempo(curve, frame_rate=RATE * rate, bpm=bpm * rate)
     # The lengths of windows and the highest frequency are in seconds, so that it is no exact law.
     assert fast.bpm / rate == pytest.approx(slow.bpm, abs=max(0.03, 3.0 * (slow.error + fast.error / rate)))
-    assert 0.1 < fast.error / rate / slow.error < 10.0
+    # What a blunt peak adds depends on how many beats a segment of 16 s has.
+    blunt = 0.002 * bpm
+    assert fast.error / rate < 10.0 * slow.error + blunt
+    assert slow.error < 10.0 * fast.error / rate + blunt
 
 
 def test_the_search_is_bounded(click_track) -> None:

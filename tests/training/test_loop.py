@@ -160,6 +160,7 @@ def test_a_model_that_differs_from_torch_is_not_written(
             name="x",
             front_end=Sampler(data_folder, recipe).front_end,
             calibration=export_module.Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 1.0, 1.0)),
+            tilt=0.0,
             windows=Sampler(data_folder, recipe).validation()[0],
         )
     assert not list(tmp_path.glob("*.onnx"))
