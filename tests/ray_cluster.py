@@ -39,7 +39,7 @@ def main(music: str, output: str) -> None:
         used.add(f"killed with {len(list(Path(output).glob('*.parquet')))} files written")
 
     threading.Thread(target=kill_one, daemon=True).start()
-    work = Work(None, "classify", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
+    work = Work(None, "both", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
     outcome = estimate_on_ray(Job([music], output, work))
     # The death of a node that had nothing left to do is noticed only after a while.
     deadline = time.monotonic() + 60
