@@ -79,12 +79,13 @@ def load_bank(comparator: Comparator, cache: Path | None = None) -> Bank:
     """
     shape = (len(bank_tempi()), len(PATTERNS), comparator.embedding_dim)
     key = bank_key(comparator)
-    shipped = references_path(comparator.path)
+    embeddings = _read(references_path(comparator.path), key, shape)
+    if embeddings is not None:
+        return Bank(BUILT_IN, bank_tempi(), embeddings)
     kept = (cache or _cache_folder()) / f"{key}.npz"
-    for path in (shipped, kept):
-        embeddings = _read(path, key, shape)
-        if embeddings is not None:
-            return Bank(BUILT_IN, bank_tempi(), embeddings)
+    embeddings = _read(kept, key, shape)
+    if embeddings is not None:
+        return Bank(BUILT_IN, bank_tempi(), embeddings)
     log.info("embedding %d references", shape[0] * shape[1])
     embeddings = embed_bank(comparator)
     try:

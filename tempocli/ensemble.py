@@ -71,6 +71,7 @@ def track_tempo(
 
     Several methods agree in a product; a prior counts once, and is the leading one's. The periodicity joins
     them with its octaves folded, so that it tells the metrical family and leaves the octave to the networks.
+    Tempi whose beats are divided in five or seven count for little with all of them.
 
     Parameters
     ----------
@@ -94,13 +95,20 @@ def track_tempo(
         for method, each in models.items()
     }
     together = by_method[leading]
+    if others:
+        together = _scaled(together * periodicity.division)
     for method, _ in others:
-        together = agree(together, pool(tempograms[method], geometric=method == "compare"), bpms)
+        said = pool(tempograms[method], geometric=method == "compare")
+        together = agree(together, said * periodicity.division, bpms)
     pulse = _pulse(together, periodicity, model.bins_per_octave)
     if others:
-        together = together * fold(periodicity.distribution, bpms) ** _FOLDED_POWER
-        together = together / together.sum()
+        periodic = periodicity.distribution * periodicity.division
+        together = _scaled(together * fold(periodic, bpms) ** _FOLDED_POWER)
     return TrackTempo(together, by_method, pulse)
+
+
+def _scaled(distribution: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(distribution / distribution.sum())
 
 
 def _pulse(
@@ -112,6 +120,6 @@ def _pulse(
 
 def _alone(periodicity: Periodicity, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
     prior = np.exp(-0.5 * np.square(np.log2(bpms / _ALONE_BPM) / _ALONE_OCTAVES))
-    said = periodicity.distribution**_ALONE_POWER
-    said *= fold(periodicity.distribution, bpms) ** _ALONE_FOLDED_POWER * prior
+    periodic = periodicity.distribution * periodicity.division
+    said = periodic**_ALONE_POWER * fold(periodic, bpms) ** _ALONE_FOLDED_POWER * prior
     return np.asarray(said / said.sum())

@@ -10,6 +10,7 @@ import numpy as np
 
 from tempocli.decoder import TOLERANCE
 from tempocli.periodicity import rises
+from tempocli.quantile import quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def can_be_loop(
     end = len(tail[-EDGE_FRAMES:])
     around = rises(np.concatenate([tail[-EDGE_FRAMES:], head[:EDGE_FRAMES]]), front_end)
     at_seam = float(around[max(0, end - 2) : end + 4].max(initial=0.0))
-    strong = float(np.quantile(curve, 0.95))
+    strong = quantile(curve, 0.95)
     if strong <= 0.0 or at_seam < _SEAM * strong:
         return False
     return _count_onsets(curve, 0.25 * max(at_seam, float(curve.max()))) >= _MIN_ONSETS

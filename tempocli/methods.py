@@ -108,6 +108,10 @@ def calibration_of(models: Mapping[str, ModelFacts]) -> Calibration:
 def encode_by_all(models: dict[str, WindowModel]) -> Encode:
     """Make one call of several models with the same axis.
 
+    Beside the leading model the others hear every second window, which stands for the next one, too: three
+    quarters of two neighbours are the same music. On the development files a comparison of every second
+    window, or of every fourth, changes no answer, and half of its cost is saved.
+
     Returns
     -------
     callable
@@ -120,7 +124,8 @@ def encode_by_all(models: dict[str, WindowModel]) -> Encode:
 
     def encode(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         logits, embedding = leading.encode(windows)
-        return np.concatenate([logits, *(model.encode(windows)[0] for model in others)], axis=1), embedding
+        beside = [np.repeat(model.encode(windows[::2])[0], 2, axis=0)[: len(windows)] for model in others]
+        return np.concatenate([logits, *beside], axis=1), embedding
 
     return encode
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tempocli.quantile import median, quantile
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -196,7 +198,7 @@ def _disagreement(
     if len(beats) <= 2 * lag:
         return np.zeros(0)
     product = windows[:, lag:] * windows[:, :-lag].conj()
-    drift = float(np.median(beats[lag:] - beats[:-lag]))
+    drift = median(beats[lag:] - beats[:-lag])
     weights = np.abs(product)
     turned = np.angle(product) - 2.0 * np.pi * drift * multiples[:, None]
     return np.asarray((weights * (1.0 - np.cos(turned))).sum(axis=0) / (weights.sum(axis=0) + 1e-30))
@@ -229,12 +231,12 @@ def _wandered(rests: list[NDArray[np.float64]], lag: int) -> float | None:
 def _runs(phase: _Phase) -> list[NDArray[np.intp]]:
     """Split the windows where the phase jumps or the pulse is weak."""
     n, lag = len(phase.beats), phase.overlap
-    apart = phase.strength < _WEAK * np.quantile(phase.strength, 0.75)
+    apart = phase.strength < _WEAK * quantile(phase.strength, 0.75)
     if n > 2 * lag:
         moves = phase.beats[lag:] - phase.beats[:-lag]
-        rests = np.abs(moves - np.median(moves))
-        limit = max(_JUMP, _JUMP_DEVIATIONS * float(np.median(rests)))
-        disagree = max(_APART, _APART_MEDIANS * float(np.median(phase.disagreement)))
+        rests = np.abs(moves - median(moves))
+        limit = max(_JUMP, _JUMP_DEVIATIONS * median(rests))
+        disagree = max(_APART, _APART_MEDIANS * median(phase.disagreement))
         for first in np.flatnonzero((rests > limit) | (phase.disagreement > disagree)):
             middle = first + lag // 2
             apart[middle - lag // 4 : middle + lag // 4 + 1] = True

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.quantile import median
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -90,7 +92,7 @@ class Course:
         """Read the tempo of a section at a time in seconds, in BPM; a ramp need not be even."""
         windows = slice(section.first, section.stop)
         padded = np.pad(self.tempi[windows], 1, mode="edge")
-        smooth = np.median(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)
+        smooth = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)[:, 1]
         return float(np.interp(time, self.times[windows], smooth))
 
 
@@ -124,7 +126,7 @@ def _one_octave(heights: NDArray[np.float64], shares: NDArray[np.float64]) -> ND
     for order in (range(start + 1, len(folded)), range(start - 1, -1, -1)):
         recent = [folded[start]]
         for index in order:
-            near = float(np.median(recent[-3:]))
+            near = median(np.array(recent[-3:]))
             folded[index] = _nearest(heights[index], near)
             if shares[index] > 0.3:
                 recent.append(folded[index])
@@ -140,9 +142,9 @@ def _nearest(height: float, near: float) -> float:
 
 def _without_outliers(heights: NDArray[np.float64]) -> NDArray[np.float64]:
     padded = np.pad(heights, 2, mode="reflect" if len(heights) > 2 else "edge")
-    median = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    smooth = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)[:, 2]
     reach = _OUTLIER * _DEVIATION
-    return np.clip(heights, median - reach, median + reach)
+    return np.clip(heights, smooth - reach, smooth + reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ def _is_steady(sections: list[Section], times: NDArray[np.float64], shares: NDAr
         if _is_break(section, math.log2(section.bpm) - main, len(heights), uncertain=uncertain):
             apart[windows] = False
     against = apart & (shares > _CERTAIN)
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    step = median(np.diff(times)) if len(times) > 1 else 0.0
     return bool(against.mean() < _SHARE and against.sum() * step < _SECONDS)
 
 

@@ -21,6 +21,18 @@ HALF_STEP = {"kick": "x.....x.........", "snare": "........x.......", "hat": "x.
 DEMBOW = {"kick": "x...x...x...x...", "snare": "...x..x....x..x."}
 AMAPIANO = {"kick": "x...x...x...x...", "snare": "......x.......x.", "hat": "xxxxxxxxxxxxxxxx"}
 FIVE = {"kick": "x.....x...x.........", "snare": "....x...........x...", "hat": "x.x.x.x.x.x.x.x.x.x."}
+# Their half bars are alike: a pulse of two and a half beats, of three and a half.
+FIVE_ALIKE = {"kick": "x.........x.........", "snare": "......x.........x...", "hat": "x.x.x.x.x.x.x.x.x.x."}
+FIVE_SIXTEENTHS = {
+    "kick": "x...x.....x...x.....",
+    "snare": "......x.........x...",
+    "hat": "xxxxxxxxxxxxxxxxxxxx",
+}
+SEVEN_ALIKE = {
+    "kick": "x.............x.............",
+    "snare": "........x.............x.....",
+    "hat": "x.x.x.x.x.x.x.x.x.x.x.x.x.x.",
+}
 SEVEN = {"kick": "x...x.....x...", "snare": "..x.....x.....", "hat": "x.x.x.x.x.x.x."}
 
 
@@ -145,6 +157,10 @@ STEADY: dict[str, tuple[tuple[float, ...], Callable[[], Audio]]] = {
     "slow shuffle 63": ((63.0, 126.0), lambda: slow_shuffle(63.0, 30.0)),
     "shuffle 96": ((96.0,), lambda: slow_shuffle(96.0, 30.0)),
     "five-four 144": ((144.0, 72.0), lambda: play(144.0, 35.0, FIVE, chords=True, seed=3)),
+    "five-four 138, halves alike": ((138.0, 69.0), lambda: play(138.0, 30.0, FIVE_ALIKE, chords=True)),
+    "five-four 172, halves alike": ((172.0, 86.0), lambda: play(172.0, 30.0, FIVE_ALIKE, seed=2)),
+    "five-four 161, sixteenths": ((161.0, 80.5), lambda: play(161.0, 30.0, FIVE_SIXTEENTHS, seed=3)),
+    "seven-four 187, halves alike": ((187.0, 93.5), lambda: play(187.0, 30.0, SEVEN_ALIKE, seed=4)),
     "seven-eight 113": ((113.0, 226.0), lambda: play(226.0, 30.0, SEVEN, per_beat=2, chords=True, seed=4)),
     "echoes 106": ((106.0,), lambda: echoes(106.0, 30.0)),
     "house 123": ((123.0,), lambda: play(123.0, 20.0, HOUSE, chords=True, seed=7)),

@@ -195,9 +195,7 @@ def field_names() -> list[str]:
     return [line.split('"')[1] for line in table.splitlines() if line.startswith('    "')]
 
 
-@pytest.mark.parametrize(
-    "name", known_misses(field_names(), {"five_four_150": "4/5: half a bar of five is taken for two beats"})
-)
+@pytest.mark.parametrize("name", field_names())
 def test_the_cases_of_the_field(estimator: Estimator, field_cases: Any, name: str) -> None:
     bpm, also, _, make = field_cases.MUSIC[name]
     estimate = estimator.estimate_array(_made(make), FIELD_RATE)

@@ -30,6 +30,7 @@ RANKS = {
     "encoder": 3,
     "comparator": 4,
     "periodicity": 4,
+    "quantile": 0,
     "refine": 4,
     "sections": 4,
     "bank": 5,

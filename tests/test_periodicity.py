@@ -29,6 +29,23 @@ def train(bpm: float, seconds: float, *, offset: float = 0.3) -> NDArray[np.floa
     return (HEIGHT * np.exp(-0.5 * (distance * RATE / 1.2) ** 2)).astype(np.float32)
 
 
+def bar(hits: str, bpm: float, seconds: float, *, division: int) -> NDArray[np.float32]:
+    """An onset curve of a pattern that repeats: a digit is a hit's height, one character a division."""
+    step = 60.0 / bpm / division
+    period = step * len(hits)
+    frames = np.arange(round(seconds * RATE)) / RATE
+    curve = np.zeros(len(frames))
+    for place, height in enumerate(hits):
+        distance = np.abs((frames - place * step + period / 2) % period - period / 2)
+        curve += int(height) * np.exp(-0.5 * (distance * RATE / 1.2) ** 2)
+    return (HEIGHT / 9.0 * curve).astype(np.float32)
+
+
+def weight_at(curve: NDArray[np.float32], bpm: float) -> float:
+    found = measure(curve, frame_rate=RATE, bpms=BPMS).division
+    return float(np.interp(bpm, BPMS, found))
+
+
 def in_family(found: float, bpm: float) -> bool:
     ratios = np.array([1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0])
     return bool(np.abs(np.log(found / (ratios * bpm))).min() < 0.02)
@@ -188,3 +205,34 @@ def test_a_soft_onset_counts_nearly_as_much_as_a_loud_one() -> None:
 def test_few_frames_rise(n_frames: int) -> None:
     log_mel = np.ones((n_frames, FRONT_END.n_mels), np.float32)
     assert rises(log_mel, FRONT_END).tolist() == [0.0] * n_frames
+
+
+@settings(max_examples=25)
+@given(bpm=st.floats(80.0, 200.0))
+def test_half_a_bar_of_five_or_seven_is_no_beat(bpm: float) -> None:
+    five = bar("9252722922", bpm, 30.0, division=2)
+    five_alike = bar("92272", bpm, 30.0, division=2)
+    seven_alike = bar("9222722", bpm, 30.0, division=2)
+    for curve in (five, five_alike, seven_alike):
+        assert weight_at(curve, bpm) == 1.0
+    # Two beats in the time of two and a half, or of three and a half, and the bar halves themselves.
+    for curve, part in ((five_alike, 2.5), (seven_alike, 3.5)):
+        for wrong in (2.0 * bpm / part, bpm / part):
+            if BPMS[0] < wrong < BPMS[-1]:
+                assert weight_at(curve, wrong) < 0.5
+
+
+@settings(max_examples=25)
+@given(
+    bpm=st.floats(60.0, 180.0),
+    hits=st.sampled_from(["9020602090206020", "9222622292226222", "9007009000700900", "920620920620", "9060"]),
+)
+def test_beats_in_two_three_and_four_weigh_nothing(bpm: float, hits: str) -> None:
+    assert weight_at(bar(hits, bpm, 30.0, division=3 if len(hits) == 12 else 4), bpm) == 1.0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 1.0, 2.0])
+def test_what_is_too_short_to_tell_weighs_nothing(seconds: float) -> None:
+    weights = measure(bar("92272", 150.0, seconds, division=2), frame_rate=RATE, bpms=BPMS).division
+    assert weights[BPMS < 120.0] == pytest.approx(1.0)
+    assert np.isfinite(weights).all()
