@@ -12,7 +12,7 @@ from tempocli.decoder import agree, folded_peak, log_odds, pool
 from tempocli.periodicity import fold, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -94,17 +94,24 @@ def track_tempo(
         method: pool(tempograms[method], prior=each.prior, geometric=method == "compare")
         for method, each in models.items()
     }
-    together = by_method[leading]
-    if others:
-        together = _scaled(together * periodicity.division)
-    for method, _ in others:
-        said = pool(tempograms[method], geometric=method == "compare")
-        together = agree(together, said * periodicity.division, bpms)
+    said = {method: pool(tempograms[method], geometric=method == "compare") for method, _ in others}
+    together = _agreed(by_method[leading], said.values(), bpms)
     pulse = _pulse(together, periodicity, model.bins_per_octave)
     if others:
+        # Weighed before they are multiplied: a tempo takes what the others say beside it.
+        weighed = [periodicity.division * each for each in (by_method[leading], *said.values())]
+        together = _agreed(_scaled(weighed[0]), weighed[1:], bpms)
         periodic = periodicity.distribution * periodicity.division
         together = _scaled(together * fold(periodic, bpms) ** _FOLDED_POWER)
     return TrackTempo(together, by_method, pulse)
+
+
+def _agreed(
+    first: NDArray[np.float64], others: Iterable[NDArray[np.float64]], bpms: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    for other in others:
+        first = agree(first, other, bpms)
+    return first
 
 
 def _scaled(distribution: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -392,6 +392,25 @@ class TestMergingEncoder:
                 assert (embedding == each * 2.0).all()
         assert sizes == [2, 10]
 
+    def test_neighbours_that_are_taken_as_one_are_of_one_file(self) -> None:
+        def encode(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            # Two neighbours as one, as the comparison takes them.
+            pairs = [windows[start : start + 2].mean(axis=0) for start in range(0, len(windows), 2)]
+            return np.repeat(pairs, 2, axis=0)[: len(windows)], windows
+
+        merging = MergingEncoder(encode)
+        requests = [_request(number) for number in (3, 1, 2, 5)]
+        for value, request in enumerate(requests):
+            request.windows = np.full(request.windows.shape, float(value)) + np.arange(len(request.windows))[
+                :, None
+            ].astype(float)
+        merging._run(requests)
+        for request in requests:
+            assert request.answer is not None
+            logits, embeddings = request.answer
+            assert (logits == encode(request.windows)[0]).all()
+            assert (embeddings == request.windows).all()
+
     def test_a_call_is_bounded(self) -> None:
         merging = MergingEncoder(lambda windows: (windows, windows))
         with merging._change:

@@ -225,7 +225,9 @@ def test_half_a_bar_of_five_or_seven_is_no_beat(bpm: float) -> None:
 @settings(max_examples=25)
 @given(
     bpm=st.floats(60.0, 180.0),
-    hits=st.sampled_from(["9020602090206020", "9222622292226222", "9007009000700900", "920620920620", "9060"]),
+    hits=st.sampled_from(
+        ["9020602090206020", "9222622292226222", "9007009000700900", "920620920620", "9060"]
+    ),
 )
 def test_beats_in_two_three_and_four_weigh_nothing(bpm: float, hits: str) -> None:
     assert weight_at(bar(hits, bpm, 30.0, division=3 if len(hits) == 12 else 4), bpm) == 1.0

@@ -76,7 +76,7 @@ class MergingEncoder:
 
     def _run(self, batch: list[_Request]) -> None:
         try:
-            logits, embeddings = self._encode(np.concatenate([request.windows for request in batch]))
+            logits, embeddings = self._encode(np.concatenate([_even(each.windows) for each in batch]))
         except Exception as error:  # whatever it is, each of them has to know
             for request in batch:
                 request.error = error
@@ -85,4 +85,12 @@ class MergingEncoder:
         for request in batch:
             stop = start + len(request.windows)
             request.answer = logits[start:stop], embeddings[start:stop]
-            start = stop
+            start = stop + len(request.windows) % 2
+
+
+def _even(windows: NDArray[Any]) -> NDArray[Any]:
+    """Repeat the last of an odd number of windows: a model may take two neighbours as one, never of two files.
+
+    See `tempocli.methods.ReferenceModel`; the mean of a window and itself is what it is alone.
+    """
+    return np.concatenate([windows, windows[-1:]]) if len(windows) % 2 else windows
