@@ -19,7 +19,7 @@ from tempocli.batch import Selection
 from tempocli.batch.worker import Done
 from tempocli.cluster import Job, Outcome, Work, chunk, engine
 from tempocli.errors import AudioError, DataError, TempoError
-from tempocli.schema import FileResult
+from tempocli.schema import FileResult, Part
 from tempocli.writers import Layout
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class TestResume:
             def __init__(self, *_: object, **__: object) -> None:
                 pass
 
-            def estimate(self, path: str) -> Done:
+            def estimate(self, path: str, part: Part | None = None) -> Done:
                 bpm = float(Path(path).stem)
                 estimate = make_estimate(bpm, confidence=0.12 if bpm < 30 else 0.9)
                 return Done(FileResult(path, estimate=estimate))

@@ -482,9 +482,10 @@ class TestEarlierVersions:
         path = tmp_path / f"out.{format_name}"
         self.write_old(path, format_name, songs)
         said = self.refuse(path, format_name, songs)
-        missing = "columns bpm_error, steady" if format_name == "csv" else f"keys {', '.join(self.MISSING)}"
+        parts = "part_start, part_duration, part_title"
+        new = f"columns bpm_error, steady, {parts}" if format_name == "csv" else f"keys {', '.join(self.MISSING)}"
         assert said == (
-            f"{path}: an earlier version of tempo wrote it, without the {missing}; "
+            f"{path}: an earlier version of tempo wrote it, without the {new}; "
             "give another output, or delete it"
         )
 
