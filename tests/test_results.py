@@ -482,8 +482,8 @@ class TestEarlierVersions:
         path = tmp_path / f"out.{format_name}"
         self.write_old(path, format_name, songs)
         said = self.refuse(path, format_name, songs)
-        parts = "part_start, part_duration, part_title"
-        new = f"columns bpm_error, steady, {parts}" if format_name == "csv" else f"keys {', '.join(self.MISSING)}"
+        columns = "columns bpm_error, steady, part_start, part_duration, part_title"
+        new = columns if format_name == "csv" else f"keys {', '.join(self.MISSING)}"
         assert said == (
             f"{path}: an earlier version of tempo wrote it, without the {new}; "
             "give another output, or delete it"
@@ -502,7 +502,7 @@ class TestEarlierVersions:
     def test_csv_of_the_first_release(self, tmp_path: Path, songs: list[str]) -> None:
         path = tmp_path / "out.csv"
         path.write_text("path,bpm,confidence,octave_confidence,candidates,duration,model,reason,error\n")
-        assert "without the columns bpm_error, steady, size, " in self.refuse(path, "csv", songs)
+        assert "without the columns bpm_error, steady, part_start, " in self.refuse(path, "csv", songs)
 
 
 @pytest.mark.parametrize("seed", range(2))

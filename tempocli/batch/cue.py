@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _FRAMES = 75  # a second, as on a CD
 _TIME = re.compile(r"(\d{1,5}):([0-5]?\d):(\d{1,2})", re.ASCII)
+_MAX_TITLE = 1000  # characters
 _TYPES = frozenset({"AIFF", "BINARY", "FLAC", "MOTOROLA", "MP3", "OGG", "WAVE"})
 
 
@@ -85,9 +86,9 @@ def _parse(text: str) -> tuple[list[str], list[_Track]]:
 
 def _describe(track: _Track, command: str, rest: str, file: int) -> None:
     if command == "TITLE":
-        track.title = legible(_unquoted(rest))
+        track.title = legible(_unquoted(rest[:_MAX_TITLE]))
     elif command == "PERFORMER":
-        track.performer = legible(_unquoted(rest))
+        track.performer = legible(_unquoted(rest[:_MAX_TITLE]))
     elif command == "INDEX":
         number, _, time = rest.partition(" ")
         if number in {"01", "1"}:

@@ -16,8 +16,10 @@ from tempocli.schema import AudioInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A hundred thousand paths; longer lists have --files-from, which reads line by line.
-MAX_LIST_BYTES = 16 * 2**20
+# A hundred thousand paths; longer lists have --files-from, which reads line by line. A CUE sheet of a CD has
+# some kilobytes.
+MAX_LIST_BYTES = 8 * 2**20
+MAX_CUE_BYTES = 2**20
 _PLS_FILE = re.compile(r"\s*file(\d{1,9})\s*=(.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
 
 
@@ -38,16 +40,16 @@ def read_list(path: str, *, quiet: bool = False) -> Iterator[AudioInput]:
     quiet : bool
         Whether no notes are logged.
     """
+    folder = os.path.dirname(path)
+    extension = os.path.splitext(path)[1].lower()
     try:
-        text = _text(path)
+        text = _text(path, MAX_CUE_BYTES if extension == ".cue" else MAX_LIST_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         yield AudioInput(path, refusal=getattr(error, "strerror", None) or str(error))
         return
     except _UnreadableError as error:
         yield AudioInput(path, refusal=str(error))
         return
-    folder = os.path.dirname(path)
-    extension = os.path.splitext(path)[1].lower()
     if extension == ".cue":
         inputs = read_cue(text, folder, path, quiet=quiet)
     else:
@@ -58,16 +60,16 @@ def read_list(path: str, *, quiet: bool = False) -> Iterator[AudioInput]:
     yield from inputs
 
 
-def _text(path: str) -> str:
+def _text(path: str, max_bytes: int) -> str:
     """Read a list; bytes that are not UTF-8 become surrogates, as in paths."""
     # A FIFO that nobody writes to would be waited for.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise _UnreadableError("a list of files must be a regular file")
-        data = file.read(MAX_LIST_BYTES + 1)
-    if len(data) > MAX_LIST_BYTES:
-        raise _UnreadableError(f"larger than {MAX_LIST_BYTES >> 20} MiB, which no list may be")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise _UnreadableError(f"a list may have {max_bytes >> 20} MiB at most")
     if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         text = data.decode("utf-16", "replace")
     else:

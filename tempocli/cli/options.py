@@ -190,20 +190,21 @@ class EngineOptions:
     ray_address: str | None
 
 
-_TIME = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d*)?|\.\d+)", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}(\.\d*)?|\.\d+", re.ASCII)
 
 
 def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """Read a time: 90, 90.5, 1:30 or 1:01:30."""
     if value is None:
         return None
-    found = _TIME.fullmatch(value.strip())
-    if found is None:
-        raise click.BadParameter(
-            f"{value!r} is no time: give seconds, such as 90 or 90.5, or 1:30.", context, parameter
-        )
-    hours, minutes, seconds = (float(each or 0) for each in found.groups())
-    return hours * 3600 + minutes * 60 + seconds
+    seconds = 0.0
+    parts = value.strip().split(":")
+    for place, part in enumerate(parts):
+        if len(parts) > 3 or not _NUMBER.fullmatch(part) or (place and float(part) >= 60.0):
+            reason = f"{value!r} is no time: give seconds, such as 90 or 90.5, or 1:30."
+            raise click.BadParameter(reason, context, parameter)
+        seconds = 60.0 * seconds + float(part)
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)
