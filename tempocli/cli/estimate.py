@@ -131,7 +131,7 @@ def command(
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
     options.check_references(method, references)
-    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude), part.of_files())
+    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude), part=part.of_files())
     inputs.check()
     if engine.engine != "ray":
         ray.check_unused(inputs)
