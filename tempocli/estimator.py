@@ -20,6 +20,8 @@ from tempocli.methods import (
     encode_by_all,
     open_models,
 )
+from tempocli.parts import moved, stream_part
+from tempocli.schema import Part
 from tempocli.track_decoder import TrackDecoder, combine
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ class Analysis:
         The tempo axis, log-spaced, in BPM.
     embedding : ndarray of float32, shape=(embedding_dim,)
         Mean of the windows' embeddings; zeros when there is no window.
+    start : float
+        Where the part that was heard begins in its file, in seconds; all times are the file's.
     """
 
     estimate: Estimate
@@ -58,6 +62,7 @@ class Analysis:
     times: NDArray[np.float64]
     bpms: NDArray[np.float64]
     embedding: NDArray[np.float32]
+    start: float = 0.0
 
 
 class Estimator:
@@ -168,25 +173,49 @@ class Estimator:
         low, high = self._range
         return f"{method}{models}, {low:g} to {high:g} BPM, top {self._top}"
 
-    def estimate(self, source: str | Path | BinaryIO) -> Estimate:
-        """Estimate the tempo of a file or binary stream.
+    def estimate(
+        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+    ) -> Estimate:
+        """Estimate the tempo of a file or binary stream, or of a part of it.
+
+        The part is estimated as a file of its own would be. The times of its sections and its curve are those
+        of the whole file.
+
+        Parameters
+        ----------
+        source : str, Path or binary file object
+        start : float
+            Where the part begins, in seconds.
+        duration : float, optional
+            Its length in seconds; by default it goes up to the end.
 
         Raises
         ------
         AudioError
-            If it cannot be read as audio.
+            If it cannot be read as audio, or ends before the part begins.
+        ValueError
+            If `start` is negative or `duration` not above 0, or one of them not finite.
         """
-        return self.analyse(source).estimate
+        return self.analyse(source, start=start, duration=duration).estimate
 
-    def analyse(self, source: str | Path | BinaryIO) -> Analysis:
-        """Estimate the tempo of a file or binary stream, and keep what it was made from.
+    def analyse(
+        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+    ) -> Analysis:
+        """Estimate the tempo of a file or binary stream, or of a part, and keep what it was made from.
 
-        Raises
-        ------
-        AudioError
-            If it cannot be read as audio.
+        Parameters and errors are those of `estimate`.
         """
-        return self._analyse(stream_audio(source, sample_rate=self._encoder.front_end.sample_rate))
+        part = Part.of(start, duration)
+        sample_rate = self._encoder.front_end.sample_rate
+        if part is None:
+            return self._analyse(stream_audio(source, sample_rate=sample_rate))
+        analysis = self._analyse(stream_part(source, part, sample_rate=sample_rate))
+        return replace(
+            analysis,
+            estimate=moved(analysis.estimate, part.start),
+            times=analysis.times + part.start,
+            start=part.start,
+        )
 
     def estimate_array(self, samples: NDArray[Any], sample_rate: int) -> Estimate:
         """Estimate the tempo of samples in memory.
@@ -300,12 +329,18 @@ class PortableEstimator:
         return estimator
 
 
-def estimate(source: str | Path | BinaryIO, **options: Any) -> Estimate:
-    """Estimate the tempo of one file or binary stream.
+def estimate(
+    source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None, **options: Any
+) -> Estimate:
+    """Estimate the tempo of one file or binary stream, or of a part of it.
 
     Parameters
     ----------
     source : str, Path or binary file object
+    start : float
+        Where the part begins, in seconds.
+    duration : float, optional
+        Its length in seconds; by default it goes up to the end.
     **options
         Those of `Estimator`. For more than one file make an `Estimator` once.
 
@@ -316,11 +351,13 @@ def estimate(source: str | Path | BinaryIO, **options: Any) -> Estimate:
     Raises
     ------
     AudioError
-        If it cannot be read as audio.
+        If it cannot be read as audio, or ends before the part begins.
+    ValueError
+        If `start` is negative or `duration` not above 0, or one of them not finite.
 
     Examples
     --------
     >>> estimate("docs/sample.ogg").bpm  # doctest: +SKIP
     112.0
     """
-    return Estimator(**options).estimate(source)
+    return Estimator(**options).estimate(source, start=start, duration=duration)

@@ -88,7 +88,8 @@ def _label(axes: Axes, title: str, analysis: Analysis) -> None:
     axes.set_title(f"{title} ({tempo})", parse_math=False)
     axes.set_xlabel("time (s)")
     axes.set_ylabel("tempo (BPM)")
-    axes.set_xlim(0.0, estimate.duration or 1.0)  # a lone sample lasts for less than a frame
+    # A lone sample lasts for less than a frame.
+    axes.set_xlim(analysis.start, analysis.start + (estimate.duration or 1.0))
     axes.set_yscale("log", base=2)
     axes.set_ylim(float(analysis.bpms[0]), float(analysis.bpms[-1]))
     axes.yaxis.set_major_locator(FixedLocator(_TICKS))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 SCHEMA_VERSION = 2
 DOUBTFUL_CONFIDENCE = 0.3  # the user is told of a confidence below this one
+MAX_SECONDS = 1e8  # where a part of a file may begin and how long it may be: three years
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,99 @@ class FileStamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file, on the file's own time line.
+
+    Attributes
+    ----------
+    start : float
+        Where it begins, in seconds, rounded to a microsecond.
+    duration : float or None
+        Its length in seconds, rounded to a microsecond; ``None`` for all up to the end of the file.
+    title : str or None
+        What a CUE sheet calls it.
+
+    Raises
+    ------
+    ValueError
+        If `start` is negative or not finite, or `duration` is not above 0.
+    """
+
+    start: float = 0.0
+    duration: float | None = None
+    title: str | None = None
+
+    def __post_init__(self) -> None:
+        # Rounded so that a number that was written to a result file and read again is the same part.
+        start = round(float(self.start), 6)
+        if not 0.0 <= start <= MAX_SECONDS:
+            raise ValueError(f"start {self.start:g} s is not in 0 to {MAX_SECONDS:g} s")
+        object.__setattr__(self, "start", start)
+        if self.duration is not None:
+            duration = round(float(self.duration), 6)
+            if not 0.0 < duration <= MAX_SECONDS:
+                raise ValueError(f"duration {self.duration:g} s is not above 0 and up to {MAX_SECONDS:g} s")
+            object.__setattr__(self, "duration", duration)
+
+    @classmethod
+    def of(cls, start: float, duration: float | None, title: str | None = None) -> Part | None:
+        """Make a part; ``None`` when it is the whole file."""
+        part = cls(start, duration, title)
+        return None if part.start == 0.0 and part.duration is None else part
+
+    @property
+    def end(self) -> float | None:
+        """Where it ends, in seconds; ``None`` for the end of the file."""
+        return None if self.duration is None else self.start + self.duration
+
+    def narrowed(self, inner: Part) -> Part:
+        """Take a part of this part.
+
+        Raises
+        ------
+        ValueError
+            If it begins where this part has ended.
+        """
+        if self.duration is None:
+            return Part(self.start + inner.start, inner.duration, self.title)
+        left = self.duration - inner.start
+        if left <= 0.0:
+            raise ValueError(f"the part would begin at {inner.start:g} s, but lasts {self.duration:g} s")
+        duration = left if inner.duration is None else min(left, inner.duration)
+        return Part(self.start + inner.start, duration, self.title)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInput:
+    """An input of a batch.
+
+    Attributes
+    ----------
+    path : str
+        The file, as the user or a list of files named it.
+    part : Part or None
+        The part of the file that is meant; ``None`` for the whole file.
+    refusal : str or None
+        Why it is not read at all, as when it is a URL in a list; it then is an input that failed.
+    """
+
+    path: str
+    part: Part | None = None
+    refusal: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from other inputs: the path, and where it begins and how long it is."""
+        return input_key(self.path, self.part)
+
+
+def input_key(path: str, part: Part | None) -> str:
+    """Write what tells an input from others; the path itself for a whole file."""
+    # No path holds a null character.
+    return path if part is None else f"{path}\0{part.start!r}\0{part.duration!r}"
+
+
+@dataclass(frozen=True, slots=True)
 class FileResult:
     """The outcome for one input of a batch: exactly one of `estimate` and `error` is set.
 
@@ -185,9 +279,12 @@ class FileResult:
         Why it could not, in one line without the path.
     stamp : FileStamp or None
         The file as it was when it was read; ``None`` for what is no regular file.
+    part : Part or None
+        The part of the file that was meant; ``None`` for the whole file.
     """
 
     path: str
     estimate: Estimate | None = None
     error: str | None = None
     stamp: FileStamp | None = None
+    part: Part | None = None

@@ -118,8 +118,8 @@ def read_estimates(path: str | Path) -> list[TrackEstimate]:
     Raises
     ------
     DataError
-        If the file cannot be read, lacks a column, has no rows, names a path twice, or holds a value that
-        makes no sense.
+        If the file cannot be read, lacks a column, has no rows, names a path twice, has an estimate of a part
+        of a file, or holds a value that makes no sense.
     """
     estimates: dict[str, TrackEstimate] = {}
     for row in _read_table(path):
@@ -258,6 +258,8 @@ def _reference(row: _Row) -> Reference:
 
 
 def _estimate(row: _Row) -> TrackEstimate:
+    if row.cells.get("part_start", "").strip():
+        raise row.error("an estimate of a part of a file, where references are of whole files")
     bpm = row.number("bpm")
     if bpm is None or metrics.is_missing(bpm):
         return TrackEstimate(row.cells["path"])

@@ -238,7 +238,7 @@ class TestEstimateFiles:
             def __init__(self, *_: object, **__: object) -> None:
                 pass
 
-            def estimate(self, path: str) -> object:
+            def estimate(self, path: str, part: object) -> object:
                 return Done(FileResult(path, error="x"))
 
             def close(self) -> None:

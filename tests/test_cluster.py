@@ -19,7 +19,7 @@ from tempocli.batch import Selection
 from tempocli.batch.worker import Done
 from tempocli.cluster import Job, Outcome, Work, chunk, engine
 from tempocli.errors import AudioError, DataError, TempoError
-from tempocli.schema import FileResult
+from tempocli.schema import AudioInput, FileResult, Part
 from tempocli.writers import Layout
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class TestResume:
             def __init__(self, *_: object, **__: object) -> None:
                 pass
 
-            def estimate(self, path: str) -> Done:
+            def estimate(self, path: str, part: Part | None = None) -> Done:
                 bpm = float(Path(path).stem)
                 estimate = make_estimate(bpm, confidence=0.12 if bpm < 30 else 0.9)
                 return Done(FileResult(path, estimate=estimate))
@@ -277,7 +277,7 @@ class TestStorage:
     def found(self, name: str, **selection: tuple[str, ...]) -> list[str]:
         from tempocli.cluster.storage import locate
 
-        return [path for path, _ in locate([name], Selection(**selection))]
+        return [wanted.path for wanted, _ in locate([name], Selection(**selection))]
 
     def test_folders_of_urls_are_searched_as_others(self, memory: Any) -> None:
         names = ["memory:///music/a.wav", "memory:///music/b/10.FLAC", "memory:///music/b/2.mp3"]
@@ -294,7 +294,7 @@ class TestStorage:
 
         (tmp_path / "a.wav").touch()
         monkeypatch.chdir(tmp_path)
-        assert list(locate(["."], Selection())) == [("./a.wav", str(tmp_path / "a.wav"))]
+        assert list(locate(["."], Selection())) == [(AudioInput("./a.wav"), str(tmp_path / "a.wav"))]
 
     def test_files_are_fetched(self, memory: Any, tmp_path: Path) -> None:
         from tempocli.cluster.storage import fetch, remote_stamp

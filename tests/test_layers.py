@@ -21,6 +21,7 @@ RANKS = {
     "metrics": 1,
     "registry": 1,
     "audio": 1,
+    "parts": 2,
     "runtime": 1,
     "features": 2,
     "tables": 2,

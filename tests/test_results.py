@@ -25,7 +25,7 @@ from tempocli.errors import DataError, MissingExtraError, OutputError
 from tempocli.results import ResultFile, part_of
 from tempocli.results.index import PathIndex
 from tempocli.results.rows import CsvRows, JsonRows
-from tempocli.schema import FileResult, FileStamp
+from tempocli.schema import FileResult, FileStamp, Part, input_key
 from tempocli.writers import Layout
 
 if TYPE_CHECKING:
@@ -39,16 +39,18 @@ FORMATS = ["csv", "jsonl", "parquet"]
 # What a POSIX path can be: any bytes but NUL.
 names = st.binary(min_size=1, max_size=30).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"\n")))
 results = st.builds(
-    lambda path, bpm, error, stamp: (
-        FileResult(path, error=error, stamp=stamp)
+    lambda path, bpm, error, stamp, part: (
+        FileResult(path, error=error, stamp=stamp, part=part)
         if error
-        else FileResult(path, estimate=make_estimate(bpm), stamp=stamp)
+        else FileResult(path, estimate=make_estimate(bpm), stamp=stamp, part=part)
     ),
     names,
     st.none() | st.floats(30, 300),
     st.sampled_from(["", "", 'not "audio", but\ntext']),
     st.none()
     | st.builds(FileStamp, st.integers(0, 2**60), st.integers(0, 2**62), st.none() | st.just("ab" * 32)),
+    st.none()
+    | st.builds(Part, st.floats(0.0, 1e6), st.none() | st.floats(1e-5, 1e6), st.none() | st.just('"a",\n')),
 )
 
 
@@ -140,6 +142,7 @@ class TestRows:
         for (row, _), result in zip(found, results, strict=False):
             assert (row.path, row.stamp, row.settings) == (result.path, result.stamp, 'tempo "x", 2')
             assert row.failed == (result.error is not None)
+            assert input_key(row.path, row.part) == input_key(result.path, result.part)
 
     @given(results)
     def test_json_rows_are_valid(self, result: FileResult) -> None:
@@ -482,9 +485,10 @@ class TestEarlierVersions:
         path = tmp_path / f"out.{format_name}"
         self.write_old(path, format_name, songs)
         said = self.refuse(path, format_name, songs)
-        missing = "columns bpm_error, steady" if format_name == "csv" else f"keys {', '.join(self.MISSING)}"
+        columns = "columns bpm_error, steady, part_start, part_duration, part_title"
+        new = columns if format_name == "csv" else f"keys {', '.join(self.MISSING)}"
         assert said == (
-            f"{path}: an earlier version of tempo wrote it, without the {missing}; "
+            f"{path}: an earlier version of tempo wrote it, without the {new}; "
             "give another output, or delete it"
         )
 
@@ -501,7 +505,7 @@ class TestEarlierVersions:
     def test_csv_of_the_first_release(self, tmp_path: Path, songs: list[str]) -> None:
         path = tmp_path / "out.csv"
         path.write_text("path,bpm,confidence,octave_confidence,candidates,duration,model,reason,error\n")
-        assert "without the columns bpm_error, steady, size, " in self.refuse(path, "csv", songs)
+        assert "without the columns bpm_error, steady, part_start, " in self.refuse(path, "csv", songs)
 
 
 @pytest.mark.parametrize("seed", range(2))

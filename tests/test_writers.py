@@ -97,6 +97,9 @@ class TestTables:
             "error": "",
             "bpm_error": "0.012",
             "steady": "true",
+            "part_start": "",
+            "part_duration": "",
+            "part_title": "",
         }
         assert (rows[1]["bpm"], rows[1]["reason"], rows[1]["duration"]) == ("", "silence", "12.500")
         assert (rows[1]["bpm_error"], rows[1]["steady"]) == ("", "")

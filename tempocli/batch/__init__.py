@@ -1,6 +1,7 @@
 """Many files: find them, and estimate them in order, in worker processes that may die without harm."""
 
 from tempocli.batch.discovery import AUDIO_EXTENSIONS, Selection, find_files
+from tempocli.batch.inputs import find_inputs
 from tempocli.batch.pool import estimate_files
 
-__all__ = ["AUDIO_EXTENSIONS", "Selection", "estimate_files", "find_files"]
+__all__ = ["AUDIO_EXTENSIONS", "Selection", "estimate_files", "find_files", "find_inputs"]

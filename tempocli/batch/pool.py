@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from tempocli.schema import AudioInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,13 +36,15 @@ class SupportsBatch(Protocol):
     def portable(self) -> Portable:
         """Make what the workers estimate with."""
 
-    def estimate(self, source: str | Path | BinaryIO, /) -> Estimate:
+    def estimate(
+        self, source: str | Path | BinaryIO, /, *, start: float = ..., duration: float | None = ...
+    ) -> Estimate:
         """Estimate a stream, which no worker can read."""
 
 
 def estimate_files(
     estimator: SupportsBatch,
-    files: Iterable[str],
+    files: Iterable[str | AudioInput],
     *,
     jobs: int = 1,
     timeout: float | None = None,
@@ -56,8 +61,9 @@ def estimate_files(
     ----------
     estimator : SupportsBatch
         Its model is called from several threads at once when `jobs` is more than 1.
-    files : iterable of str
-        Read in another thread, as results are taken, at most ``16 * jobs`` ahead.
+    files : iterable of str or AudioInput
+        Paths, or what `tempocli.batch.find_inputs` yields. Read in another thread, as results are taken, at
+        most ``16 * jobs`` ahead.
     jobs : int
         Worker processes, each of which keeps one core busy.
     timeout : float, optional
@@ -93,7 +99,7 @@ class _Batch:
     def __init__(
         self,
         estimator: SupportsBatch,
-        files: Iterator[str],
+        files: Iterator[str | AudioInput],
         *,
         jobs: int,
         stdin: BinaryIO | None,
@@ -165,8 +171,8 @@ class _Batch:
         number = None
         try:
             while (taken := self._take()) is not None:
-                number, path = taken
-                done = self._estimate(seat, path)
+                number, wanted = taken
+                done = self._estimate(seat, wanted)
                 with self._change:
                     self._done[number] = done
                     number = None
@@ -180,26 +186,31 @@ class _Batch:
         finally:
             seat.close()
 
-    def _estimate(self, seat: Seat, path: str) -> Done:
-        if path != "-" or self._stdin is None:
-            return seat.estimate(path)
-        from tempocli.batch.worker import Done, estimate_file
+    def _estimate(self, seat: Seat, wanted: AudioInput) -> Done:
+        from tempocli.batch.worker import Done, estimate_file, refused
 
-        return Done(estimate_file(self._estimator, path, source=self._stdin))
+        if wanted.refusal is not None:
+            done = Done(refused(wanted))
+        elif wanted.path != "-" or self._stdin is None:
+            done = seat.estimate(wanted.path, wanted.part)
+        else:
+            result = estimate_file(self._estimator, wanted.path, source=self._stdin, part=wanted.part)
+            done = Done(result)
+        return replace(done, result=replace(done.result, part=wanted.part)) if wanted.part else done
 
-    def _take(self) -> tuple[int, str] | None:
+    def _take(self) -> tuple[int, AudioInput] | None:
         with self._taking:
             if not self._wait_for_room():
                 return None
-            path = next(self._files, None)
+            file = next(self._files, None)
             with self._change:
-                if path is None:
+                if file is None:
                     self._exhausted = True
                     self._change.notify_all()
-                if not self._takes_more or path is None:
+                if not self._takes_more or file is None:
                     return None
                 self._n_taken += 1
-                return self._n_taken - 1, path
+                return self._n_taken - 1, AudioInput(file) if isinstance(file, str) else file
 
     def _wait_for_room(self) -> bool:
         with self._change:

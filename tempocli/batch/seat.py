@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from tempocli.encoder import Encode
+    from tempocli.schema import Part
 
 _STARTS = 3  # tries to start a worker; one may be the victim of a moment without memory
 _START_SECONDS = 120.0
@@ -61,8 +62,8 @@ class Seat:
         self._channel: Connection | None = None
         self._closed = False
 
-    def estimate(self, path: str) -> Done:
-        """Have a file estimated. If it costs the worker its life, that is the file's failure.
+    def estimate(self, path: str, part: Part | None = None) -> Done:
+        """Have a file, or a part, estimated. If it costs the worker its life, that is the file's failure.
 
         Raises
         ------
@@ -72,7 +73,7 @@ class Seat:
         if self._channel is None:
             self._start()
         try:
-            return self._converse(Task(path, self._hashed))
+            return self._converse(Task(path, self._hashed, part))
         except _LostError as lost:
             self._end()
             return Done(FileResult(path, error=str(lost), stamp=stamp_of(path)))

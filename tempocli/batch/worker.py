@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tempocli.encoder import Encode
-    from tempocli.schema import Estimate
+    from tempocli.schema import AudioInput, Estimate, Part
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ _OOM_SCORE = "500"
 class SupportsEstimate(Protocol):
     """What estimates one file; `tempocli.estimator.Estimator` does."""
 
-    def estimate(self, source: str | Path | BinaryIO, /) -> Estimate:
+    def estimate(
+        self, source: str | Path | BinaryIO, /, *, start: float = ..., duration: float | None = ...
+    ) -> Estimate:
         """Estimate one file; raise AudioError when it cannot be read."""
 
 
@@ -45,10 +47,11 @@ class Portable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A file to estimate."""
+    """A file to estimate, or a part of it."""
 
     path: str
     hashed: bool
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +95,33 @@ def serve(channel: Connection, portable: Portable, log_level: int) -> None:
         channel.send(Ready())
         while True:
             task: Task = channel.recv()
-            result = estimate_file(estimator, task.path, hashed=task.hashed)
+            result = estimate_file(estimator, task.path, hashed=task.hashed, part=task.part)
             channel.send(Done(result, records.copy()))
             records.clear()
 
 
+def refused(wanted: AudioInput) -> FileResult:
+    """Make the result of an input that is not read."""
+    stamp = stamp_of(wanted.path)
+    return FileResult(wanted.path, error=wanted.refusal, stamp=stamp)
+
+
 def estimate_file(
-    estimator: SupportsEstimate, path: str, *, source: BinaryIO | None = None, hashed: bool = False
+    estimator: SupportsEstimate,
+    path: str,
+    *,
+    source: BinaryIO | None = None,
+    hashed: bool = False,
+    part: Part | None = None,
 ) -> FileResult:
     """Estimate one file, or the stream that `path` only names; whatever goes wrong is its own failure."""
     stamp = None
+    span: dict[str, Any] = {} if part is None else {"start": part.start, "duration": part.duration}
     try:
         if source is not None:
-            return FileResult(path, estimate=estimator.estimate(source))
+            return FileResult(path, estimate=estimator.estimate(source, **span))
         stamp = stamp_of(path, hashed=hashed)
-        return FileResult(path, estimate=estimator.estimate(path), stamp=stamp)
+        return FileResult(path, estimate=estimator.estimate(path, **span), stamp=stamp)
     except AudioError as error:
         return FileResult(path, error=(source is None and _folder_error(path)) or error.reason, stamp=stamp)
     except MemoryError:

@@ -25,7 +25,7 @@ def show_one(results: Iterable[FileResult], layout: Layout) -> None:
     for result in results:
         if result.estimate is None:
             continue
-        output.print(Text(printable(result.path), style="bold"), soft_wrap=True)
+        output.print(Text(_name(result), style="bold"), soft_wrap=True)
         output.print(_facts(result.estimate, layout))
         if result.estimate.candidates:
             output.print(_candidates(result.estimate, layout))
@@ -43,10 +43,14 @@ def show_many(results: Iterable[FileResult], layout: Layout) -> None:
     table.add_column("Notes", overflow="fold")
     try:
         for result in results:
-            table.add_row(Text(printable(result.path)), *_row(result, layout))
+            table.add_row(Text(_name(result)), *_row(result, layout))
     finally:
         if table.row_count:
             console.results_console().print(table)
+
+
+def _name(result: FileResult) -> str:
+    return printable(words.input_name(result.path, result.part))
 
 
 def _row(result: FileResult, layout: Layout) -> list[Text]:

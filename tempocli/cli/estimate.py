@@ -14,9 +14,7 @@ from tempocli.cli.inputs import Inputs
 from tempocli.cli.sinks import GROWING, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tempocli.cli.options import EngineOptions, ResumeOptions, TagOptions
+    from tempocli.cli.options import EngineOptions, PartOptions, ResumeOptions, TagOptions
 
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -29,6 +27,8 @@ Examples:
   tempo estimate ~/Music --write-tags --dry-run    what would be written into the files
   tempo estimate --curve --format json mix.flac    tempo over time
   tempo estimate --plot mix.png mix.flac           the same, drawn
+  tempo estimate --start 60 --duration 30 mix.flac    a part of a file
+  tempo estimate album.cue -o album.csv            each track of an image; .m3u and .pls likewise
   tempo estimate --min-bpm 70 --max-bpm 140 *.mp3  the tempo or an octave of it, within a range
   ffmpeg -i film.mkv -f wav - | tempo estimate -
   find . -name '*.mp3' -print0 | tempo estimate --files-from - -0
@@ -64,6 +64,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @click.option(
     "--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
 )
+@options.part
 @click.option("-o", "--output", metavar="FILE", help="Write the results to FILE, whole or not at all.")
 @options.resuming
 @click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl, parquet).")
@@ -101,6 +102,7 @@ def command(
     null_separated: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    part: PartOptions,
     format_name: str | None,
     output: str | None,
     resuming: ResumeOptions,
@@ -123,12 +125,13 @@ def command(
 ) -> None:
     """Estimate the tempo of audio files, in beats per minute.
 
-    PATHS are files, folders (searched for audio files), and '-' for standard input.
+    PATHS are files, folders (searched for audio files), lists of local files (.m3u, .m3u8, .pls, and .cue for
+    its tracks), and '-' for standard input.
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
     options.check_references(method, references)
-    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude))
+    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude), part=part.of_files())
     inputs.check()
     if engine.engine != "ray":
         ray.check_unused(inputs)
@@ -159,7 +162,7 @@ def command(
     else:
         view = View(format_name, layout, output, inputs.single)
         _check_resume(view, resuming)
-        _check_tagging(tagging, paths)
+        _check_tagging(tagging, inputs)
         request = local.Request(
             inputs, view, search, jobs, timeout, resuming, tagging, plot, verbose=verbose, quiet=quiet
         )
@@ -199,11 +202,13 @@ def _check_resume(view: View, resuming: ResumeOptions) -> None:
         raise click.UsageError("--retry-failed needs --resume.")
 
 
-def _check_tagging(tagging: TagOptions, paths: Iterable[str]) -> None:
+def _check_tagging(tagging: TagOptions, inputs: Inputs) -> None:
     if (tagging.overwrite or tagging.dry_run) and not tagging.write_tags:
         raise click.UsageError("--overwrite and --dry-run need --write-tags.")
-    if tagging.write_tags and "-" in paths:
+    if tagging.write_tags and "-" in inputs.paths:
         raise click.UsageError("--write-tags cannot write into standard input.")
+    if inputs.part is not None and (tagging.write_tags or tagging.skip_tagged):
+        raise click.UsageError("--start and --duration go with no tags: a part's tempo is not the file's.")
     if tagging.write_tags or tagging.skip_tagged:
         tags.require()
 

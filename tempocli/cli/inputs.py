@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from tempocli.batch import Selection, find_files
+from tempocli.batch import Selection, find_inputs
+from tempocli.batch.entries import is_list
 from tempocli.cli import console
 from tempocli.errors import DataError
+from tempocli.schema import AudioInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tempocli.schema import Part
 
 _CHUNK = 65536
 
@@ -26,19 +30,22 @@ class Inputs:
     Attributes
     ----------
     paths : tuple of str
-        Files, folders, and ``-`` for standard input.
+        Files, folders, lists (M3U, PLS, CUE), and ``-`` for standard input.
     files_from : str or None
         A file that lists more, or ``-``.
     null_separated : bool
         Whether the list has a null character after each path, and not a line break.
     selection : Selection
         Which files of folders are wanted.
+    part : Part or None
+        Which part of each input is wanted, if not the whole.
     """
 
     paths: tuple[str, ...]
     files_from: str | None
     null_separated: bool
     selection: Selection = field(default_factory=Selection)
+    part: Part | None = None
 
     def check(self) -> None:
         """Raise click.UsageError when nothing is asked for, or the impossible."""
@@ -53,8 +60,10 @@ class Inputs:
 
     @property
     def single(self) -> bool:
-        """Whether there is exactly one input and it is no folder."""
-        return self.files_from is None and len(self.paths) == 1 and not _is_folder(self.paths[0])
+        """Whether there is exactly one input and it is no folder and no list."""
+        if self.files_from is not None or len(self.paths) != 1:
+            return False
+        return not _is_folder(self.paths[0]) and not is_list(self.paths[0])
 
     @property
     def can_be_counted(self) -> bool:
@@ -67,15 +76,15 @@ class Inputs:
         if self.files_from is not None:
             yield from self._listed()
 
-    def files(self) -> Iterator[str]:
-        """Yield the files, folders expanded, as they are found."""
+    def files(self, *, quiet: bool = False) -> Iterator[AudioInput]:
+        """Yield the inputs, folders and lists expanded, as they are found; `quiet` ones without notes."""
         for path in self.paths:
-            if _is_folder(path):
-                yield from find_files([path], self.selection)
+            if path == "-":
+                yield AudioInput(path, self.part)
             else:
-                yield path
+                yield from find_inputs([path], self.selection, part=self.part, quiet=quiet)
         if self.files_from is not None:
-            yield from find_files(self._listed(), self.selection)
+            yield from find_inputs(self._listed(), self.selection, part=self.part, quiet=quiet)
 
     def _listed(self) -> Iterator[str]:
         if self.files_from == "-":

@@ -17,7 +17,7 @@ from tempocli.cli.interrupts import stopping
 from tempocli.cli.sinks import Growing, Sink, View, growing_file, plain_sink
 from tempocli.cli.tagging import Tagging, may_ask, untagged
 from tempocli.cli.tally import Tally
-from tempocli.cli.words import Notes
+from tempocli.cli.words import Notes, input_name
 from tempocli.errors import AudioError
 from tempocli.schema import FileResult
 from tempocli.writers.files import atomic_file
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tempocli.cli.options import ResumeOptions, TagOptions
     from tempocli.estimator import Estimator
     from tempocli.results import ResultFile
+    from tempocli.schema import AudioInput, Part
 
     Image = Callable[..., None]
 
@@ -109,10 +110,9 @@ def run(request: Request) -> int:
             settings = estimator.settings() + view.layout.settings()
             file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
         if image is not None:
-            sink.write(tally.watch(_draw(estimator, request.inputs.paths[0], image)))
+            sink.write(tally.watch(_draw(estimator, request.inputs, image)))
         elif request.is_simple:
-            path = request.inputs.paths[0]
-            sink.write(tally.watch(_estimate_one(estimator, path, hashed=resuming.verify_hash)))
+            sink.write(tally.watch(_estimate_one(estimator, request.inputs, hashed=resuming.verify_hash)))
         else:
             stop = stack.enter_context(stopping(quiet=request.quiet))
             _run_batch(request, estimator, file, sink, tally, stop)
@@ -152,11 +152,11 @@ def _run_batch(
         _summarise(tally, request.view)
 
 
-def _left_to_do(files: Iterable[str], done: ResultFile | None, tally: Tally) -> Iterator[str]:
-    for path in files:
-        had_failed = done.take(path) if done is not None else None
+def _left_to_do(files: Iterable[AudioInput], done: ResultFile | None, tally: Tally) -> Iterator[AudioInput]:
+    for each in files:
+        had_failed = done.take(each.key) if done is not None else None
         if had_failed is None:
-            yield path
+            yield each
         else:
             tally.add_earlier(failed=had_failed)
 
@@ -177,26 +177,32 @@ def _load(search: dict[str, Any]) -> Estimator:
     return estimator
 
 
-def _estimate_one(estimator: Estimator, path: str, *, hashed: bool) -> Iterator[FileResult]:
+def _estimate_one(estimator: Estimator, inputs: Inputs, *, hashed: bool) -> Iterator[FileResult]:
+    path, part = inputs.paths[0], inputs.part
     stamp = None if path == "-" else stamp_of(path, hashed=hashed)
     try:
-        estimate = estimator.estimate(console.stdin() if path == "-" else path)
-        yield FileResult(path, estimate=estimate, stamp=stamp)
+        estimate = estimator.estimate(console.stdin() if path == "-" else path, **_span(part))
+        yield FileResult(path, estimate=estimate, stamp=stamp, part=part)
     except AudioError as error:
-        yield FileResult(path, error=error.reason, stamp=stamp)
+        yield FileResult(path, error=error.reason, stamp=stamp, part=part)
     except Exception as error:
         error.add_note(f"while estimating {path!r}")
         raise
 
 
-def _draw(estimator: Estimator, path: str, image: Image) -> Iterator[FileResult]:
+def _draw(estimator: Estimator, inputs: Inputs, image: Image) -> Iterator[FileResult]:
+    path, part = inputs.paths[0], inputs.part
     try:
-        analysis = estimator.analyse(console.stdin() if path == "-" else path)
+        analysis = estimator.analyse(console.stdin() if path == "-" else path, **_span(part))
     except AudioError as error:
-        yield FileResult(path, error=error.reason)
+        yield FileResult(path, error=error.reason, part=part)
         return
-    image(analysis, title=writers.printable(os.path.basename(path)))
-    yield FileResult(path, estimate=analysis.estimate)
+    image(analysis, title=writers.printable(input_name(os.path.basename(path), part)))
+    yield FileResult(path, estimate=analysis.estimate, part=part)
+
+
+def _span(part: Part | None) -> dict[str, Any]:
+    return {} if part is None else {"start": part.start, "duration": part.duration}
 
 
 def _open_image(stack: ExitStack, plot: str) -> Image:

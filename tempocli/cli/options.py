@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from tempocli.schema import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -185,6 +188,71 @@ class EngineOptions:
 
     engine: str
     ray_address: str | None
+
+
+_NUMBER = re.compile(r"\d{1,9}(\.\d*)?|\.\d+", re.ASCII)
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a time: 90, 90.5, 1:30 or 1:01:30."""
+    if value is None:
+        return None
+    seconds = 0.0
+    parts = value.strip().split(":")
+    for place, part in enumerate(parts):
+        if len(parts) > 3 or not _NUMBER.fullmatch(part) or (place and float(part) >= 60.0):
+            reason = f"{value!r} is no time: give seconds, such as 90 or 90.5, or 1:30."
+            raise click.BadParameter(reason, context, parameter)
+        seconds = 60.0 * seconds + float(part)
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PartOptions:
+    """Which part of each input is wanted.
+
+    Attributes
+    ----------
+    start : float
+        Where it begins, in seconds.
+    duration : float or None
+        Its length in seconds; ``None`` for all up to the end.
+    """
+
+    start: float
+    duration: float | None
+
+    def of_files(self) -> Part | None:
+        """Make the part; ``None`` for whole files.
+
+        Raises
+        ------
+        click.UsageError
+            If there is no such part.
+        """
+        try:
+            return Part.of(self.start, self.duration)
+        except ValueError as error:
+            raise click.UsageError(f"--start, --duration: {error}.") from None
+
+
+def part(function: Function) -> Function:
+    """Add --start and --duration, as one argument `part`."""
+    return _grouped(
+        "part",
+        PartOptions,
+        function,
+        click.option(
+            "--start",
+            callback=_seconds,
+            metavar="SECONDS",
+            default="0",
+            help="Where in each input to begin; 90 is the same as 1:30.",
+        ),
+        click.option(
+            "--duration", callback=_seconds, metavar="SECONDS", help="How much of each input to hear."
+        ),
+    )
 
 
 def engine(function: Function) -> Function:

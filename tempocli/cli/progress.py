@@ -36,7 +36,7 @@ class Total:
 
     def _count(self, inputs: Inputs) -> None:
         try:
-            self.value = sum(1 for _ in inputs.files())
+            self.value = sum(1 for _ in inputs.files(quiet=True))
         except OSError:
             return  # whoever works on them will say it
 

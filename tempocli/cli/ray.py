@@ -49,7 +49,7 @@ def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume:
     from tempocli.cluster import Job, estimate_on_ray
 
     start = time.monotonic()
-    job = Job(inputs.names(), output, work, inputs.selection, address, resume)
+    job = Job(inputs.names(), output, work, inputs.selection, address, resume, part=inputs.part)
     try:
         outcome = estimate_on_ray(job, done=None if quiet else _Lines())
     except KeyboardInterrupt:

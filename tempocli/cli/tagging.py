@@ -11,6 +11,7 @@ import click
 from tempocli import tags
 from tempocli.batch.stamps import stamp_of
 from tempocli.cli import console
+from tempocli.cli.words import input_name
 from tempocli.errors import TagError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tempocli.cli.options import TagOptions
     from tempocli.cli.sinks import Sink
     from tempocli.cli.tally import Tally
-    from tempocli.schema import FileResult
+    from tempocli.schema import AudioInput, FileResult
 
 
 def may_ask(options: TagOptions) -> bool:
@@ -28,17 +29,19 @@ def may_ask(options: TagOptions) -> bool:
     return is_there and not options.overwrite and not options.dry_run
 
 
-def untagged(paths: Iterable[str], tally: Tally) -> Iterator[str]:
-    """Pass on the files that do not say their tempo, and those whose tags cannot be read."""
-    for path in paths:
+def untagged(inputs: Iterable[AudioInput], tally: Tally) -> Iterator[AudioInput]:
+    """Pass on the files that do not say their tempo, those whose tags cannot be read, and parts of files."""
+    for each in inputs:
+        # The tag of a file says nothing about a part of it.
+        is_whole = each.path != "-" and each.part is None and each.refusal is None
         try:
-            is_tagged = path != "-" and tags.read_tempo(path) is not None
+            is_tagged = is_whole and tags.read_tempo(each.path) is not None
         except TagError:
             is_tagged = False
         if is_tagged:
             tally.n_skipped += 1
         else:
-            yield path
+            yield each
 
 
 class Tagging:
@@ -69,6 +72,11 @@ class Tagging:
     def _tagged(self, result: FileResult) -> FileResult:
         estimate = result.estimate
         if estimate is None or estimate.bpm is None or estimate.confidence < self._options.min_confidence:
+            return result
+        if result.part is not None:
+            self._tally.n_untagged += 1
+            name = input_name(result.path, result.part)
+            console.error(f"{name}: tag not written: a part's tempo is not the file's")
             return result
         try:
             written = self._tag(result.path, estimate.bpm)

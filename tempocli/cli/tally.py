@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tempocli.cli import console
+from tempocli.cli.words import input_name
 from tempocli.schema import DOUBTFUL_CONFIDENCE
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Tally:
             reason = result.error or ""
             known = reason in self._reasons or len(self._reasons) < _MAX_REASONS
             self._reasons[reason if known else "for other reasons"] += 1
-            console.error(f"{result.path}: {reason}")
+            console.error(f"{input_name(result.path, result.part)}: {reason}")
             return
         if result.estimate.bpm is None:
             self.n_without_tempo += 1
@@ -75,7 +76,7 @@ class Tally:
             self._bins[int(result.estimate.bpm // _BIN_BPM)] += 1
             self.n_doubtful += result.estimate.doubtful
         for note in self._notes(result.estimate) if self._notes is not None else ():
-            console.error(f"{result.path}: {note}")
+            console.error(f"{input_name(result.path, result.part)}: {note}")
 
     def exit_code(self) -> int:
         """Return 0 when all is well, 1 when nothing is, 3 when some inputs failed."""

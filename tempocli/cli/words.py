@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tempocli.schema import Estimate, TempoSection
+    from tempocli.schema import Estimate, Part, TempoSection
     from tempocli.writers import Layout
 
 
@@ -58,6 +58,15 @@ def steadiness(estimate: Estimate, layout: Layout) -> str:
 def span(section: TempoSection) -> str:
     """Write where a section begins and ends."""
     return f"{_clock(section.start)} to {_clock(section.end)}"
+
+
+def input_name(path: str, part: Part | None) -> str:
+    """Name an input for a message: its path, with the part and its title if it is a part of a file."""
+    if part is None:
+        return path
+    start = _clock(part.start)
+    until = f"from {start}" if part.end is None else f"{start} to {_clock(part.end)}"
+    return f"{path}, {until}" if part.title is None else f"{path}, {until} ({part.title})"
 
 
 def _clock(seconds: float) -> str:

@@ -14,7 +14,7 @@ from tempocli.cluster.storage import fetch, open_storage, remote_stamp, write_wh
 from tempocli.errors import AudioError
 from tempocli.estimator import Estimator
 from tempocli.results import parquet
-from tempocli.schema import FileResult
+from tempocli.schema import FileResult, Part
 from tempocli.writers.documents import line_record
 
 if TYPE_CHECKING:
@@ -100,11 +100,12 @@ def estimate_list(name: str, folder: str, work: Work) -> int:
 
 def _rows(entries: list[dict[str, Any]], work: Work) -> Iterator[dict[str, Any]]:
     settings, seat = _workplace(work, os.getpid())
-    fetched = ahead(fetch, [entry["location"] for entry in entries], _AHEAD)
+    fetched = ahead(_fetch, entries, _AHEAD)
     for entry, coming in zip(entries, fetched, strict=True):
-        result = _estimate(seat, entry["location"], coming)
+        part = entry["part"] and Part(**entry["part"])
+        result = replace(_estimate(seat, entry["location"], part, coming), path=entry["path"], part=part)
         stamp = result.stamp
-        yield line_record(replace(result, path=entry["path"]), work.layout) | {
+        yield line_record(result, work.layout) | {
             "size": stamp and stamp.size,
             "mtime_ns": stamp and stamp.mtime_ns,
             "sha256": stamp and stamp.sha256,
@@ -113,13 +114,19 @@ def _rows(entries: list[dict[str, Any]], work: Work) -> Iterator[dict[str, Any]]
         }
 
 
-def _estimate(seat: Seat, location: str, coming: Future[tuple[str, bool]]) -> FileResult:
+def _fetch(entry: dict[str, Any]) -> tuple[str, bool]:
+    if entry["refusal"] is not None:
+        raise AudioError(entry["path"], entry["refusal"])
+    return fetch(entry["location"])
+
+
+def _estimate(seat: Seat, location: str, part: Part | None, coming: Future[tuple[str, bool]]) -> FileResult:
     try:
         path, is_copy = coming.result()
     except AudioError as error:
         return FileResult(location, error=error.reason)
     try:
-        result = seat.estimate(path).result
+        result = seat.estimate(path, part).result
     finally:
         if is_copy:
             os.unlink(path)

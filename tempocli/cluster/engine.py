@@ -8,7 +8,7 @@ import os
 from array import array
 from collections import Counter
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,15 @@ from tempocli.cluster.storage import locate, locked, open_storage, storage_error
 from tempocli.errors import MissingExtraError, OutputError, TempoError
 from tempocli.results import parquet
 from tempocli.results.index import PathIndex
-from tempocli.schema import DOUBTFUL_CONFIDENCE
+from tempocli.results.rows import read_part
+from tempocli.schema import DOUBTFUL_CONFIDENCE, input_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
+
+    from tempocli.schema import Part
 
 _LISTS = "_lists"  # in the output folder; readers of Parquet skip what begins with an underscore
 # Files a task: few at first, that all cores have work soon; many later, that there are not too many tasks.
@@ -51,6 +54,8 @@ class Job:
         this machine.
     resume : bool
         Whether an output that is there is added to.
+    part : Part or None
+        Which part of each input is wanted, if not the whole.
     """
 
     names: Iterable[str]
@@ -59,6 +64,7 @@ class Job:
     selection: Selection = field(default_factory=Selection)
     address: str | None = None
     resume: bool = False
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +150,16 @@ def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathInd
     if is_there:
         if not job.resume:
             raise OutputError(f"{job.output}: has results already; add to them by --resume, or delete them")
-        for rows in parquet.read_columns(folder, system, ["path", "error", "settings", "position"]):
+        columns = ["path", "error", "settings", "position", "part_start", "part_duration"]
+        for rows in parquet.read_columns(folder, system, columns):
             for row in rows:
                 if row["settings"] != settings:
                     raise OutputError(
                         f"{job.output}: made with other settings ({row['settings']}; now {settings}); "
                         "give the same, or another output"
                     )
-                index.add(parquet.from_text(row["path"]), failed=row["error"] is not None)
+                key = input_key(parquet.from_text(row["path"]), read_part(row))
+                index.add(key, failed=row["error"] is not None)
                 positions.append(row["position"])
     index.freeze()
     return index, np.sort(np.array(positions, np.int64))
@@ -186,10 +194,10 @@ def _write_lists(
         names[system.unstrip_protocol(name)] = len(chunk)
         chunk.clear()
 
-    for path, location in locate(job.names, job.selection):
-        if earlier.take(path) is not None:
+    for wanted, location in locate(job.names, job.selection, job.part):
+        if earlier.take(wanted.key) is not None:
             continue
-        entry = {"position": next(positions), "path": path, "location": location}
+        entry = {"position": next(positions), "location": location, **asdict(wanted)}
         chunk.append(json.dumps(entry).encode() + b"\n")
         n_listed += 1
         if len(chunk) >= next(size for end, size in _CHUNKS if end is None or n_listed <= end):

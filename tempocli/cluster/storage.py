@@ -8,14 +8,17 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tempocli.batch import Selection, find_files
+from tempocli.batch import Selection, find_inputs
+from tempocli.batch.entries import is_list
 from tempocli.errors import AudioError, MissingExtraError, TempoError
 from tempocli.results.lock import open_locked
-from tempocli.schema import FileStamp
+from tempocli.schema import AudioInput, FileStamp
 from tempocli.writers.files import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from tempocli.schema import Part
 
 _LONGEST_SUFFIX = 10
 
@@ -47,8 +50,10 @@ def open_storage(url: str) -> tuple[Any, str]:
     return system, path
 
 
-def locate(names: Iterable[str], selection: Selection) -> Iterator[tuple[str, str]]:
-    """List the audio files that names stand for, as `tempocli.batch.find_files` does.
+def locate(
+    names: Iterable[str], selection: Selection, part: Part | None = None
+) -> Iterator[tuple[AudioInput, str]]:
+    """List the inputs that names stand for, as `tempocli.batch.find_inputs` does.
 
     Parameters
     ----------
@@ -56,17 +61,24 @@ def locate(names: Iterable[str], selection: Selection) -> Iterator[tuple[str, st
         Files and folders, paths or URLs.
     selection : Selection
         Which files of folders are wanted.
+    part : Part, optional
+        Which part of each input is wanted.
 
     Yields
     ------
-    path, location : str
-        The file as the user named it, and where it is for any machine.
+    wanted : AudioInput
+        The input as the user named it.
+    location : str
+        Where its file is for any machine.
     """
     for name in names:
-        if is_url(name):
-            yield from ((url, url) for url in _find_urls(name, selection))
+        if not is_url(name):
+            for wanted in find_inputs([name], selection, part=part):
+                yield wanted, os.path.abspath(wanted.path)
+        elif is_list(name):
+            yield AudioInput(name, refusal="a list of files must be a file of this machine"), name
         else:
-            yield from ((path, os.path.abspath(path)) for path in find_files([name], selection))
+            yield from ((AudioInput(url, part), url) for url in _find_urls(name, selection))
 
 
 def _find_urls(url: str, selection: Selection) -> Iterator[str]:

@@ -15,6 +15,7 @@ from tempocli.errors import OutputError
 from tempocli.results.index import PathIndex
 from tempocli.results.lock import lock_new, open_locked
 from tempocli.results.rows import CsvRows, JsonRows
+from tempocli.schema import input_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,12 +135,13 @@ class ResultFile:
             self._file.truncate(0)
             self._append(self._rows.header)
 
-    def take(self, path: str) -> bool | None:
+    def take(self, key: str) -> bool | None:
         """Tell whether an input is in the file already, and then whether it had failed; else None.
 
-        An input that is named twice is in the file when it is there twice.
+        An input that is named twice is in the file when it is there twice. `key` is that of
+        `tempocli.schema.AudioInput`.
         """
-        return self._index.take(path)
+        return self._index.take(key)
 
     def append(self, result: FileResult) -> None:
         """Add a result.
@@ -206,7 +208,7 @@ class ResultFile:
             for row, record in self._old_rows():
                 if is_unchanged(row.path, row.stamp, by_hash=by_hash) and not (without_failed and row.failed):
                     buffered.write(record)
-                    index.add(row.path, failed=row.failed)
+                    index.add(input_key(row.path, row.part), failed=row.failed)
                     n_rows += 1
             self._end = buffered.tell()
             buffered.detach()

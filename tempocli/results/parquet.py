@@ -13,7 +13,7 @@ from tempocli.ahead import ahead
 from tempocli.errors import DataError, MissingExtraError
 from tempocli.results.rows import KEYS, unlike
 from tempocli.schema import SCHEMA_VERSION
-from tempocli.writers.documents import dump
+from tempocli.writers.documents import PART_KEYS, dump
 from tempocli.writers.files import atomic_file
 from tempocli.writers.layout import encode
 
@@ -62,6 +62,7 @@ def schema(*, curve: bool, position: bool = False) -> Any:
         ("bpm_error", pa.float64()),
         ("steady", pa.bool_()),
         ("tempo_sections", pa.list_(section)),
+        *zip(PART_KEYS, (pa.float64(), pa.float64(), pa.string()), strict=True),
         *([("curve", pa.list_(point))] if curve else []),
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),
@@ -170,9 +171,12 @@ def _records(source: str) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(_ROWS):
                 for record in batch.to_pylist():
                     record["path"] = from_text(record["path"])
-                    # A failed input has no curve in JSONL, where a column of Parquet has an empty place.
+                    # JSONL has no key where a column of Parquet has an empty place: for the curve of a failed
+                    # input, and for the part of a whole file.
                     if record.get("curve", ()) is None:
                         del record["curve"]
+                    if record.get("part_start") is None:
+                        record = {key: record[key] for key in record if key not in PART_KEYS}
                     yield record
     except (pa.ArrowException, KeyError) as error:
         raise DataError(f"{source}: is not a Parquet result file ({str(error).splitlines()[0]})") from error

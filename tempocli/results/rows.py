@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tempocli.errors import DataError
-from tempocli.schema import FileStamp
+from tempocli.schema import FileStamp, Part
 from tempocli.writers.documents import RECORD_KEYS, dump, line_record
 from tempocli.writers.layout import decode, encode
 from tempocli.writers.lines import COLUMNS, cells, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from typing import BinaryIO
 
     from tempocli.schema import FileResult
@@ -41,12 +41,15 @@ class Row:
         What it was estimated with.
     failed : bool
         Whether the input could not be read.
+    part : Part or None
+        The part of the file that it is about; ``None`` for the whole file.
     """
 
     path: str
     stamp: FileStamp | None
     settings: str
     failed: bool
+    part: Part | None
 
 
 class RowFormat(Protocol):
@@ -118,7 +121,8 @@ class JsonRows:
             if values is None or not wanted <= values.keys():
                 raise unlike(name, "keys", KEYS, values or ())
             stamp = _stamp(values["size"], values["mtime_ns"], values["sha256"])
-            yield Row(values["path"], stamp, values["settings"], values["error"] is not None), record
+            part = read_part(values)
+            yield Row(values["path"], stamp, values["settings"], values["error"] is not None, part), record
 
 
 def unlike(name: str, kind: str, wanted: Iterable[str], found: Container[str]) -> DataError:
@@ -156,9 +160,24 @@ def _csv_row(record: bytes) -> Row | None:
         (values,) = csv.reader(io.StringIO(decode(record), newline=""), strict=True)
         row = dict(zip((*COLUMNS, *ADDED), values, strict=True))
         stamp = _stamp(row["size"], row["mtime_ns"], row["sha256"])
+        part = read_part(row)
     except (ValueError, csv.Error):
         return None
-    return Row(row["path"], stamp, row["settings"], row["error"] != "")
+    return Row(row["path"], stamp, row["settings"], row["error"] != "", part)
+
+
+def read_part(values: Mapping[str, Any]) -> Part | None:
+    """Read which part of its file a row is about, from its columns or keys; None for the whole file.
+
+    Raises
+    ------
+    ValueError
+        If they hold no numbers.
+    """
+    start, duration = values.get("part_start"), values.get("part_duration")
+    if start in {None, ""}:
+        return None
+    return Part(float(start or 0), None if duration in {None, ""} else float(duration or 0))
 
 
 def _stamp(size: int | str | None, mtime_ns: int | str | None, sha256: str | None) -> FileStamp | None:

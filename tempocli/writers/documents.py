@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _JAMS_VERSION = "0.3.4"
-RECORD_KEYS = (*COLUMNS, "tempo_sections")  # of every record
+PART_KEYS = ("part_start", "part_duration", "part_title")  # of the record of a part of a file
+RECORD_KEYS = (*(name for name in COLUMNS if name not in PART_KEYS), "tempo_sections")  # of every record
 
 
 def write_json(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
@@ -46,6 +47,14 @@ def line_record(result: FileResult, layout: Layout) -> dict[str, Any]:
 
 
 def _record(result: FileResult, layout: Layout) -> dict[str, Any]:
+    part = result.part
+    if part is None:
+        return _whole_record(result, layout)
+    values = (part.start, part.duration, part.title)
+    return _whole_record(result, layout) | dict(zip(PART_KEYS, values, strict=True))
+
+
+def _whole_record(result: FileResult, layout: Layout) -> dict[str, Any]:
     estimate = result.estimate
     if estimate is None:
         nothing = dict.fromkeys(RECORD_KEYS)
@@ -80,13 +89,14 @@ def _record(result: FileResult, layout: Layout) -> dict[str, Any]:
 
 def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
     record = _record(result, layout)
+    start = record.get("part_start", 0.0)
     annotation = {
         "namespace": "tempo",
         "annotation_metadata": {
             "annotation_tools": f"tempo-estimate {__version__}, model {record['model']}",
             "data_source": "program",
         },
-        "time": 0.0,
+        "time": start,
         "duration": record["duration"],
         "data": [] if record["bpm"] is None else _observations(record),
         "sandbox": {
@@ -95,7 +105,8 @@ def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
     }
     return {
         "file_metadata": {
-            "duration": record["duration"],
+            # Of a part, what is known of its file is that it is at least as long.
+            "duration": round(start + record["duration"], 3),
             "identifiers": {"path": record["path"]},
             "jams_version": _JAMS_VERSION,
         },
@@ -109,9 +120,10 @@ def _observations(record: dict[str, Any]) -> list[dict[str, Any]]:
 
     In a range of tempi it may be that the whole has a tempo there and no section does.
     """
+    start = record.get("part_start", 0.0)
     whole = {
-        "start": 0.0,
-        "end": record["duration"],
+        "start": start,
+        "end": start + record["duration"],
         "bpm": record["bpm"],
         "confidence": record["confidence"],
     }

@@ -9,7 +9,7 @@ from tempocli.writers.layout import escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tempocli.schema import FileResult
+    from tempocli.schema import FileResult, Part
     from tempocli.writers.layout import Layout
 
 COLUMNS = (
@@ -24,17 +24,26 @@ COLUMNS = (
     "error",
     "bpm_error",
     "steady",
+    "part_start",
+    "part_duration",
+    "part_title",
 )
 
 
 def write_text(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
-    """Write the number, after the path and a tab when `layout.named`; ``-`` for no tempo."""
+    """Write the number, after the path and a tab when `layout.named`; ``-`` for no tempo.
+
+    After the number of a part of a file come its start and its duration, which is empty up to the end.
+    """
     for result in results:
         if result.estimate is None:
             continue
         bpm = result.estimate.bpm
         number = "-" if bpm is None else layout.bpm(bpm)
-        yield f"{escape(result.path)}\t{number}\n" if layout.named else f"{number}\n"
+        fields = [escape(result.path), number] if layout.named else [number]
+        if layout.named and result.part is not None:
+            fields += part_cells(result.part)[:2]
+        yield "\t".join(fields) + "\n"
 
 
 def write_csv(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
@@ -78,7 +87,7 @@ def cells(result: FileResult, layout: Layout) -> list[str]:
     """Write a result as the texts of the `COLUMNS`."""
     estimate = result.estimate
     if estimate is None:
-        return [result.path, *[""] * 7, result.error or "", "", ""]
+        return [result.path, *[""] * 7, result.error or "", "", "", *part_cells(result.part)]
     return [
         result.path,
         "" if estimate.bpm is None else layout.bpm(estimate.bpm),
@@ -91,7 +100,16 @@ def cells(result: FileResult, layout: Layout) -> list[str]:
         "",
         "" if estimate.bpm_error is None else layout.bpm_error(estimate.bpm_error),
         "" if estimate.steady is None else str(estimate.steady).lower(),
+        *part_cells(result.part),
     ]
+
+
+def part_cells(part: Part | None) -> list[str]:
+    """Write which part of its file a result is about: start, duration and title; all empty for the whole."""
+    if part is None:
+        return ["", "", ""]
+    # With every digit: it is by them that a run that goes on knows its inputs again.
+    return [repr(part.start), "" if part.duration is None else repr(part.duration), part.title or ""]
 
 
 def quote(text: str) -> str:

@@ -1,0 +1,115 @@
+"""Parts of audio files: blocks cut to the sample, and times put back on the file's time line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO
+
+from tempocli.audio import open_audio, resample_blocks
+from tempocli.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tempocli.schema import Estimate, Part
+
+
+def stream_part(
+    source: str | Path | BinaryIO, part: Part, *, sample_rate: int
+) -> Iterator[NDArray[np.float32]]:
+    """Decode a part of an audio input and resample it, in blocks of bounded size.
+
+    Parameters
+    ----------
+    source : str, Path or binary file object
+        See `tempocli.audio.open_audio`.
+    part : Part
+        What of it is wanted. What comes before is decoded and dropped; what comes after is not decoded.
+    sample_rate : int
+        Samples a second wanted, in Hz.
+
+    Yields
+    ------
+    ndarray of float32, shape=(n_samples,)
+        Consecutive mono samples at `sample_rate`, full scale 1; never empty, always finite: those that a file
+        would give that holds the part alone.
+
+    Raises
+    ------
+    AudioError
+        As `tempocli.audio.open_audio` and `tempocli.audio.AudioFile.blocks`, or if the audio ends before the
+        part begins.
+    """
+    with open_audio(source) as audio:
+        blocks = cut(audio.blocks(), part, sample_rate=audio.sample_rate, name=audio.name)
+        if audio.sample_rate == sample_rate:
+            yield from blocks
+        else:
+            yield from resample_blocks(blocks, audio.sample_rate, sample_rate)
+
+
+def cut(
+    blocks: Iterable[NDArray[np.float32]], part: Part, *, sample_rate: int, name: str
+) -> Iterator[NDArray[np.float32]]:
+    """Cut a part out of a signal that arrives in blocks.
+
+    The part begins and ends at the samples nearest to its times, so that parts that follow each other share
+    no sample and miss none.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of float32, shape=(n_samples,)
+        Consecutive mono samples, from the start of the input; none is taken after the end of the part.
+    part : Part
+        What of them is wanted.
+    sample_rate : int
+        Samples a second, in Hz.
+    name : str
+        What errors call the input.
+
+    Yields
+    ------
+    ndarray of float32, shape=(n_samples,)
+        Consecutive mono samples; never empty.
+
+    Raises
+    ------
+    AudioError
+        If the signal ends before the part begins, or the part is shorter than a sample.
+    """
+    first = round(part.start * sample_rate)
+    end = None if part.end is None else round(part.end * sample_rate)
+    if end is not None and end <= first:
+        raise AudioError(name, f"a part of {part.duration:g} s is shorter than a sample")
+    n_seen = 0
+    for block in blocks:
+        wanted = block[max(0, first - n_seen) : None if end is None else end - n_seen]
+        n_seen += len(block)
+        if len(wanted):
+            yield wanted
+        if end is not None and n_seen >= end:
+            return
+    if n_seen <= first:
+        length = n_seen / sample_rate
+        raise AudioError(name, f"the part begins at {part.start:g} s, but the audio ends at {length:.2f} s")
+
+
+def moved(estimate: Estimate, seconds: float) -> Estimate:
+    """Move the times of an estimate of a part to the time line of its file.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        With times that count from the start of the part.
+    seconds : float
+        Where the part begins in the file.
+    """
+    curve = tuple(replace(point, time=point.time + seconds) for point in estimate.curve)
+    sections = tuple(
+        replace(each, start=each.start + seconds, end=each.end + seconds) for each in estimate.tempo_sections
+    )
+    return replace(estimate, curve=curve, tempo_sections=sections)
