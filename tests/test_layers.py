@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tempocli"
 RANKS = {
     "ahead": 0,
     "errors": 0,
+    "locks": 1,
+    "temporary": 2,
     "schema": 0,
     "metrics": 1,
     "registry": 1,
@@ -54,7 +56,7 @@ RANKS = {
 TRAINING_MAY_IMPORT = {
     "errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch",
     "references", "comparator", "bank", "methods", "runtime", "ensemble", "estimator", "listening", "search",
-    "writers",
+    "writers", "temporary",
 }  # fmt: skip
 HOMES = {
     "click": "cli",
