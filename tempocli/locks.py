@@ -92,4 +92,4 @@ def _refuse_what_is_no_file(path: str) -> None:
     if kind is None and status.st_nlink > 1:
         kind = "a hard link to a file that has another name, too"
     if kind is not None:
-        raise OutputError(f"{path}: is {kind}, which tempo did not make: move it away, or give another output")
+        raise OutputError(f"{path}: is {kind}, not made by tempo: move it away, or give another output")

@@ -11,7 +11,7 @@ from tempocli.cli import console, options
 from tempocli.cli.tally import EXIT_SOME_FAILED
 from tempocli.errors import AudioError, TempoError
 from tempocli.schema import SCHEMA_VERSION
-from tempocli.writers.layout import encode, escape
+from tempocli.writers.layout import encode, escape, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,8 @@ def _compare(
         elif relation is not None and relation.reason is not None:
             console.error(f"{path}: cannot be compared: {relation.reason}")
         elif show and relation is not None:
-            console.write(encode(_line(path, relation)))
+            name = printable(path) if console.stdout_is_terminal() else path
+            console.write(encode(_line(name, relation)))
     return results
 
 

@@ -10,8 +10,9 @@ import click
 from tempocli import tags, writers
 from tempocli.batch import Selection
 from tempocli.cli import console, local, options, ray
-from tempocli.cli.inputs import Inputs
+from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import GROWING, View
+from tempocli.cli.sizes import read_size, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,14 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 )
 @click.option(
     "-0", "--null", "null_separated", is_flag=True, help="A null character ends each path of the list."
+)
+@click.option(
+    "--max-stdin",
+    type=read_size,
+    metavar="SIZE",
+    default=MAX_STDIN,
+    show_default=shown(MAX_STDIN),
+    help="Refuse a standard input with more than this, as one without an end.",
 )
 @click.option(
     "--format",
@@ -99,6 +108,7 @@ def command(
     paths: tuple[str, ...],
     files_from: str | None,
     null_separated: bool,
+    max_stdin: int,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     format_name: str | None,
@@ -128,7 +138,7 @@ def command(
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
     options.check_references(method, references)
-    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude))
+    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude), max_stdin)
     inputs.check()
     if engine.engine != "ray":
         ray.check_unused(inputs)

@@ -109,10 +109,10 @@ def run(request: Request) -> int:
             settings = estimator.settings() + view.layout.settings()
             file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
         if image is not None:
-            sink.write(tally.watch(_draw(estimator, request.inputs.paths[0], image)))
+            sink.write(tally.watch(_draw(estimator, request.inputs, image)))
         elif request.is_simple:
-            path = request.inputs.paths[0]
-            sink.write(tally.watch(_estimate_one(estimator, path, hashed=resuming.verify_hash)))
+            results = _estimate_one(estimator, request.inputs, hashed=resuming.verify_hash)
+            sink.write(tally.watch(results))
         else:
             stop = stack.enter_context(stopping(quiet=request.quiet))
             _run_batch(request, estimator, file, sink, tally, stop)
@@ -137,7 +137,7 @@ def _run_batch(
         jobs=request.jobs,
         timeout=request.timeout or TIMEOUT,
         hashed=request.resuming.verify_hash,
-        stdin=console.stdin() if "-" in inputs.paths else None,
+        stdin=inputs.stdin() if "-" in inputs.paths else None,
         stop=stop,
     )
     if request.has_progress:
@@ -177,10 +177,11 @@ def _load(search: dict[str, Any]) -> Estimator:
     return estimator
 
 
-def _estimate_one(estimator: Estimator, path: str, *, hashed: bool) -> Iterator[FileResult]:
+def _estimate_one(estimator: Estimator, inputs: Inputs, *, hashed: bool) -> Iterator[FileResult]:
+    path = inputs.paths[0]
     stamp = None if path == "-" else stamp_of(path, hashed=hashed)
     try:
-        estimate = estimator.estimate(console.stdin() if path == "-" else path)
+        estimate = estimator.estimate(inputs.stdin() if path == "-" else path)
         yield FileResult(path, estimate=estimate, stamp=stamp)
     except AudioError as error:
         yield FileResult(path, error=error.reason, stamp=stamp)
@@ -189,9 +190,10 @@ def _estimate_one(estimator: Estimator, path: str, *, hashed: bool) -> Iterator[
         raise
 
 
-def _draw(estimator: Estimator, path: str, image: Image) -> Iterator[FileResult]:
+def _draw(estimator: Estimator, inputs: Inputs, image: Image) -> Iterator[FileResult]:
+    path = inputs.paths[0]
     try:
-        analysis = estimator.analyse(console.stdin() if path == "-" else path)
+        analysis = estimator.analyse(inputs.stdin() if path == "-" else path)
     except AudioError as error:
         yield FileResult(path, error=error.reason)
         return

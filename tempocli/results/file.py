@@ -39,9 +39,9 @@ _COPY_SIZE = 1 << 20
 class ResultFile:
     """A result file that is being made; a context manager.
 
-    Rows are appended to ``FILE.part``, which only one process at a time may have, and of which FILE is made at
-    the end. Whatever ends the process, rows that were written stay, and can be continued from. A ``FILE.part``
-    that is not ours, or is a link, is refused and left alone.
+    Rows are appended to ``FILE.part``, which only one process at a time may have, and of which FILE is made
+    at the end. Whatever ends the process, rows that were written stay, and can be continued from. A
+    ``FILE.part`` that is not ours, or is a link, is refused and left alone.
 
     Parameters
     ----------
@@ -190,6 +190,11 @@ class ResultFile:
         """Tell what has become of ``FILE.part`` if it is not where it was; None if it is."""
         return fate(self._file.fileno(), self.part)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether ``FILE.part`` has no name any more, so that what is in it goes with this process."""
+        return os.fstat(self._file.fileno()).st_nlink == 0
+
     def _has_rows(self) -> bool:
         return os.fstat(self._file.fileno()).st_size > len(self._mark) + len(self._rows.header)
 
@@ -280,7 +285,7 @@ class ResultFile:
         return open(self._target, "rb")
 
     def _open_rows(self) -> BinaryIO:
-        """Open the part behind its mark, by the descriptor that is locked: its name may have changed hands."""
+        """Open the part behind its mark, by the locked descriptor: its name may have changed hands."""
         file = BufferedReader(FileIO(os.dup(self._file.fileno())))
         file.seek(len(self._mark))
         return file
