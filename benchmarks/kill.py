@@ -4,9 +4,9 @@
 
 Without sources, short clips are cut from docs/sample.ogg, so that a run takes seconds. A kill is SIGKILL, at
 a random moment of a run, of the main process (parent), of one worker, or of all processes at once (both).
-After a parent's death the run is continued with --resume; after a worker's it goes on by itself, and must give
-the same. Ends with status 1 when a row is lost, twice there, or different, or when a run that came to its end
-left a temporary file. POSIX only.
+After a parent's death the run is continued with --resume; after a worker's it goes on by itself, and must
+give the same. Ends with status 1 when a row is lost, twice there, or different, or when a run that came to
+its end left a temporary file. POSIX only.
 """
 
 from __future__ import annotations

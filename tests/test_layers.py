@@ -56,7 +56,7 @@ RANKS = {
 TRAINING_MAY_IMPORT = {
     "errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch",
     "references", "comparator", "bank", "methods", "runtime", "ensemble", "estimator", "listening", "search",
-    "writers", "temporary",
+    "writers",
 }  # fmt: skip
 HOMES = {
     "click": "cli",

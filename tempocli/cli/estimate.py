@@ -12,7 +12,7 @@ from tempocli.batch import Selection
 from tempocli.cli import console, local, options, ray
 from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import GROWING, View
-from tempocli.cli.sizes import read_size, shown
+from tempocli.cli.sizes import read_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,9 +54,9 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     "--max-stdin",
     type=read_size,
     metavar="SIZE",
-    default=MAX_STDIN,
-    show_default=shown(MAX_STDIN),
-    help="Refuse a standard input with more than this, as one without an end.",
+    default=f"{MAX_STDIN // 10**9}GB",
+    show_default=True,
+    help="Refuse a standard input with more than this: it may have no end.",
 )
 @click.option(
     "--format",

@@ -205,10 +205,16 @@ class ResultFile:
                 os.unlink(self.part)
 
     def _check_target(self) -> None:
-        """Refuse to replace what is no regular file."""
-        if os.path.isdir(self._target):
+        """Refuse to replace what is no regular file, and a name that no file can have."""
+        try:
+            mode = os.lstat(self._target).st_mode
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._name) from error
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self._name)
-        if os.path.exists(self._target) and not stat.S_ISREG(os.stat(self._target).st_mode):
+        if not stat.S_ISREG(mode):
             raise OutputError(f"{self._name}: is not a regular file, which could be continued")
 
     def _sync(self) -> None:
