@@ -154,7 +154,7 @@ class Killing:
 
     def _start(self, output: Path, *more: str) -> subprocess.Popen[bytes]:
         """Start a run, with processes that can be killed together."""
-        command = [sys.executable, "-m", "tempocli", "estimate", "music", "-o", output, "-q"]
+        command = [sys.executable, "-m", "tempocli", "estimate", "music", "-o", str(output), "-q"]
         return subprocess.Popen(
             [*command, "--jobs", str(self._jobs), *more],
             cwd=self._work,

@@ -273,7 +273,8 @@ def test_a_copy_of_standard_input_has_no_name(music: Path, tmp_path: Path) -> No
     (tmp_path / "t").mkdir()
     code = (
         "import os, sys, tempfile\nfrom tempocli.audio import load_audio\n"
-        "try:\n    load_audio(sys.stdin.buffer, sample_rate=8000)\nexcept Exception as error: print(type(error).__name__)\n"
+        "try: load_audio(sys.stdin.buffer, sample_rate=8000)\n"
+        "except Exception as error: print(type(error).__name__)\n"
         "print(os.listdir(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "t")]

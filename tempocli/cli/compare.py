@@ -87,7 +87,7 @@ def _compare(
         elif relation is not None and relation.reason is not None:
             console.error(f"{path}: cannot be compared: {relation.reason}")
         elif show and relation is not None:
-            name = printable(path) if console.stdout_is_terminal() else path
+            name = printable(path) if console.stdout_is_terminal() else escape(path)
             console.write(encode(_line(name, relation)))
     return results
 
@@ -119,9 +119,9 @@ def _exit_code(relations: list[Relation | None]) -> int:
     return 0 if all(relation is not None and relation.same for relation in relations) else EXIT_DIFFERENT
 
 
-def _line(path: str, relation: Relation) -> str:
+def _line(name: str, relation: Relation) -> str:
     verdict = "same" if relation.same else "different"
-    return f"{escape(path)}\t{verdict}\t{relation.probability:.4f}\t{relation.ratio:.4f}\n"
+    return f"{name}\t{verdict}\t{relation.probability:.4f}\t{relation.ratio:.4f}\n"
 
 
 def _record(path: str, relation: Relation | None, error: str | None) -> dict[str, Any]:
