@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import stat
 import time
 from contextlib import suppress
@@ -79,7 +78,7 @@ def discard(path: str, file: FileIO) -> None:
 
 
 def make_folder(parent: str) -> tuple[str, int]:
-    """Make a temporary folder for this user alone, as `make_file` does. POSIX only.
+    """Make a temporary folder for sockets of this user alone, as `make_file` does. POSIX only.
 
     Returns
     -------
@@ -126,11 +125,20 @@ def _remove_if_left(path: str, host: str) -> None:
         if try_lock(descriptor) and is_at(descriptor, path):
             # Under the lock: a run that has just made it sees that it is gone, and makes another.
             if stat.S_ISDIR(status.st_mode):
-                shutil.rmtree(path)
+                _remove_sockets(path)
+                os.rmdir(path)
             else:
                 os.unlink(path)
     finally:
         os.close(descriptor)
+
+
+def _remove_sockets(folder: str) -> None:
+    # Nothing else is made in a folder of ours. One with other things may have its name from somebody else.
+    with os.scandir(folder) as listing:
+        for path in [entry.path for entry in listing]:
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                os.unlink(path)
 
 
 def _can_be_ours(status: os.stat_result) -> bool:

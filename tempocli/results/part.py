@@ -61,12 +61,13 @@ def open_part(path: str, format_name: str, name: str) -> FileIO:
     OutputError
         If another run has it, or if it is not a part of ours: then it is left alone.
     OSError
-        With `name`, if it cannot be opened.
+        If it cannot be opened; with `name`, if it is not there.
     """
     try:
         file = open_locked(path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, name) from error
+        shown = path if os.path.lexists(path) else name
+        raise OSError(error.errno, error.strerror, shown) from error
     if file is None:
         raise OutputError(f"{name}: another run is writing it")
     try:
@@ -107,8 +108,9 @@ def _is_mine(file: FileIO, path: str) -> bool:
     if not hasattr(os, "geteuid") or owner == os.geteuid():
         return True
     # On some file systems all files have the same owner, whoever makes them.
-    with tempfile.TemporaryFile(dir=os.path.dirname(path)) as new:
+    with suppress(OSError), tempfile.TemporaryFile(dir=os.path.dirname(path)) as new:
         return os.fstat(new.fileno()).st_uid == owner
+    return False
 
 
 def _longest_name(folder: str) -> int:
