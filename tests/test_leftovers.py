@@ -260,6 +260,15 @@ class TestWorkers:
             assert other.wait(60) == 0
         assert os.listdir(folder) == []
 
+    def test_a_run_with_nothing_left_to_do_removes_them_too(self, folder: Path, music: Path) -> None:
+        with self.start(folder, "music", "-o", "out.csv") as child:
+            assert child.wait(60) == 0
+        _, descriptor = temporary.make_folder(str(folder))
+        os.close(descriptor)
+        with self.start(folder, "music", "-o", "out.csv", "--resume") as child:
+            assert child.wait(60) == 0
+        assert os.listdir(folder) == []
+
     def test_a_long_path_for_temporary_files(self, folder: Path, music: Path) -> None:
         long = folder / (100 * "x")
         long.mkdir()

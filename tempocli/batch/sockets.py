@@ -12,13 +12,23 @@ import tempfile
 import threading
 from contextlib import suppress
 from multiprocessing import current_process, util
+from typing import TYPE_CHECKING
 
 from tempocli import temporary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PARENTS = ("/tmp", "/var/tmp")
 _LONGEST_PARENT = 50  # bytes: the socket's path has 48 more, and some systems allow 103
 _lock = threading.Lock()
 _made: tuple[str, int] | None = None
+
+
+def remove_leftovers() -> None:
+    """Remove the folders of killed runs, also when there is no worker to start."""
+    for parent in _parents():
+        temporary.remove_leftovers(parent)
 
 
 def prepare_folder() -> None:
@@ -29,9 +39,7 @@ def prepare_folder() -> None:
         config = getattr(current_process(), "_config", None)
         if config is None or config.get("tempdir") is not None:
             return
-        for parent in (tempfile.gettempdir(), *_PARENTS):
-            if len(os.fsencode(parent)) > _LONGEST_PARENT:
-                continue
+        for parent in _parents():
             with suppress(OSError):
                 _made = temporary.make_folder(parent)
                 config["tempdir"] = _made[0]
@@ -48,3 +56,10 @@ def remove_folder() -> None:
             os.close(_made[1])
             current_process()._config["tempdir"] = None  # type: ignore[attr-defined]
             _made = None
+
+
+def _parents() -> Iterator[str]:
+    """Yield the folders in which it may be, the first choice first."""
+    for parent in (tempfile.gettempdir(), *_PARENTS):
+        if len(os.fsencode(parent)) <= _LONGEST_PARENT:
+            yield parent
