@@ -18,6 +18,7 @@ from test_cli_estimate import FAKE, tempo
 
 from tempocli import bank, tags, temporary
 from tempocli.batch import sockets
+from tempocli.errors import TempoError
 from tempocli.writers.files import atomic_file
 
 if TYPE_CHECKING:
@@ -275,6 +276,15 @@ class TestWorkers:
         with self.start(long, "music", "-o", "out.csv") as child:
             assert child.wait(60) == 0
         assert os.listdir(long) == []
+
+    def test_no_place_for_it_is_an_error_of_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sockets.current_process()._config, "tempdir", None)
+        monkeypatch.setattr(tempfile, "tempdir", "/" + 60 * "x")
+        monkeypatch.setattr(sockets, "_PARENTS", ("/nowhere",))
+        with pytest.raises(
+            TempoError, match=r"^/x{60}: worker processes need a folder .*: set TMPDIR to one$"
+        ):
+            sockets.prepare_folder()
 
     def test_the_folder_of_somebody_else_is_used_if_there_is_one(
         self, monkeypatch: pytest.MonkeyPatch

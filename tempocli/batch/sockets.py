@@ -15,6 +15,7 @@ from multiprocessing import current_process, util
 from typing import TYPE_CHECKING
 
 from tempocli import temporary
+from tempocli.errors import TempoError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,13 @@ def remove_leftovers() -> None:
 
 
 def prepare_folder() -> None:
-    """Give multiprocessing a folder that later runs remove if this process is killed."""
+    """Give multiprocessing a folder that later runs remove if this process is killed.
+
+    Raises
+    ------
+    TempoError
+        If none can be made where the path of a socket is short enough.
+    """
     global _made
     with _lock:
         # What multiprocessing itself looks for before it makes one.
@@ -45,6 +52,10 @@ def prepare_folder() -> None:
                 config["tempdir"] = _made[0]
                 util.Finalize(None, remove_folder, exitpriority=-100)  # as late as its own
                 return
+    raise TempoError(
+        f"{tempfile.gettempdir()}: worker processes need a folder for temporary files that can be written to, "
+        "with a short path: set TMPDIR to one"
+    )
 
 
 def remove_folder() -> None:
