@@ -53,7 +53,7 @@ def prepare_folder() -> None:
                 util.Finalize(None, remove_folder, exitpriority=-100)  # as late as its own
                 return
     raise TempoError(
-        f"{tempfile.gettempdir()}: worker processes need a folder for temporary files that can be written to, "
+        f"{tempfile.gettempdir()}: worker processes need a folder for temporary files to write to, "
         "with a short path: set TMPDIR to one"
     )
 
