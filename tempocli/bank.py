@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import re
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedWriter
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
 
+from tempocli import temporary
 from tempocli.audio import load_audio
 from tempocli.encoder import checksum
 from tempocli.errors import AudioError, DataError
@@ -148,16 +147,14 @@ def write_bank(path: Path, key: str, embeddings: NDArray[np.float32]) -> None:
     kept = embeddings.astype(np.float16)
     buffer = io.BytesIO()
     np.savez(buffer, embeddings=kept, key=np.array(key), digest=np.array(_digest(kept)))
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+    partial, file = temporary.make_file(str(path.parent), ".partial")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(buffer.getvalue())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(partial)
-        raise
+        with BufferedWriter(file) as buffered:
+            buffered.write(buffer.getvalue())
+            buffered.flush()
+            temporary.give_name(partial, file, str(path))
+    finally:
+        temporary.discard(partial, file)
 
 
 def _digest(kept: NDArray[np.float16]) -> str:

@@ -179,7 +179,7 @@ def _spectrum(onset: NDArray[np.float64]) -> NDArray[np.float64]:
     if not len(onset):
         return np.zeros(1)
     size = 1 << (8 * len(onset) - 1).bit_length()
-    return np.abs(np.fft.rfft(onset * np.hanning(len(onset)), size))
+    return np.asarray(np.abs(np.fft.rfft(onset * np.hanning(len(onset)), size)))
 
 
 def _at_tempo(

@@ -10,12 +10,14 @@ import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from tempocli import temporary
 from tempocli.errors import MissingExtraError, TagError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ID3V1_SIZE = 128
+_COPY_SIZE = 1 << 20
 
 
 def require() -> None:
@@ -86,9 +88,11 @@ def write_tempo(path: str, bpm: float) -> None:
         before = os.stat(target)
         # The suffix stays, for mutagen looks at it; the name, which may be as long as allowed, does not.
         suffix = os.path.splitext(target)[1]
-        copy = os.path.join(os.path.dirname(target), f".tempo-{os.urandom(6).hex()}{suffix}")
+        copy, raw = temporary.make_file(os.path.dirname(target), suffix, mode=0o600)
         try:
-            shutil.copy2(target, copy)
+            with open(target, "rb") as original:
+                shutil.copyfileobj(original, raw, _COPY_SIZE)
+            shutil.copystat(target, copy)
             with suppress(PermissionError, AttributeError):  # only the superuser may; Windows has no owners
                 os.chown(copy, before.st_uid, before.st_gid)
             _Tags(copy).write(bpm)
@@ -96,10 +100,9 @@ def write_tempo(path: str, bpm: float) -> None:
             now = os.stat(target)
             if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                 raise TagError(path, "was changed by somebody else meanwhile")
-            os.replace(copy, target)
+            temporary.give_name(copy, raw, target)
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(copy)
+            temporary.discard(copy, raw)
 
 
 def is_same(old: str, bpm: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -260,13 +261,29 @@ class TestKill:
             with pytest.raises(SystemExit, match=complaint):
                 kill.compare(whole, output, 2)
 
-    def test_only_whole_rows_are_counted(self, tmp_path):
-        output = tmp_path / "out.csv"
-        assert kill.written(output) == b""
-        (tmp_path / "out.csv.part").write_text("path,bpm\na,1\nb,")
-        assert kill.written(output) == b"path,bpm\na,1\n"
-        assert kill.n_rows(kill.written(output), output) == 1
-        assert kill.n_rows(b"{}\n", tmp_path / "out.jsonl") == 1
+    @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+    def test_only_whole_rows_are_read(self, tmp_path, suffix):
+        output, part = tmp_path / f"out.{suffix}", tmp_path / f"out.{suffix}.part"
+        assert kill.paths_in(output) == []
+        lines = "path,bpm\na,1\nb," if suffix == "csv" else '{"path": "a"}\n{"path": "b'
+        part.write_text("# mark\n" + lines)
+        assert kill.paths_in(output) == ["a"]
+        part.write_text("")
+        assert kill.paths_in(output) == []
+        part.unlink()
+        output.write_text("path,bpm\nc,1\n" if suffix == "csv" else '{"path": "c"}\n')
+        assert kill.paths_in(output) == ["c"]
+
+    @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+    def test_workers_are_told_from_the_process_that_starts_them(self):
+        server = "sh -c 'echo $$; read line; true'; true"
+        main = ["sh", "-c", 'sh -c "$0"; true', server]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(main, **pipes, start_new_session=True) as run:
+            worker = int(run.stdout.readline())
+            assert kill.workers_of(run.pid) == [worker]
+            run.communicate(b"\n")
+        assert kill.workers_of(run.pid) == []
 
 
 def test_the_methods_are_scored_at_every_rate(

@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tempocli"
 RANKS = {
     "ahead": 0,
     "errors": 0,
+    "locks": 1,
+    "temporary": 2,
     "schema": 0,
     "metrics": 1,
     "registry": 1,

@@ -357,7 +357,7 @@ class TestResultFile:
         done = subprocess.run(
             [sys.executable, "-c", resumed, path], stderr=subprocess.PIPE, check=False, timeout=60, text=True
         )
-        assert f"File too large: '{part_of(str(path))}.new'" in done.stderr
+        assert f"File too large: '{part_of(str(path))}'" in done.stderr
         assert Path(part_of(str(path))).read_bytes() == part
         assert part.endswith(b",s\n")
         wanted = [f"gone {number}" for number in range(40)]
@@ -413,8 +413,7 @@ class TestParquet:
         moody = make_estimate(100.0, steady=False)
         lines.append(JsonRows().encode(FileResult("moody", estimate=moody), layout, "s"))
         lines.append(JsonRows().encode(FileResult("gone", error="x"), layout, "s"))
-        (tmp_path / "lines").write_bytes(b"".join(lines))
-        parquet.from_json_lines(str(tmp_path / "lines"), str(tmp_path / "out.parquet"))
+        parquet.from_json_lines(io.BytesIO(b"".join(lines)), str(tmp_path / "out.parquet"))
         with parquet.to_json_lines(str(tmp_path / "out.parquet")) as back:
             assert [json.loads(line) for line in back] == [json.loads(line) for line in lines]
 
@@ -476,7 +475,7 @@ class TestEarlierVersions:
 
     def refuse(self, path: Path, format_name: str, songs: list[str]) -> str:
         before = {each: each.read_bytes() for each in path.parent.iterdir()}
-        with pytest.raises(DataError) as caught:
+        with pytest.raises((DataError, OutputError)) as caught:
             resume(path, format_name, songs)
         assert {each: each.read_bytes() for each in path.parent.iterdir()} == before
         return str(caught.value)
@@ -498,7 +497,7 @@ class TestEarlierVersions:
         part = Path(part_of(str(path)))
         self.write_old(part, format_name, songs)
         assert self.refuse(path, format_name, songs).startswith(
-            f"{part}: an earlier version of tempo wrote it"
+            f"{part}: was not made by this version of tempo"
         )
         assert not path.exists()
 

@@ -89,7 +89,7 @@ class MergingEncoder:
 
 
 def _even(windows: NDArray[Any]) -> NDArray[Any]:
-    """Repeat the last of an odd number of windows: a model may take two neighbours as one, never of two files.
+    """Repeat the last of an odd number of windows: a model may take two neighbours of one file as one.
 
     See `tempocli.methods.ReferenceModel`; the mean of a window and itself is what it is alone.
     """

@@ -126,7 +126,9 @@ class _Batch:
 
     def start(self, *, timeout: float | None, hashed: bool) -> None:
         from tempocli.batch.seat import Seat
+        from tempocli.batch.sockets import remove_leftovers
 
+        remove_leftovers()
         encode = self._estimator.encode
         if self._estimator.device != "cpu":
             from tempocli.batch.merging import MergingEncoder

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from tempocli.batch.sockets import prepare_folder
 from tempocli.batch.stamps import stamp_of
 from tempocli.batch.worker import Done, Portable, Ready, Task, Windows, serve
 from tempocli.errors import TempoError
@@ -172,4 +173,5 @@ def _context() -> SpawnContext | ForkServerContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
+    prepare_folder()
     return context

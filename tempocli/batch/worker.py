@@ -129,7 +129,7 @@ def estimate_file(
     except OSError as error:
         return FileResult(path, error=error.strerror or str(error), stamp=stamp)
     except Exception as error:
-        logger.info("%s: %s", path, traceback.format_exc())
+        logger.info("%r: %s", path, traceback.format_exc())
         reason = " ".join(f"internal error: {type(error).__name__}: {error}".split())
         return FileResult(path, error=f"{reason} (please report this)", stamp=stamp)
 

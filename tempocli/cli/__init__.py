@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tempocli import __version__
 from tempocli.cli import console
 from tempocli.errors import TempoError
+from tempocli.writers.layout import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Name -> help. A command lives in the module of its name, as `command`.
 _COMMANDS = {
@@ -30,6 +35,11 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the names without an import."""
         return list(_COMMANDS)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the options; a mistake is told in printable characters."""
+        with _printable_usage():
+            return super().make_context(*args, **extra)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command."""
@@ -54,7 +64,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and end with the right exit code whatever happens."""
         try:
-            super().invoke(ctx)
+            with _printable_usage():
+                super().invoke(ctx)
             console.flush()
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -75,6 +86,16 @@ class LazyGroup(click.Group):
         except Exception as error:
             console.bug(error, verbose=ctx.meta.get(console.VERBOSE, False))
             ctx.exit(1)
+
+
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    """Keep what was typed from steering the terminal when click repeats it."""
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = printable(error.message)
+        raise
 
 
 @click.group(
@@ -105,6 +126,8 @@ def main() -> None:
     if "multiprocessing" in sys.modules and sys.modules["multiprocessing"].active_children():
         # Training's worker processes are ended by the interpreter's own exit.
         sys.exit(code)
+    if "tempocli.batch.sockets" in sys.modules:
+        sys.modules["tempocli.batch.sockets"].remove_folder()
     # That exit would wait for a thread in the middle of a three-hour file after an interrupt, and takes the
     # libraries apart piece by piece, which is a tenth of the time of one short file.
     os._exit(code if isinstance(code, int) else 1)

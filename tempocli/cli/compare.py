@@ -11,7 +11,7 @@ from tempocli.cli import console, options
 from tempocli.cli.tally import EXIT_SOME_FAILED
 from tempocli.errors import AudioError, TempoError
 from tempocli.schema import SCHEMA_VERSION
-from tempocli.writers.layout import encode, escape
+from tempocli.writers.layout import encode, escape, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,8 @@ def _compare(
         elif relation is not None and relation.reason is not None:
             console.error(f"{path}: cannot be compared: {relation.reason}")
         elif show and relation is not None:
-            console.write(encode(_line(path, relation)))
+            name = printable(path) if console.stdout_is_terminal() else escape(path)
+            console.write(encode(_line(name, relation)))
     return results
 
 
@@ -118,9 +119,9 @@ def _exit_code(relations: list[Relation | None]) -> int:
     return 0 if all(relation is not None and relation.same for relation in relations) else EXIT_DIFFERENT
 
 
-def _line(path: str, relation: Relation) -> str:
+def _line(name: str, relation: Relation) -> str:
     verdict = "same" if relation.same else "different"
-    return f"{escape(path)}\t{verdict}\t{relation.probability:.4f}\t{relation.ratio:.4f}\n"
+    return f"{name}\t{verdict}\t{relation.probability:.4f}\t{relation.ratio:.4f}\n"
 
 
 def _record(path: str, relation: Relation | None, error: str | None) -> dict[str, Any]:

@@ -61,9 +61,13 @@ def configure(*, verbose: bool, quiet: bool) -> None:
 
 
 class _Stderr:
-    """stderr as it is at the moment of writing: a progress bar puts itself in its place for a while."""
+    """stderr as it is at the moment of writing: a progress bar puts itself in its place for a while.
+
+    Whatever is written, line feeds alone steer the terminal.
+    """
 
     def write(self, text: str) -> None:
+        text = "\n".join(map(printable, text.split("\n")))
         # Nobody may be there to read it; the exit status still tells.
         with suppress(OSError):
             if sys.stderr is not None:

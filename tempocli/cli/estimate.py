@@ -10,8 +10,9 @@ import click
 from tempocli import tags, writers
 from tempocli.batch import Selection
 from tempocli.cli import console, local, options, ray
-from tempocli.cli.inputs import Inputs
+from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import GROWING, View
+from tempocli.cli.sizes import read_size
 
 if TYPE_CHECKING:
     from tempocli.cli.options import EngineOptions, PartOptions, ResumeOptions, TagOptions
@@ -48,6 +49,14 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 )
 @click.option(
     "-0", "--null", "null_separated", is_flag=True, help="A null character ends each path of the list."
+)
+@click.option(
+    "--max-stdin",
+    type=read_size,
+    metavar="SIZE",
+    default=f"{MAX_STDIN // 10**9}GB",
+    show_default=True,
+    help="Refuse a standard input with more than this: it may have no end.",
 )
 @click.option(
     "--format",
@@ -100,6 +109,7 @@ def command(
     paths: tuple[str, ...],
     files_from: str | None,
     null_separated: bool,
+    max_stdin: int,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     part: PartOptions,
@@ -131,7 +141,14 @@ def command(
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
     options.check_references(method, references)
-    inputs = Inputs(paths, files_from, null_separated, Selection(include, exclude), part=part.of_files())
+    inputs = Inputs(
+        paths,
+        files_from,
+        null_separated,
+        Selection(include, exclude),
+        part=part.of_files(),
+        max_stdin=max_stdin,
+    )
     inputs.check()
     if engine.engine != "ray":
         ray.check_unused(inputs)

@@ -12,6 +12,7 @@ import click
 from tempocli.batch import Selection, find_inputs
 from tempocli.batch.entries import is_list
 from tempocli.cli import console
+from tempocli.cli.standard_input import limited
 from tempocli.errors import DataError
 from tempocli.schema import AudioInput
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tempocli.schema import Part
 
 _CHUNK = 65536
+_LONGEST_PATH = 65536  # bytes; systems allow 4,096, and 32,767 characters
+MAX_STDIN = 4 * 10**9  # bytes: six hours of CD audio
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Inputs:
         Which files of folders are wanted.
     part : Part or None
         Which part of each input is wanted, if not the whole.
+    max_stdin : int
+        Bytes that may be read of standard input for ``-``.
     """
 
     paths: tuple[str, ...]
@@ -46,6 +51,7 @@ class Inputs:
     null_separated: bool
     selection: Selection = field(default_factory=Selection)
     part: Part | None = None
+    max_stdin: int = MAX_STDIN
 
     def check(self) -> None:
         """Raise click.UsageError when nothing is asked for, or the impossible."""
@@ -69,6 +75,10 @@ class Inputs:
     def can_be_counted(self) -> bool:
         """Whether `files` can be gone through twice."""
         return self.files_from is None or os.path.isfile(self.files_from)
+
+    def stdin(self) -> BinaryIO:
+        """Return the byte stream that ``-`` stands for."""
+        return limited(console.stdin(), self.max_stdin)
 
     def names(self) -> Iterator[str]:
         """Yield what was named, folders as they are."""
@@ -105,7 +115,8 @@ def _is_folder(path: str) -> bool:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    for index, line in enumerate(file):
+    for index, line in enumerate(iter(lambda: file.readline(_LONGEST_PATH + 2), b"")):
+        _check_length(line)
         if b"\0" in line:
             raise DataError("the list of files has null bytes between its paths: read it with -0")
         yield (line if index else line.removeprefix(BOM_UTF8)).rstrip(b"\r\n")
@@ -116,4 +127,11 @@ def _null_separated(file: BinaryIO) -> Iterator[bytes]:
     while chunk := file.read(_CHUNK):
         *whole, rest = (rest + chunk).split(b"\0")
         yield from whole
+        _check_length(rest)
     yield rest
+
+
+def _check_length(path: bytes) -> None:
+    # A list without an end to its first path would fill the memory.
+    if len(path) > _LONGEST_PATH + 1:
+        raise DataError(f"the list of files has a path of more than {_LONGEST_PATH:,} bytes")

@@ -112,7 +112,8 @@ def run(request: Request) -> int:
         if image is not None:
             sink.write(tally.watch(_draw(estimator, request.inputs, image)))
         elif request.is_simple:
-            sink.write(tally.watch(_estimate_one(estimator, request.inputs, hashed=resuming.verify_hash)))
+            results = _estimate_one(estimator, request.inputs, hashed=resuming.verify_hash)
+            sink.write(tally.watch(results))
         else:
             stop = stack.enter_context(stopping(quiet=request.quiet))
             _run_batch(request, estimator, file, sink, tally, stop)
@@ -137,7 +138,7 @@ def _run_batch(
         jobs=request.jobs,
         timeout=request.timeout or TIMEOUT,
         hashed=request.resuming.verify_hash,
-        stdin=console.stdin() if "-" in inputs.paths else None,
+        stdin=inputs.stdin() if "-" in inputs.paths else None,
         stop=stop,
     )
     if request.has_progress:
@@ -181,7 +182,7 @@ def _estimate_one(estimator: Estimator, inputs: Inputs, *, hashed: bool) -> Iter
     path, part = inputs.paths[0], inputs.part
     stamp = None if path == "-" else stamp_of(path, hashed=hashed)
     try:
-        estimate = estimator.estimate(console.stdin() if path == "-" else path, **_span(part))
+        estimate = estimator.estimate(inputs.stdin() if path == "-" else path, **_span(part))
         yield FileResult(path, estimate=estimate, stamp=stamp, part=part)
     except AudioError as error:
         yield FileResult(path, error=error.reason, stamp=stamp, part=part)
@@ -193,7 +194,7 @@ def _estimate_one(estimator: Estimator, inputs: Inputs, *, hashed: bool) -> Iter
 def _draw(estimator: Estimator, inputs: Inputs, image: Image) -> Iterator[FileResult]:
     path, part = inputs.paths[0], inputs.part
     try:
-        analysis = estimator.analyse(console.stdin() if path == "-" else path, **_span(part))
+        analysis = estimator.analyse(inputs.stdin() if path == "-" else path, **_span(part))
     except AudioError as error:
         yield FileResult(path, error=error.reason, part=part)
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from tempocli import writers
 from tempocli.cli import console
 from tempocli.writers.files import atomic_file
+from tempocli.writers.terminal import printable_json, printable_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Those that can grow row by row, and be continued; the names of `tempocli.results.FORMATS`.
 GROWING = frozenset({"csv", "jsonl", "parquet"})
+_JSON_FORMATS = frozenset({"json", "jsonl", "jams"})
 
 
 class Sink(Protocol):
@@ -51,9 +53,14 @@ class View:
     single: bool
 
     @property
+    def is_on_terminal(self) -> bool:
+        """Whether a person reads it as it is written."""
+        return self.output is None and console.stdout_is_terminal()
+
+    @property
     def is_table(self) -> bool:
         """Whether it is a table for a person."""
-        return self.format_name == "text" and self.output is None and console.stdout_is_terminal()
+        return self.format_name == "text" and self.is_on_terminal
 
     @property
     def is_bare(self) -> bool:
@@ -63,8 +70,7 @@ class View:
     @property
     def has_room_for_progress(self) -> bool:
         """Whether no results would run through what is said about progress."""
-        on_the_terminal = self.output is None and console.stdout_is_terminal()
-        streams = on_the_terminal and self.format_name not in {"text", "json"}
+        streams = self.is_on_terminal and self.format_name not in {"text", "json"}
         return not self.single and not (streams and console.stderr_is_terminal())
 
     @property
@@ -74,9 +80,9 @@ class View:
 
 
 def _is_plain(path: str) -> bool:
-    """Tell whether a path is a regular file or none yet, and no device or pipe."""
+    """Tell whether a path is a regular file, or a folder (which is refused later), or none yet."""
     try:
-        return not stat.S_ISCHR(mode := os.stat(path).st_mode) and not stat.S_ISFIFO(mode)
+        return stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode)
     except OSError:
         return True
 
@@ -90,8 +96,13 @@ class Stream:
 
     def write(self, results: Iterable[FileResult]) -> None:
         """Write them as they come, if the format allows."""
-        for piece in writers.write(self._view.format_name, results, self._view.layout):
-            self._put(writers.encode(piece))
+        view = self._view
+        # Raw characters are for programs; on a terminal they could steer it.
+        is_json = view.format_name in _JSON_FORMATS
+        if view.is_on_terminal and not is_json:
+            results = map(printable_result, results)
+        for piece in writers.write(view.format_name, results, view.layout):
+            self._put(writers.encode(printable_json(piece) if view.is_on_terminal and is_json else piece))
 
 
 class Table:
@@ -143,7 +154,14 @@ def growing_file(view: View, *, resume: bool) -> Iterator[ResultFile]:
             yield file
         except BaseException:
             if file.n_rows:
-                console.error(
-                    f"{file.n_rows} results are kept in {file.part}: the same command with --resume goes on"
-                )
+                console.error(_what_is_kept(file))
             raise
+
+
+def _what_is_kept(file: ResultFile) -> str:
+    fate = file.fate()
+    if fate is None:
+        return f"{file.n_rows} results are kept in {file.part}: the same command with --resume goes on"
+    if file.is_lost:
+        return f"{file.n_rows} results are lost: {file.part} {fate}"
+    return f"{file.n_rows} results are no longer in {file.part}, which {fate}, but wherever it is now"

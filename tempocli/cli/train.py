@@ -10,6 +10,7 @@ import click
 
 from tempocli.cli.prepare import data, progress_bar
 from tempocli.errors import MissingExtraError
+from tempocli.writers.layout import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,7 +166,7 @@ def export_comparison(recipe: str, data_folder: Path, run_folder: Path, output: 
     network = load_comparator(run_folder / CHECKPOINT, chosen)
     windows = PairSampler(data_folder, chosen).music(32)
     difference = export_comparator(network, chosen, data_folder, output, windows)
-    click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
+    click.echo(printable(f"{output}: largest difference from torch {difference:.1e}"), err=True)
 
 
 @command.command("export-contrastive")
@@ -183,7 +184,7 @@ def export_contrastive(recipe: str, data_folder: Path, run_folder: Path, output:
     network = load_contrastive(run_folder / CHECKPOINT, chosen)
     sampler = ExcerptSampler(data_folder, chosen)
     difference = write(network, chosen.name, output, sampler.front_end, sampler.validation()[0])
-    click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
+    click.echo(printable(f"{output}: largest difference from torch {difference:.1e}"), err=True)
 
 
 @command.command()
@@ -215,7 +216,7 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
         tilt=chosen.octave_tilt,
         windows=windows,
     )
-    click.echo(f"{output}: largest difference from torch {difference:.1e}", err=True)
+    click.echo(printable(f"{output}: largest difference from torch {difference:.1e}"), err=True)
 
 
 @command.command("calibrate")

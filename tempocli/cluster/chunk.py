@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempocli.ahead import ahead
 from tempocli.batch.seat import Seat
-from tempocli.cluster.storage import fetch, open_storage, remote_stamp, write_whole
+from tempocli.cluster.storage import discard_copy, fetch, open_storage, remote_stamp, write_whole
 from tempocli.errors import AudioError
 from tempocli.estimator import Estimator
 from tempocli.results import parquet
@@ -129,7 +129,7 @@ def _estimate(seat: Seat, location: str, part: Part | None, coming: Future[tuple
         result = seat.estimate(path, part).result
     finally:
         if is_copy:
-            os.unlink(path)
+            discard_copy(path)
     if not is_copy:
         return result
     sha256 = None if result.stamp is None else result.stamp.sha256

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from tempocli import temporary
 from tempocli.batch import Selection, find_inputs
 from tempocli.batch.entries import is_list
 from tempocli.errors import AudioError, MissingExtraError, TempoError
-from tempocli.results.lock import open_locked
+from tempocli.locks import open_locked
 from tempocli.schema import AudioInput, FileStamp
 from tempocli.writers.files import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from io import FileIO
 
     from tempocli.schema import Part
 
 _LONGEST_SUFFIX = 10
+_copies: dict[str, FileIO] = {}  # open, and so locked, while they are used
 
 
 def is_url(name: str) -> bool:
@@ -140,7 +143,7 @@ def fetch(location: str) -> tuple[str, bool]:
     path : str
         Where it is.
     is_copy : bool
-        Whether it is a copy, which the caller deletes.
+        Whether it is a copy, for the caller to `discard_copy`.
 
     Raises
     ------
@@ -152,15 +155,19 @@ def fetch(location: str) -> tuple[str, bool]:
     system, path = open_storage(location)
     if "file" in _protocols(system):
         return path, False
-    descriptor, copy = tempfile.mkstemp(prefix="tempo-", suffix=_suffix(path))
-    os.close(descriptor)
+    copy, file = temporary.make_file(tempfile.gettempdir(), _suffix(path), mode=0o600)
+    _copies[copy] = file
     try:
         system.get_file(path, copy)
     except Exception as error:  # each package has errors of its own
-        with suppress(FileNotFoundError):  # some packages remove it themselves
-            os.unlink(copy)
+        discard_copy(copy)
         raise AudioError(location, f"cannot be fetched: {_in_one_line(error)}") from error
     return copy, True
+
+
+def discard_copy(path: str) -> None:
+    """Remove a copy that `fetch` made."""
+    temporary.discard(path, _copies.pop(path))
 
 
 def _suffix(path: str) -> str:

@@ -73,20 +73,20 @@ def schema(*, curve: bool, position: bool = False) -> Any:
     return pa.schema(fields)
 
 
-def from_json_lines(source: str, target: str) -> None:
-    """Turn a JSONL result file into a Parquet file, which appears whole or not at all.
+def from_json_lines(lines: BinaryIO, target: str) -> None:
+    """Turn rows of JSONL into a Parquet file, which appears whole or not at all.
 
     Parameters
     ----------
-    source : str
-        The JSONL file.
+    lines : binary file
+        The rows.
     target : str
         The file to make or replace.
     """
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    with open(source, "rb") as lines, atomic_file(target) as file:
+    with atomic_file(target) as file:
         records = map(json.loads, lines)
         some = list(islice(records, _ROWS))
         columns = schema(curve=any("curve" in record for record in some))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from typing import TYPE_CHECKING, BinaryIO
+
+from tempocli import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,22 +50,28 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
 def _replacing(path: str) -> Iterator[BinaryIO]:
     target = os.path.realpath(path)
     # Not made from the target's name, which may be as long as the file system allows.
-    partial = os.path.join(os.path.dirname(target), f".tempo-{os.urandom(6).hex()}.tmp")
+    with _named(path):
+        partial, raw = temporary.make_file(os.path.dirname(target), ".tmp")
     try:
-        file = open(partial, "xb")  # noqa: SIM115 - closed below, before the rename
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
-    try:
-        with file:
+        with BufferedWriter(raw) as file:
             yield file
             written = file.tell()
             # Or a pulled plug might leave the new name with nothing behind it.
             file.flush()
             os.fsync(file.fileno())
-        if written:
-            if os.path.exists(target):
-                os.chmod(partial, stat.S_IMODE(os.stat(target).st_mode))
-            os.replace(partial, target)
+            if written:
+                with _named(path):
+                    with suppress(FileNotFoundError):
+                        os.chmod(partial, stat.S_IMODE(os.stat(target).st_mode))
+                    temporary.give_name(partial, raw, target)
     finally:
-        if os.path.lexists(partial):
-            os.unlink(partial)
+        temporary.discard(partial, raw)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Let an OSError within the block name the file that the user knows."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error

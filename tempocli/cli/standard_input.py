@@ -1,0 +1,60 @@
+"""Standard input as audio: it has to be copied before it is decoded, and may have no end."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from tempocli.cli.sizes import shown
+from tempocli.errors import AudioError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+def limited(stream: BinaryIO, limit: int) -> BinaryIO:
+    """Let no more than `limit` bytes be read of a stream, unless it is a file, which needs no copy.
+
+    Whoever reads more gets an AudioError.
+    """
+    if stream.isatty() or _is_file(stream):
+        return stream
+    return cast("BinaryIO", _Limited(stream, limit))
+
+
+def _is_file(stream: BinaryIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:
+        return False
+
+
+class _Limited(io.BufferedIOBase):
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._n_left = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        # One byte more than allowed tells that there is more.
+        wanted = self._n_left + 1
+        data = self._stream.read(wanted if size is None or size < 0 else min(size, wanted))
+        self._n_left -= len(data)
+        if self._n_left < 0:
+            reason = f"standard input has more than the {shown(self._limit)} that --max-stdin allows"
+            raise AudioError("-", reason)
+        return data
+
+    def read1(self, size: int = -1, /) -> bytes:
+        return self.read(size)
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
