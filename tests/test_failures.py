@@ -217,7 +217,7 @@ def test_standard_input_is_named_by_a_hyphen() -> None:
 def test_text(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("This is not music, whatever its name says.\n" * 10_000)
     reason = refusal(tmp_path / name)
-    assert reason == "format not recognised" or reason.startswith("format not recognised; AAC, ")
+    assert reason.split(";")[0] in {"format not recognised", "no frame of it can be decoded"}
 
 
 def test_without_pyav_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

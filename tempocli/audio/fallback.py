@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tempocli.audio import reasons
 from tempocli.audio.decoding import SLACK, DecodeError, Decoder, NotRecognisedError
 from tempocli.audio.ffmpeg import open_ffmpeg
+from tempocli.audio.formats import is_known_container
 from tempocli.audio.libsndfile import open_libsndfile
 from tempocli.audio.resampling import blocks_at_rate
 from tempocli.errors import AudioError, MissingExtraError
@@ -32,13 +33,12 @@ def open_decoder(file: FileIO, name: str, resources: ExitStack) -> Decoder:
         About `name`, if it is empty, or neither decoder can.
     """
     try:
-        file.seek(0)
-        head = file.read(len(_SDS_MAGIC))
+        head = _head(file)
     except OSError as error:
         raise AudioError(name, reasons.system_reason(error)) from error
     if not head:
         raise AudioError(name, "is empty")
-    if head == _SDS_MAGIC:
+    if head.startswith(_SDS_MAGIC):
         raise AudioError(name, "a MIDI sample dump, which is not read")
     try:
         decoder = open_libsndfile(file, resources)
@@ -47,11 +47,16 @@ def open_decoder(file: FileIO, name: str, resources: ExitStack) -> Decoder:
     return Decoder(decoder.sample_rate, decoder.channels, _read_to_the_end(decoder, file))
 
 
+def _head(file: FileIO) -> bytes:
+    file.seek(0)
+    return file.read(16)
+
+
 def _open_by_ffmpeg_alone(file: FileIO, name: str, resources: ExitStack, refused: DecodeError) -> Decoder:
     """Open what libsndfile `refused`; or raise the better reason of the two."""
-    reason = refused.reason
-    if reason not in (reasons.NOT_RECOGNISED, reasons.UNKNOWN_ENCODING, reasons.HOLDS_NO_SAMPLES):
-        reason = f"damaged: {reason}"
+    reason = reasons.as_refusal(refused.reason)
+    if refused.final:
+        raise AudioError(name, reason) from refused
     try:
         return open_ffmpeg(file, resources)
     except ImportError as error:
@@ -61,10 +66,14 @@ def _open_by_ffmpeg_alone(file: FileIO, name: str, resources: ExitStack, refused
             extra = MissingExtraError("another try, by FFmpeg,", "av")
         raise AudioError(name, f"{reason}; {extra}") from error
     except NotRecognisedError as error:
+        if isinstance(refused, NotRecognisedError) and is_known_container(_head(file)):
+            reason = reasons.as_refusal(reasons.BROKEN_HEADER)
         raise AudioError(name, reason) from error
     except DecodeError as error:
         # FFmpeg got further than libsndfile only where that did not know the format.
-        raise AudioError(name, error.reason if isinstance(refused, NotRecognisedError) else reason) from error
+        if isinstance(refused, NotRecognisedError):
+            reason = reasons.as_refusal(error.reason)
+        raise AudioError(name, reason) from error
 
 
 def _read_to_the_end(decoder: Decoder, file: FileIO) -> Iterator[NDArray[np.float32]]:

@@ -47,12 +47,15 @@ def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
             container = resources.enter_context(av.open(file, options=options, **tags))
             stream = container.streams.best("audio")
     except DecodeError as error:
-        if isinstance(error.__cause__, av.error.InvalidDataError):
+        # Of a format that it may not read, FFmpeg says that the arguments are wrong.
+        if isinstance(error.__cause__, av.error.InvalidDataError | av.error.ArgumentError):
             raise NotRecognisedError(reasons.NOT_RECOGNISED) from error
         raise
     if stream is None:
-        unknown = any(each.type == "audio" for each in container.streams)
-        raise DecodeError(reasons.UNKNOWN_ENCODING if unknown else reasons.NO_AUDIO_STREAM)
+        if not container.streams.audio:
+            raise DecodeError(reasons.NO_AUDIO_STREAM)
+        known = any(each.codec_context is not None for each in container.streams.audio)
+        raise DecodeError(reasons.NOTHING_DECODED if known else reasons.UNKNOWN_ENCODING)
     frames = _Frames(container, stream)
     first = next(frames, None)
     if first is None:

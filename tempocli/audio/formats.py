@@ -54,3 +54,16 @@ FFMPEG_DEMUXERS = tuple(_FFMPEG)
 
 AUDIO_EXTENSIONS = frozenset(_LIBSNDFILE).union(*_FFMPEG.values())
 """Extensions, in lower case with their dot, of the files that are taken from folders."""
+
+# How the files of containers that only FFmpeg reads begin: Matroska, ASF, FLV, MPEG-PS, WavPack, TTA,
+# Monkey's Audio, Musepack, RealMedia, AMR, TAK, DSF.
+_BEGINNINGS = (
+    b"\x1aE\xdf\xa3",
+    b"0&\xb2u\x8ef\xcf\x11", b"FLV\x01", b"\0\0\x01\xba", b"wvpk", b"TTA1", b"MAC ", b"MPCK",
+    b"MP+", b".RMF", b"#!AMR", b"tBaK", b"DSD ",
+)  # fmt: skip
+
+
+def is_known_container(head: bytes) -> bool:
+    """Return whether a file that begins with `head` is in a container that FFmpeg knows, broken or not."""
+    return head.startswith(_BEGINNINGS) or head[4:8] in (b"ftyp", b"moov", b"mdat") or head[8:11] == b"AVI"

@@ -63,7 +63,7 @@ def open_libsndfile(file: FileIO, resources: ExitStack) -> Decoder:
         raise kind(reasons.libsndfile_reason(error.code, opening=True)) from error
     resources.callback(sound.close)
     if not sound.frames:
-        raise DecodeError(reasons.HOLDS_NO_SAMPLES)
+        raise DecodeError(reasons.HOLDS_NO_SAMPLES, final=unread_bytes(file) <= _LEFT_OVER)
     return Decoder(sound.samplerate, sound.channels, _blocks(sound, None if own_file else file))
 
 

@@ -74,6 +74,12 @@ _FFMPEG = {
 _SEEKS_ASTRAY = {errno.EINVAL, errno.EOVERFLOW, errno.ERANGE, errno.ESPIPE}
 
 
+def as_refusal(reason: str) -> str:
+    """Return the `reason` for which nothing is read, marked as damage where it is one."""
+    is_damage = reason.startswith(("it ", "its ", "the ")) and reason != UNKNOWN_ENCODING
+    return f"damaged: {reason}" if is_damage else reason
+
+
 def libsndfile_recognises(code: int) -> bool:
     """Return whether libsndfile's error `code` is about a file of a format that it knows."""
     return code not in _NOT_RECOGNISED
