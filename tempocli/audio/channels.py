@@ -18,6 +18,8 @@ _ADDS_UP_ABOVE = 0.3
 _CLEARLY_STRONGER = 4.0
 # Seconds after which past energy counts half.
 _HALF_LIFE = 10.0
+# Energies are measured on every so-manieth sample, since on all it would cost a tenth of the decoding of WAV.
+_STRIDE = 7
 
 
 class Downmixer:
@@ -74,11 +76,12 @@ class Downmixer:
         self, samples: NDArray[np.float32], mono: NDArray[np.float32], full_scale: float
     ) -> int | None:
         """Choose a channel, or ``None`` for the mean of all, for a block."""
+        samples, mono = samples[::_STRIDE], mono[::_STRIDE]
         # Not by dot products, which may start threads.
         energy = float(np.einsum("ij,ij->", samples, samples)) / full_scale**2
         if not energy:
             return self._chosen
-        kept = 0.5 ** (len(mono) / (_HALF_LIFE * self._sample_rate))
+        kept = 0.5 ** (len(mono) * _STRIDE / (_HALF_LIFE * self._sample_rate))
         self._energy = kept * self._energy + energy
         energy_of_sum = self._channels**2 * float(np.einsum("i,i->", mono, mono))
         self._energy_of_sum = kept * self._energy_of_sum + energy_of_sum
