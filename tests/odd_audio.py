@@ -145,6 +145,7 @@ def _mux(output: object, stream: object, samples: NDArray[np.float32], sample_ra
     import av
 
     if not stream.codec_context.is_open:
+        stream.bit_rate = 128_000
         stream.codec_context.open()
     size = stream.codec_context.frame_size or 1024
     convert = av.AudioResampler(format=stream.format, layout="mono", rate=sample_rate, frame_size=size)

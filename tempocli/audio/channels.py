@@ -17,7 +17,7 @@ _ADDS_UP_ABOVE = 0.3
 # Another channel is preferred only when it is so many times stronger.
 _CLEARLY_STRONGER = 4.0
 # Seconds after which past energy counts half.
-_HALF_LIFE = 10.0
+_HALF_LIFE = 3.0
 # Energies are measured on the first so many of so many samples; all would cost a tenth of decoding a WAV.
 _MEASURED, _OF = 256, 2048
 

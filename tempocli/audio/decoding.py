@@ -55,8 +55,8 @@ class DecodeError(Exception):
     def note(self, duration: float) -> str:
         """Word the damage for a user, where `duration` seconds were read in all."""
         text = f"damaged after {duration:.1f} s: {self.reason}" if self.stops else f"damaged: {self.reason}"
-        # A header may claim anything; a claim of weeks tells nothing.
-        if self.expected is not None and duration + SLACK <= self.expected < 1e6:
+        # A header may claim anything; one of days tells nothing.
+        if self.expected is not None and duration + SLACK <= self.expected < 1e5:
             text += f"; {self.expected - duration:.1f} s of {self.expected:.1f} s are missing"
         return text
 
