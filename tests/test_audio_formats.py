@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,6 @@ from odd_audio import by_ffmpeg, encoded
 from tempocli.audio import AUDIO_EXTENSIONS, load_audio
 from tempocli.audio.formats import FFMPEG_DEMUXERS
 from tempocli.batch import find_files
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RATE = 48000
 ISSUE = ".wv .tta .mkv .ac3 .oga .spx .voc .ape .mpc .amr .avi .flv .3gp .ts"
@@ -31,6 +29,13 @@ def test_extensions() -> None:
     assert set(BEFORE.split()) <= AUDIO_EXTENSIONS
     assert not set(NOT_AUDIO.split()) & AUDIO_EXTENSIONS
     assert all(each.startswith(".") and each == each.lower() for each in AUDIO_EXTENSIONS)
+
+
+def test_the_documentation_lists_them_all() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "estimate.md").read_text(encoding="utf-8")
+    section = page.split("## Files that are read\n")[1].split("\n## ")[0]
+    listed = set(re.findall(r"`(\.[a-z0-9+]+)`", section))
+    assert listed == AUDIO_EXTENSIONS
 
 
 def test_folders_take_them_all(tmp_path: Path) -> None:

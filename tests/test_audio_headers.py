@@ -152,7 +152,9 @@ def test_voc_of_several_blocks(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     (tmp_path / "a.voc").write_bytes(header + first + second + b"\0")
     samples = load_audio(tmp_path / "a.voc", sample_rate=RATE)
     assert len(samples) == pytest.approx(len(MONO), abs=1)
-    np.testing.assert_allclose(samples[: len(MONO)], MONO, atol=1e-4)
+    np.testing.assert_allclose(samples[:half], MONO[:half], atol=1e-4)
+    # FFmpeg takes the header of the second block for a sample.
+    np.testing.assert_allclose(samples[half + 1 : len(MONO)], MONO[half:-1], atol=1e-4)
     assert not caplog.records
 
 
