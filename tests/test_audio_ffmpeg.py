@@ -14,7 +14,9 @@ from hostile import encode_av
 from odd_audio import by_ffmpeg, encoded, film, lag, ogg_pages, stopping_opus, two_streams
 
 from tempocli.audio import load_audio, open_audio, stream_audio
+from tempocli.audio.decoding import DecodeError
 from tempocli.audio.fallback import open_ffmpeg as real_open_ffmpeg
+from tempocli.audio.ffmpeg import _Joiner
 
 RATE = 24000
 
@@ -287,6 +289,25 @@ def test_a_stream_that_changes_its_channels(tmp_path: Path) -> None:
     (tmp_path / "a.aac").write_bytes(first + (tmp_path / "mono.aac").read_bytes())
     read = load_audio(tmp_path / "a.aac", sample_rate=RATE)
     assert len(read) == pytest.approx(8 * RATE, abs=0.3 * RATE)
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(24000, 2 * 48000), (96000, 48000 // 2), (1, None)])
+def test_a_stream_that_changes_its_sample_rate(rate: int, samples: int | None) -> None:
+    """It is resampled to the first rate; a rate that no audio has, which would fill the memory, ends it."""
+    av = pytest.importorskip("av")
+    joiner = _Joiner(48000)
+    frames = []
+    for sample_rate in (48000, rate):
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.float32), format="flt", layout="mono")
+        frame.sample_rate = sample_rate
+        frames.append(frame)
+    first = sum(map(len, joiner.join(frames[0])))
+    if samples is None:
+        with pytest.raises(DecodeError):
+            list(joiner.join(frames[1]))
+        return
+    rest = sum(map(len, [*joiner.join(frames[1]), *joiner.finish()]))
+    assert first + rest == pytest.approx(48000 + samples, abs=50)
 
 
 def test_files_that_are_read_twice_are_closed(tmp_path: Path) -> None:

@@ -19,9 +19,14 @@ MAX_SAMPLE_RATE = 384_000
 _MAX_PEAK = 1e10
 
 
+def is_sample_rate(sample_rate: float) -> bool:
+    """Return whether audio may have this sample rate, in Hz."""
+    return MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE
+
+
 def check_sample_rate(sample_rate: float, name: str) -> None:
     """Raise AudioError, about the input `name`, for a sample rate that no audio has."""
-    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+    if not is_sample_rate(sample_rate):
         reason = f"sample rate {sample_rate} Hz is not in {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
         raise AudioError(name, reason)
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from tempocli.audio import reasons
+from tempocli.audio.checks import is_sample_rate
 from tempocli.audio.decoding import SLACK, DecodeError, Decoder, NotRecognisedError
 from tempocli.audio.ffmpeg import open_ffmpeg
 from tempocli.audio.formats import is_known_container
@@ -95,6 +96,8 @@ def _read_to_the_end(decoder: Decoder, file: FileIO) -> Iterator[NDArray[np.floa
     with ExitStack() as resources:
         try:
             again = open_ffmpeg(file, resources)
+            if not is_sample_rate(again.sample_rate):
+                raise DecodeError(reasons.IMPOSSIBLE_VALUES)
             blocks = blocks_at_rate(again.blocks, again.sample_rate, decoder.sample_rate)
             for block in _behind(blocks, n_samples):
                 n_more += len(block)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tempocli.audio import reasons
 from tempocli.audio.channels import Downmixer
+from tempocli.audio.checks import is_sample_rate
 from tempocli.audio.decoding import BLOCK_SIZE, DecodeError, Decoder, NotRecognisedError
 from tempocli.audio.formats import FFMPEG_DEMUXERS
 
@@ -140,6 +141,9 @@ class _Joiner:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind:
             yield from self.finish()
+            if self._kind and not is_sample_rate(frame.sample_rate):
+                # A few samples at 1 Hz would become millions.
+                raise DecodeError(reasons.IMPOSSIBLE_VALUES)
             self._start(frame)
             self._kind = kind
         yield from self._join(frame)
