@@ -264,16 +264,26 @@ def test_dropped_packets_are_counted(
     assert notes(caplog) == [f"damaged: {n_damaged} packet{'s' * (n_damaged > 1)} could not be decoded"]
 
 
-def test_a_film_that_ends_early_says_how_much_is_missing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.m4a", "aac", {"movflags": "faststart"}),
+        ("a.mka", "mp2", {}),
+        ("a.flv", "aac", {}),
+        ("a.tta", "tta", {}),
+        ("a.wv", "wavpack", {}),
+    ],
+)
+def test_a_file_that_ends_early_says_how_much_is_missing(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("av")
-    by_ffmpeg(tmp_path / "a.m4a", music(20.0), RATE, "aac", {"movflags": "faststart"})
-    load_audio(tmp_path / "a.m4a", sample_rate=RATE)
+    by_ffmpeg(tmp_path / name, music(20.0), RATE, codec, options)
+    load_audio(tmp_path / name, sample_rate=RATE)
     assert notes(caplog) == []
-    data = (tmp_path / "a.m4a").read_bytes()
-    (tmp_path / "a.m4a").write_bytes(data[: len(data) // 2])
-    seconds = len(load_audio(tmp_path / "a.m4a", sample_rate=RATE)) / RATE
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 2])
+    seconds = len(load_audio(tmp_path / name, sample_rate=RATE)) / RATE
     assert 5 < seconds < 15
     (note,) = notes(caplog)
     assert note.startswith(f"damaged after {seconds:.1f} s: ")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # Demuxers whose duration of a stream is what the file says; others guess it by the bit rate.
 _STATE_DURATIONS = {"ape", "flac", "mov", "ogg", "tta", "wv"}
+# Those whose files state one duration for all streams; where they do not, FFmpeg guesses that of each stream.
+_STATE_ONE_DURATION = {"flv", "matroska"}
+_MICROSECONDS = 1_000_000
 
 
 def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
@@ -66,15 +69,24 @@ def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
     return Decoder(rate, first.layout.nb_channels, _blocks(chain([first], frames), frames, rate))
 
 
+def _stated_duration(container: Any, stream: Any) -> float | None:
+    """Return the seconds that a file says a stream lasts, where it does."""
+    names = set(container.format.name.split(","))
+    if names & _STATE_DURATIONS and stream.duration:
+        return float(stream.duration * stream.time_base)
+    alone = stream.duration is None and not container.streams.video
+    if names & _STATE_ONE_DURATION and alone and container.duration:
+        return float(container.duration / _MICROSECONDS)
+    return None
+
+
 class _Frames:
     """The decoded frames of a stream; counts the packets that the decoder could not use."""
 
     def __init__(self, container: Any, stream: Any) -> None:
         self.n_dropped = 0
         self.n_dropped_since = 0
-        self.expected: float | None = None
-        if set(container.format.name.split(",")) & _STATE_DURATIONS and stream.duration:
-            self.expected = float(stream.duration * stream.time_base)
+        self.expected = _stated_duration(container, stream)
         self._frames = self._decode(container, stream)
 
     def __iter__(self) -> Iterator[Any]:
