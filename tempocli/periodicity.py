@@ -208,7 +208,7 @@ def _division(
 
     def strength(multiples: tuple[float, ...]) -> NDArray[np.float64]:
         rows = [np.interp(bpms * each, cells, strongest, right=0.0) for each in multiples]
-        return np.max(rows, axis=0)
+        return np.asarray(np.max(rows, axis=0))
 
     even, odd = strength(_DIVISIONS), strength(_ODD_DIVISIONS)
     weights = np.minimum(1.0, _STRONGER * (even + 1e-9) / (odd + 1e-9)) ** _DIVISION_POWER

@@ -192,10 +192,10 @@ def _lie(data: bytes, marker: bytes, distance: int, value: bytes) -> bytes:
     # A page whose checksum is wrong is dropped unread.
     size = 27 + lie[26] + sum(lie[27 : 27 + lie[26]])
     page = _overwrite(lie[:size], 22, bytes(4))
-    return _overwrite(page, 22, _ogg_checksum(page).to_bytes(4, "little")) + lie[size:]
+    return _overwrite(page, 22, ogg_checksum(page).to_bytes(4, "little")) + lie[size:]
 
 
-def _ogg_checksum(page: bytes) -> int:
+def ogg_checksum(page: bytes) -> int:
     checksum = 0
     for byte in page:
         checksum ^= byte << 24

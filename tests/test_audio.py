@@ -20,8 +20,8 @@ import soundfile
 import soxr
 from hostile import encode_av
 
-from tempocli import audio
 from tempocli.audio import load_audio, open_audio, stream_audio
+from tempocli.errors import AudioError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,9 @@ def test_eight_channels_by_ffmpeg(tmp_path: Path) -> None:
     assert_is_tone(4.0 * mono, 3.0, slack=0.1)
 
 
-@pytest.mark.parametrize("sample_rate", [4000, 8000, 11025, 16000, 22050, 44100, 44101, 96000, 192000])
+@pytest.mark.parametrize(
+    "sample_rate", [4000, 8000, 11025, 16000, 22050, 44100, 44101, 96000, 192000, 352800, 384000]
+)
 def test_any_sample_rate(tmp_path: Path, sample_rate: int) -> None:
     soundfile.write(tmp_path / "a.wav", tone(sample_rate, 2.0), sample_rate, subtype="FLOAT")
     assert_is_tone(load_audio(tmp_path / "a.wav", sample_rate=RATE), 2.0)
@@ -247,7 +249,7 @@ def test_files_are_closed(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     next(iter(stream_audio(tmp_path / "a.wav", sample_rate=44100)))  # and no further
     for source in (tmp_path / "text.wav", io.BytesIO(b"no music")):
-        with pytest.raises(audio.AudioError):
+        with pytest.raises(AudioError):
             open_audio(source)
     assert len(os.listdir("/proc/self/fd")) == before
 

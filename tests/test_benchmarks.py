@@ -11,6 +11,7 @@ import collection
 import compare
 import kill
 import numpy as np
+import opus
 import pytest
 import soundfile
 from harness.commands import BenchmarkError
@@ -298,3 +299,9 @@ def test_the_methods_are_scored_at_every_rate(
     for line, method in zip(said[-3:], ("classify", "compare", "both"), strict=True):
         assert line.startswith(f"all rates, {method}: ")
         assert line.endswith("Accuracy 2 50.00 % of 10")
+
+
+@pytest.mark.parametrize("samples", [0, 7, -240])
+def test_displacement_of_the_second_half(samples):
+    theirs = np.random.default_rng(0).normal(size=10 * opus.RATE).astype(np.float32)
+    assert opus.displacement(np.roll(theirs, samples), theirs) == pytest.approx(samples / opus.RATE)

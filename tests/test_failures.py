@@ -171,7 +171,7 @@ def test_unreadable_whoever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "secret.wav").write_bytes(b"RIFF")
-    monkeypatch.setattr("tempocli.audio.FileIO", refuse)
+    monkeypatch.setattr("tempocli.audio.inputs.FileIO", refuse)
     assert refusal(tmp_path / "secret.wav") == "Permission denied"
 
 
@@ -217,14 +217,14 @@ def test_standard_input_is_named_by_a_hyphen() -> None:
 def test_text(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("This is not music, whatever its name says.\n" * 10_000)
     reason = refusal(tmp_path / name)
-    assert reason.startswith("libsndfile: Format not recognised; ")
+    assert reason.split(";")[0] in {"format not recognised", "no frame of it can be decoded"}
 
 
 def test_without_pyav_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "song.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(1000))
     monkeypatch.setitem(sys.modules, "av", None)
     reason = refusal(tmp_path / "song.m4a")
-    assert "Format not recognised" in reason
+    assert "format not recognised" in reason
     assert "pip install 'tempo-estimate[av]'" in reason
 
 
@@ -244,7 +244,7 @@ def test_playlist_opens_no_other_file(
     soundfile.write(tmp_path / "real.wav", np.zeros(3 * RATE), RATE)
     monkeypatch.chdir(tmp_path)
     Path(name).write_text(text)
-    assert "FFmpeg" in refusal(name)
+    assert refusal(name) == "format not recognised"
 
 
 def test_video_without_sound(tmp_path: Path) -> None:
@@ -272,7 +272,11 @@ def test_long_garbage_ends(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).bytes(30_000_000)
     for name, head in (("a.mp3", b"\xff\xfb\x90\x00"), ("a.aac", b"\xff\xf1\x50\x80"), ("a.ogg", b"OggS")):
         (tmp_path / name).write_bytes(head + noise)
-        refusal(tmp_path / name)
+        with no_hang(5):
+            try:  # a few of its bytes may look like a frame
+                assert len(load_audio(tmp_path / name, sample_rate=RATE)) < 0.1 * RATE
+            except AudioError:
+                continue
 
 
 # What is audio, but not usable
@@ -300,10 +304,10 @@ def test_float_samples_beyond_full_scale_are_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_audio(tmp_path / "a.wav", sample_rate=RATE), samples)
 
 
-@pytest.mark.parametrize("sample_rate", [1, 3999, 192_001, 2_000_000_000])
+@pytest.mark.parametrize("sample_rate", [1, 3999, 384_001, 2_000_000_000])
 def test_absurd_sample_rate(tmp_path: Path, sample_rate: int) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(1000), sample_rate)
-    assert refusal(tmp_path / "a.wav") == f"sample rate {sample_rate} Hz is not in 4000 to 192000 Hz"
+    assert refusal(tmp_path / "a.wav") == f"sample rate {sample_rate} Hz is not in 4000 to 384000 Hz"
 
 
 def patched_wav(path: Path, position: int, value: bytes) -> Path:
@@ -315,7 +319,7 @@ def patched_wav(path: Path, position: int, value: bytes) -> Path:
 
 
 def test_no_channels(tmp_path: Path) -> None:
-    assert refusal(patched_wav(tmp_path / "a.wav", 22, bytes(2))) == "damaged: Channel count is zero"
+    assert refusal(patched_wav(tmp_path / "a.wav", 22, bytes(2))) == "damaged: it has no channels"
 
 
 def test_sample_rate_zero(tmp_path: Path) -> None:
@@ -328,7 +332,7 @@ def test_header_without_samples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "size"), [("WAV", 20), ("FLAC", 200), ("MP3", 60), ("OGG", 100), ("AIFF", 20)]
+    ("kind", "size"), [("WAV", 20), ("FLAC", 80), ("MP3", 60), ("OGG", 100), ("AIFF", 20)]
 )
 def test_truncated_before_the_first_sample(
     tmp_path: Path, kind: str, size: int, click_track: Callable[..., np.ndarray]

@@ -1,6 +1,7 @@
 """Many files: find them, and estimate them in order, in worker processes that may die without harm."""
 
-from tempocli.batch.discovery import AUDIO_EXTENSIONS, Selection, find_files
+from tempocli.audio.formats import AUDIO_EXTENSIONS
+from tempocli.batch.discovery import Selection, find_files
 from tempocli.batch.inputs import find_inputs
 from tempocli.batch.pool import estimate_files
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tempocli.batch.discovery import AUDIO_EXTENSIONS
+from tempocli.audio.formats import AUDIO_EXTENSIONS
 from tempocli.batch.entries import entry, legible
 from tempocli.schema import AudioInput, Part
 

@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
+from tempocli.audio.formats import AUDIO_EXTENSIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
-
-_PLAIN = {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".rf64", ".w64", ".wav", ".wave"}
-_CODED = {".aac", ".alac", ".m4a", ".m4b", ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".wma"}
-_FILMS = {".mov", ".mp4", ".webm"}
-AUDIO_EXTENSIONS = frozenset(_PLAIN | _CODED | _FILMS)
 
 
 @dataclass(frozen=True)

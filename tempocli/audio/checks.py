@@ -1,0 +1,41 @@
+"""What no audio is: impossible sample rates, and samples that are no numbers or absurdly large."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.errors import AudioError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_SAMPLE_RATE = 4_000
+MAX_SAMPLE_RATE = 384_000
+
+# Floats may exceed full scale, and some files hold integers as floats; past this the power spectrum
+# overflows.
+_MAX_PEAK = 1e10
+
+
+def is_sample_rate(sample_rate: float) -> bool:
+    """Return whether audio may have this sample rate, in Hz."""
+    return MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE
+
+
+def check_sample_rate(sample_rate: float, name: str) -> None:
+    """Raise AudioError, about the input `name`, for a sample rate that no audio has."""
+    if not is_sample_rate(sample_rate):
+        reason = f"sample rate {sample_rate} Hz is not in {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
+        raise AudioError(name, reason)
+
+
+def check_samples(samples: NDArray[np.floating], name: str) -> None:
+    """Raise AudioError, about the input `name`, for samples that are NaN, infinite or absurdly large."""
+    low, high = float(samples.min()), float(samples.max())
+    if low >= -_MAX_PEAK and high <= _MAX_PEAK:  # false for NaN
+        return
+    if np.isfinite(samples).all():
+        raise AudioError(name, f"samples of {max(-low, high):.0e} times full scale")
+    raise AudioError(name, "NaN or Inf samples")
