@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from tempocli.batch.cores import most_jobs
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryLimitError, call_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +47,7 @@ def estimate_files(
     *,
     jobs: int = 1,
     timeout: float | None = None,
+    max_memory: int | None = DEFAULT_MAX_MEMORY,
     hashed: bool = False,
     stdin: BinaryIO | None = None,
     stop: threading.Event | None = None,
@@ -59,9 +64,13 @@ def estimate_files(
     files : iterable of str
         Read in another thread, as results are taken, at most ``16 * jobs`` ahead.
     jobs : int
-        Worker processes, each of which keeps one core busy.
+        Worker processes, each of which keeps one core busy; no more are started than
+        `tempocli.batch.cores.most_jobs` says.
     timeout : float, optional
         Seconds that one file may take, before its worker is ended and the file has failed.
+    max_memory : int, optional
+        Bytes of memory that one file may take, before its worker is ended and the file has failed; on Linux
+        only. ``None`` sets no limit.
     hashed : bool
         Whether the results have the checksum of the files' content.
     stdin : binary file, optional
@@ -79,7 +88,9 @@ def estimate_files(
     TempoError
         If no worker process can be started.
     """
-    batch = _Batch(estimator, iter(files), jobs=jobs, stdin=stdin, stop=stop or threading.Event())
+    jobs = min(jobs, most_jobs())
+    stop = stop or threading.Event()
+    batch = _Batch(estimator, iter(files), jobs=jobs, max_memory=max_memory, stdin=stdin, stop=stop)
     try:
         batch.start(timeout=timeout, hashed=hashed)
         yield from batch.results()
@@ -96,12 +107,14 @@ class _Batch:
         files: Iterator[str],
         *,
         jobs: int,
+        max_memory: int | None,
         stdin: BinaryIO | None,
         stop: threading.Event,
     ) -> None:
         self._estimator = estimator
         self._files = files
         self._jobs = jobs
+        self._max_memory = max_memory
         self._stdin = stdin
         self._stop = stop
         self._seats: list[Seat] = []
@@ -128,7 +141,7 @@ class _Batch:
             encode = MergingEncoder(encode).encode
         portable = self._estimator.portable()
         for number in range(self._jobs):
-            seat = Seat(portable, encode, timeout=timeout, hashed=hashed)
+            seat = Seat(portable, encode, timeout=timeout, hashed=hashed, max_memory=self._max_memory)
             self._seats.append(seat)
             threading.Thread(target=self._work, args=(seat,), name=f"tempo {number}", daemon=True).start()
 
@@ -184,8 +197,13 @@ class _Batch:
         if path != "-" or self._stdin is None:
             return seat.estimate(path)
         from tempocli.batch.worker import Done, estimate_file
+        from tempocli.schema import FileResult
 
-        return Done(estimate_file(self._estimator, path, source=self._stdin))
+        reading = partial(estimate_file, self._estimator, path, source=self._stdin)
+        try:
+            return Done(call_within(self._max_memory, path, reading))
+        except MemoryLimitError as error:
+            return Done(FileResult(path, error=error.reason))
 
     def _take(self) -> tuple[int, str] | None:
         with self._taking:

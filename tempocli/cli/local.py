@@ -7,10 +7,11 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tempocli import writers
 from tempocli.batch import estimate_files
+from tempocli.batch.memory import call_within
 from tempocli.batch.stamps import stamp_of
 from tempocli.cli import console, progress
 from tempocli.cli.interrupts import stopping
@@ -33,11 +34,29 @@ if TYPE_CHECKING:
 
     Image = Callable[..., None]
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 # Of one file, in seconds: a mix of ten hours takes a minute of CPU.
 TIMEOUT = 600.0
 _LONG_SECONDS = 30.0  # a batch that deserves a summary wherever it is run
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost.
+
+    Attributes
+    ----------
+    timeout : float or None
+        Seconds, if the user said so.
+    max_memory : int or None
+        Bytes of memory.
+    """
+
+    timeout: float | None
+    max_memory: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +73,8 @@ class Request:
         What `tempocli.estimator.Estimator` takes.
     jobs : int
         Worker processes.
-    timeout : float or None
-        Seconds that one file may take, if the user said so.
+    limits : Limits
+        What one file may cost.
     resuming : ResumeOptions
         Whether and how an output is continued.
     tagging : TagOptions
@@ -72,7 +91,7 @@ class Request:
     view: View
     search: dict[str, Any]
     jobs: int
-    timeout: float | None
+    limits: Limits
     resuming: ResumeOptions
     tagging: TagOptions
     plot: str | None
@@ -82,7 +101,7 @@ class Request:
     @property
     def is_simple(self) -> bool:
         """Whether one file is read in this process, which starts and is interrupted at once."""
-        needs_worker = self.timeout is not None or self.resuming.resume or self.tagging.skip_tagged
+        needs_worker = self.limits.timeout is not None or self.resuming.resume or self.tagging.skip_tagged
         return self.inputs.single and not needs_worker
 
     @property
@@ -109,10 +128,9 @@ def run(request: Request) -> int:
             settings = estimator.settings() + view.layout.settings()
             file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
         if image is not None:
-            sink.write(tally.watch(_draw(estimator, request.inputs.paths[0], image)))
+            sink.write(tally.watch(_draw(estimator, request, image)))
         elif request.is_simple:
-            path = request.inputs.paths[0]
-            sink.write(tally.watch(_estimate_one(estimator, path, hashed=resuming.verify_hash)))
+            sink.write(tally.watch(_estimate_one(estimator, request)))
         else:
             stop = stack.enter_context(stopping(quiet=request.quiet))
             _run_batch(request, estimator, file, sink, tally, stop)
@@ -135,7 +153,8 @@ def _run_batch(
         estimator,
         _left_to_do(files, file, tally),
         jobs=request.jobs,
-        timeout=request.timeout or TIMEOUT,
+        timeout=request.limits.timeout or TIMEOUT,
+        max_memory=request.limits.max_memory,
         hashed=request.resuming.verify_hash,
         stdin=console.stdin() if "-" in inputs.paths else None,
         stop=stop,
@@ -177,10 +196,11 @@ def _load(search: dict[str, Any]) -> Estimator:
     return estimator
 
 
-def _estimate_one(estimator: Estimator, path: str, *, hashed: bool) -> Iterator[FileResult]:
-    stamp = None if path == "-" else stamp_of(path, hashed=hashed)
+def _estimate_one(estimator: Estimator, request: Request) -> Iterator[FileResult]:
+    path = request.inputs.paths[0]
+    stamp = None if path == "-" else stamp_of(path, hashed=request.resuming.verify_hash)
     try:
-        estimate = estimator.estimate(console.stdin() if path == "-" else path)
+        estimate = _call_alone(estimator.estimate, request)
         yield FileResult(path, estimate=estimate, stamp=stamp)
     except AudioError as error:
         yield FileResult(path, error=error.reason, stamp=stamp)
@@ -189,9 +209,17 @@ def _estimate_one(estimator: Estimator, path: str, *, hashed: bool) -> Iterator[
         raise
 
 
-def _draw(estimator: Estimator, path: str, image: Image) -> Iterator[FileResult]:
+def _call_alone(function: Callable[[Any], T], request: Request) -> T:
+    """Call a function of an estimator on the only input, in this process."""
+    path = request.inputs.paths[0]
+    source = console.stdin() if path == "-" else path
+    return call_within(request.limits.max_memory, path, partial(function, source))
+
+
+def _draw(estimator: Estimator, request: Request, image: Image) -> Iterator[FileResult]:
+    path = request.inputs.paths[0]
     try:
-        analysis = estimator.analyse(console.stdin() if path == "-" else path)
+        analysis = _call_alone(estimator.analyse, request)
     except AudioError as error:
         yield FileResult(path, error=error.reason)
         return

@@ -1,0 +1,65 @@
+"""The options that bound what a run may cost."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tempocli.batch.cores import default_jobs, most_jobs
+from tempocli.cli import console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+_MIN_MEMORY = 100_000_000  # ordinary files take up to about as much
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([MG])i?B?", re.IGNORECASE)
+_UNITS = {"M": 1_000_000, "G": 1_000_000_000}
+
+
+def jobs(function: Function) -> Function:
+    """Add --jobs."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        default=default_jobs,
+        show_default="the cores",
+        callback=sensible_jobs,
+        help="Files to work on at a time, each on one core.",
+    )(function)
+
+
+def sensible_jobs(context: click.Context, parameter: click.Parameter, jobs: int) -> int:
+    """Take no more jobs than make sense on this machine, and say so; a callback of click."""
+    most = most_jobs()
+    if jobs <= most:
+        return jobs
+    if not context.params.get("quiet"):
+        console.error(f"--jobs {jobs}: {most} are started, more would be no faster on {default_jobs()} cores")
+    return most
+
+
+def max_memory(function: Function) -> Function:
+    """Add --max-memory, in bytes; ``None`` is no limit."""
+    return click.option(
+        "--max-memory",
+        metavar="SIZE",
+        default="1GB",
+        show_default=True,
+        callback=_bytes,
+        help="Give up a file that takes more memory, such as 500MB or 2GB; none sets no limit. Linux only.",
+    )(function)
+
+
+def _bytes(context: click.Context, parameter: click.Parameter, text: str) -> int | None:
+    if text.lower() == "none":
+        return None
+    found = _SIZE.fullmatch(text)
+    size = round(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    if size < _MIN_MEMORY:
+        raise click.BadParameter(f"{text!r} is neither none nor a size of 100MB or more, such as 2GB.")
+    return size
