@@ -16,12 +16,15 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tempocli"
 # one is given a place on purpose.
 RANKS = {
     "ahead": 0,
+    "ranges": 0,
     "errors": 0,
     "schema": 0,
     "metrics": 1,
     "registry": 1,
     "audio": 1,
-    "runtime": 1,
+    "onnxfile": 1,
+    "arrays": 1,
+    "runtime": 2,
     "features": 2,
     "tables": 2,
     "windows": 3,

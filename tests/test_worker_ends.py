@@ -27,7 +27,7 @@ FAKE = str(Path(__file__).parent / "fake_estimator.py")
 
 
 class Ended(FakeEstimator):
-    """Its worker ends by the signal in a file's name; for ``once`` the first time only, which a file notes."""
+    """Its worker ends by the signal in a file's name; with "once" the first time only, which a file notes."""
 
     def portable(self) -> object:
         return EndedPortable()

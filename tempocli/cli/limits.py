@@ -39,7 +39,9 @@ def sensible_jobs(context: click.Context, parameter: click.Parameter, jobs: int)
     if jobs <= most:
         return jobs
     if not context.params.get("quiet"):
-        console.error(f"--jobs {jobs}: {most} are started, more would be no faster on {default_jobs()} cores")
+        cores = default_jobs()
+        plural = "s" * (cores != 1)
+        console.error(f"--jobs {jobs}: {most} are started, more would be no faster on {cores} core{plural}")
     return most
 
 
