@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError  # noqa: N812 - a class with a small letter
@@ -46,7 +47,8 @@ def read_npz(path: Path, *, max_bytes: int) -> dict[str, NDArray[Any]]:
         data.seek(0)
         with np.load(data, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (EOFError, KeyError, BadZipFile, NotImplementedError, RuntimeError, ZlibError) as error:
+    # What zipfile, zlib, and numpy's parser of headers raise about damage besides ValueError.
+    except (EOFError, KeyError, RuntimeError, SyntaxError, BadZipFile, TokenError, ZlibError) as error:
         raise ValueError(str(error) or "cut short") from error
 
 
