@@ -60,8 +60,8 @@ def write(
 ) -> Path:
     """Write a model whose logits are the mean over frames by a matrix, and whose embedding is the mean.
 
-    `nodes` are put between the matrix product, ``plain``, and the output ``logits``; `dtype` is what the model
-    states of its logits.
+    `nodes` are put between the matrix product, ``plain``, and the output ``logits``; `dtype` is what it
+    states of them.
     """
     nodes = nodes or [node("Identity", ["plain"], ["logits"])]
     matrix = np.random.default_rng(0).normal(0, 1, (40, 160)).astype(np.float32)
