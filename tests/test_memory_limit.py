@@ -213,7 +213,7 @@ def test_a_process_that_has_ended_is_no_trouble() -> None:
     assert not memory.exceeded
 
 
-@pytest.mark.parametrize("size", ["1", "50MB", "-1GB", "many", "1e9", "nan"])
+@pytest.mark.parametrize("size", ["1", "50MB", "-1GB", "many", "1e9", "nan", ""])
 def test_sizes_that_are_none(size: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tempocli", "estimate", "--max-memory", size, "x.wav"],

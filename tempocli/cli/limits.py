@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tempocli.batch.cores import default_jobs, most_jobs
 from tempocli.cli import console
+from tempocli.cli.sizes import read_size, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 _MIN_MEMORY = 100_000_000  # ordinary files take up to about as much
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([MG])i?B?", re.IGNORECASE)
-_UNITS = {"M": 1_000_000, "G": 1_000_000_000}
 
 
 def jobs(function: Function) -> Function:
@@ -60,8 +58,7 @@ def max_memory(function: Function) -> Function:
 def _bytes(context: click.Context, parameter: click.Parameter, text: str) -> int | None:
     if text.lower() == "none":
         return None
-    found = _SIZE.fullmatch(text)
-    size = round(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    size = read_size(text)
     if size < _MIN_MEMORY:
-        raise click.BadParameter(f"{text!r} is neither none nor a size of 100MB or more, such as 2GB.")
+        raise click.BadParameter(f"{text!r} is too little: an ordinary file may take {shown(_MIN_MEMORY)}.")
     return size

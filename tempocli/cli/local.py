@@ -123,7 +123,7 @@ def run(request: Request) -> int:
         if request.tagging.write_tags:
             sink = Tagging(sink, request.tagging, tally, hashed=resuming.verify_hash)
         image = _open_image(stack, request.plot) if request.plot is not None else None
-        estimator = _load(request.search)
+        estimator = _load(request)
         if file is not None:
             settings = estimator.settings() + view.layout.settings()
             file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
@@ -188,10 +188,13 @@ def _summarise(tally: Tally, view: View) -> None:
             console.error(line)
 
 
-def _load(search: dict[str, Any]) -> Estimator:
+def _load(request: Request) -> Estimator:
     from tempocli.estimator import Estimator
 
-    estimator = Estimator(**search)
+    load = partial(Estimator, **request.search)
+    references = request.search["references"]
+    # These are audio files, too, and whose they are is not known.
+    estimator = load() if references is None else call_within(request.limits.max_memory, references, load)
     logger.info("model: %s", estimator.model_name)
     return estimator
 
