@@ -101,6 +101,15 @@ def test_a_bomb_on_standard_input(bombs: list[Path]) -> None:
     assert peak < LIMIT + AROUND
 
 
+def test_a_bomb_on_standard_input_in_a_batch(bombs: list[Path]) -> None:
+    arguments = ("estimate", "--max-memory", "200MB", "--format", "csv", "--jobs", "1", "-", SAMPLE)
+    status, stdout, stderr, peak = peak_of(*arguments, stdin=bombs[0])
+    errors = [(row["path"], row["error"]) for row in csv.DictReader(io.StringIO(stdout))]
+    assert (status, errors) == (3, [("-", REASON), (str(SAMPLE), "")])
+    assert stderr.splitlines()[0] == f"tempo: -: {REASON}"
+    assert peak < LIMIT + AROUND
+
+
 def test_a_bomb_is_a_row_of_its_own(bombs: list[Path]) -> None:
     arguments = ("estimate", "--max-memory", "200MB", bombs[0], "--format")
     _, stdout, _, _ = peak_of(*arguments, "csv")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from tempocli.batch.cores import most_jobs
-from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryLimitError, call_within
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,7 +73,8 @@ def estimate_files(
     hashed : bool
         Whether the results have the checksum of the files' content.
     stdin : binary file, optional
-        What the name ``-`` stands for, read in this process; without it, a file of that name.
+        What the name ``-`` stands for; without it, a file of that name. It is copied to a temporary file for
+        a worker unless it is one, and on other systems than Linux read in this process.
     stop : threading.Event, optional
         Once it is set no further file is begun, and the results end with those that were under way.
 
@@ -196,14 +196,9 @@ class _Batch:
     def _estimate(self, seat: Seat, path: str) -> Done:
         if path != "-" or self._stdin is None:
             return seat.estimate(path)
-        from tempocli.batch.worker import Done, estimate_file
-        from tempocli.schema import FileResult
+        from tempocli.batch.streams import estimate_stream
 
-        reading = partial(estimate_file, self._estimator, path, source=self._stdin)
-        try:
-            return Done(call_within(self._max_memory, path, reading))
-        except MemoryLimitError as error:
-            return Done(FileResult(path, error=error.reason))
+        return estimate_stream(self._estimator, seat, self._stdin, path)
 
     def _take(self) -> tuple[int, str] | None:
         with self._taking:
