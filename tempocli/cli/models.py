@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ from tempocli.errors import ModelError
 from tempocli.writers.layout import encode, escape
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from tempocli.registry import ModelEntry
 
@@ -31,11 +32,11 @@ def command(verified: bool) -> None:
     In a pipe: tab-separated columns name, size (bytes), licence, summary, sha256, path, with a header; and
     with --verify a column state, which is "ok" or "damaged".
     """
-    from tempocli.registry import list_files, list_models
+    from tempocli.registry import check_if_ours, list_files, list_models, verify
 
     entries = list_models()
-    states = [_state(entry.path) for entry in entries] if verified else []
-    others = [_state(path) for path in list_files()] if verified else []
+    states = [_state(partial(verify, entry)) for entry in entries] if verified else []
+    others = [_state(partial(check_if_ours, path)) for path in list_files()] if verified else []
     if console.stdout_is_terminal():
         _show(entries, states)
     else:
@@ -44,11 +45,9 @@ def command(verified: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def _state(path: Path) -> str:
-    from tempocli.registry import check_if_ours
-
+def _state(check: Callable[[], None]) -> str:
     try:
-        check_if_ours(path)
+        check()
     except ModelError as error:
         console.error(str(error))
         return "damaged"
