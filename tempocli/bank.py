@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import math
 import re
 from dataclasses import dataclass
 from io import BufferedWriter
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 
 from tempocli import temporary
+from tempocli.arrays import read_npz
 from tempocli.audio import load_audio
 from tempocli.encoder import checksum
 from tempocli.errors import AudioError, DataError
@@ -25,6 +26,7 @@ from tempocli.references import (
     bank_tempi,
     synthesise,
 )
+from tempocli.registry import check_if_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 
 BUILT_IN = f"built-in {BANK_VERSION}"
 _BATCH = 16
+_OTHER_BYTES = 65_536  # of a kept bank besides the embeddings: key, checksum, headers
 _NUMBER = re.compile(r"(?<![\d.])\d{2,3}(?:\.\d+)?(?![\d.]*\d)")
 _NUMBER_BPM = re.compile(r"(\d+(?:\.\d+)?)[ _-]?bpm", re.IGNORECASE)
 _AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus", ".m4a")
@@ -68,17 +71,25 @@ class Bank:
 def load_bank(comparator: Comparator, cache: Path | None = None) -> Bank:
     """Load the built-in references as a model embeds them, from beside the model or from the cache.
 
-    What is missing, damaged, or of another model or bank is made again, which takes seconds.
+    What is missing, damaged, or of another model or bank is made again, which takes seconds; but not what
+    ships, which is checked against the registry.
 
     Parameters
     ----------
     comparator : Comparator
     cache : Path, optional
         Folder of the cache; the user's own by default.
+
+    Raises
+    ------
+    ModelError
+        If the references that ship are missing or damaged, or the model cannot embed others.
     """
     shape = (len(bank_tempi()), len(PATTERNS), comparator.embedding_dim)
     key = bank_key(comparator)
-    embeddings = _read(references_path(comparator.path), key, shape)
+    shipped = references_path(comparator.path)
+    check_if_ours(shipped)
+    embeddings = _read(shipped, key, shape)
     if embeddings is not None:
         return Bank(BUILT_IN, bank_tempi(), embeddings)
     kept = (cache or _cache_folder()) / f"{key}.npz"
@@ -166,15 +177,16 @@ def _read(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float32] |
     if not path.is_file():
         return None
     try:
-        # From memory: numpy leaves a file open that turns out to be damaged.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            kept, of_key, digest = file["embeddings"], str(file["key"]), str(file["digest"])
+        file = read_npz(path, max_bytes=2 * math.prod(shape) + _OTHER_BYTES)
+        kept, of_key, digest = file["embeddings"], str(file["key"]), str(file["digest"])
         if of_key != key:
             log.info("%s: of another model or bank", path)
             return None
         if kept.shape != shape or kept.dtype != np.float16 or _digest(kept) != digest:
             raise ValueError("the contents do not fit their checksum")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        if not np.isfinite(kept).all():
+            raise ValueError("values that are NaN or infinite")
+    except (OSError, ValueError, KeyError) as error:
         log.warning("%s: damaged, made again (%s)", path, error)
         return None
     return np.asarray(kept, np.float32)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.encoder import Calibration, checksum
+from tempocli.encoder import MAX_EMBEDDING, Calibration, checksum
 from tempocli.errors import ModelError
 from tempocli.features import FrontEnd
+from tempocli.ranges import number, whole, word
+from tempocli.registry import ships
 from tempocli.runtime import open_session
 
 if TYPE_CHECKING:
@@ -44,6 +46,12 @@ class OctavePrior:
         """Compute its density, up to a constant."""
         distance = np.log2(bpms / self.centre) / self.octaves
         return np.asarray(np.exp(-0.5 * self.weight * np.square(distance)))
+
+    def check(self) -> None:
+        """Raise ValueError for values that make no sense."""
+        number(self.centre, "centre", 10.0, 1200.0)
+        number(self.octaves, "octaves", 0.01, 100.0)
+        number(self.weight, "weight", 0.0, 100.0)
 
     def to_json(self) -> str:
         """Write as JSON, for the metadata of a model."""
@@ -84,18 +92,21 @@ class Comparator:
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
         self.path = path
-        self._session, self.device = open_session(path, device, threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._session = open_session(path, device, threads, trusted=ships(path))
+        self.device = self._session.device
+        metadata = self._session.metadata
         try:
             if metadata["version"] != METADATA_VERSION:
                 raise ValueError(f"version {metadata['version']}")
-            self.name: str = metadata["name"]
+            self.name = word(metadata["name"], "name")
             self.front_end = FrontEnd.from_json(metadata["front_end"])
-            self.n_frames = int(metadata["n_frames"])
+            self.n_frames = json.loads(metadata["n_frames"])
+            self.front_end.check_window(self.n_frames)
             self.calibration = Calibration.from_json(metadata["calibration"])
             self.prior = OctavePrior(**json.loads(metadata["prior"]))
-            self.embedding_dim = int(self._session.get_outputs()[0].shape[1])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            self.prior.check()
+            self.embedding_dim = whole(self._session.width("embedding"), "embedding_dim", 1, MAX_EMBEDDING)
+        except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"{path}: not a model that compares (metadata: {error})") from error
         self._no_window = np.zeros((1, self.n_frames, self.front_end.n_mels), np.float32)
         self._no_embedding = np.zeros((1, self.embedding_dim), np.float32)
@@ -108,8 +119,7 @@ class Comparator:
         """Embed log-mel windows, shape=(n, n_frames, n_mels), to shape=(n, embedding_dim)."""
         # The graph has both halves; the one that is not asked for gets the least to do.
         inputs = {"log_mel": windows, "a": self._no_embedding, "b": self._no_embedding}
-        embedding: NDArray[np.float32] = self._session.run(["embedding"], inputs)[0]
-        return embedding
+        return self._session.run({"embedding": (len(windows), self.embedding_dim)}, inputs)[0]
 
     def log_odds(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compare embeddings each with each.
@@ -125,8 +135,7 @@ class Comparator:
             Logarithms of the odds that the two are of one tempo.
         """
         inputs = {"log_mel": self._no_window, "a": a, "b": b}
-        log_odds: NDArray[np.float32] = self._session.run(["log_odds"], inputs)[0]
-        return log_odds
+        return self._session.run({"log_odds": (len(a), len(b))}, inputs)[0]
 
     def log_same(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compare as `log_odds` does, and give logarithms of the probability of one tempo.

@@ -11,6 +11,8 @@ import numpy as np
 
 from tempocli.errors import ModelError
 from tempocli.features import FrontEnd
+from tempocli.ranges import number, whole, word
+from tempocli.registry import ships
 from tempocli.runtime import open_session
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     Encode = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 METADATA_VERSION = "2"
+MAX_EMBEDDING = 8192
 _FASTEST_BPM = 170.0
 
 
@@ -66,8 +69,11 @@ class Calibration:
     @classmethod
     def from_values(cls, values: Any) -> Calibration:
         """Make one of the lists of numbers that are in the JSON; raises as `from_json` does."""
-        (a, b), (c, d), (e, f, g) = values["family"], values["octave"], values["pulse"]
-        return cls((float(a), float(b)), (float(c), float(d)), (float(e), float(f), float(g)))
+        (a, b), (c, d), (e, f, g) = (
+            [number(each, name, -1000.0, 1000.0) for each in values[name]]
+            for name in ("family", "octave", "pulse")
+        )
+        return cls((a, b), (c, d), (e, f, g))
 
 
 NEUTRAL = Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 0.0, 0.0))
@@ -137,21 +143,25 @@ class Encoder:
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
         self.path = path
-        self._session, self.device = open_session(path, device, threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._session = open_session(path, device, threads, trusted=ships(path))
+        self.device = self._session.device
+        metadata = self._session.metadata
         try:
             if metadata["version"] != METADATA_VERSION:
                 raise ValueError(f"version {metadata['version']}")
-            self.name: str = metadata["name"]
+            self.name = word(metadata["name"], "name")
             self.front_end = FrontEnd.from_json(metadata["front_end"])
             axis = json.loads(metadata["axis"])
-            self.n_frames = int(axis["n_frames"])
-            self.bins_per_octave = int(axis["bins_per_octave"])
-            self.bpms = axis["min_bpm"] * 2.0 ** (np.arange(axis["n_bins"]) / self.bins_per_octave)
+            self.n_frames = axis["n_frames"]
+            self.front_end.check_window(self.n_frames)
+            self.bins_per_octave = whole(axis["bins_per_octave"], "bins_per_octave", 4, 480)
+            self.bpms = _tempo_axis(axis["min_bpm"], axis["n_bins"], self.bins_per_octave)
             self.calibration = Calibration.from_json(metadata["calibration"])
-            self.prior = octave_prior(self.bpms, float(metadata["tilt"]))
-            self.embedding_dim = int(self._session.get_outputs()[1].shape[1])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            tilt = number(json.loads(metadata["tilt"]), "tilt", -10.0, 10.0)
+            self.prior = octave_prior(self.bpms, tilt)
+            whole(self._session.width("logits"), "length of logits", len(self.bpms), len(self.bpms))
+            self.embedding_dim = whole(self._session.width("embedding"), "embedding_dim", 1, MAX_EMBEDDING)
+        except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"{path}: not a model of tempo (metadata: {error})") from error
 
     def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -166,13 +176,27 @@ class Encoder:
         -------
         logits : ndarray of float32, shape=(n_windows, n_bins)
         embedding : ndarray of float32, shape=(n_windows, embedding_dim)
+
+        Raises
+        ------
+        ModelError
+            If the model does something else, or takes too long.
         """
-        logits, embedding = self._session.run(["logits", "embedding"], {"log_mel": windows})
+        n_windows = len(windows)
+        wanted = {"logits": (n_windows, len(self.bpms)), "embedding": (n_windows, self.embedding_dim)}
+        logits, embedding = self._session.run(wanted, {"log_mel": windows})
         return logits, embedding
 
     def settings(self) -> str:
         """Name all that its answers depend on but the windows."""
         return f"{self.name} {checksum(self.path)[:16]}"
+
+
+def _tempo_axis(min_bpm: object, n_bins: object, bins_per_octave: int) -> NDArray[np.float64]:
+    low = number(min_bpm, "min_bpm", 10.0, 120.0)
+    bpms = low * 2.0 ** (np.arange(whole(n_bins, "n_bins", 2, 2048)) / bins_per_octave)
+    number(float(bpms[-1]), "highest BPM", 120.0, 1200.0)
+    return bpms
 
 
 def checksum(path: Path) -> str:

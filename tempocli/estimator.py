@@ -136,6 +136,10 @@ class Estimator:
         )
         self._method = method
         self._set(self._opened, encode_by_all(self._opened), min_bpm, max_bpm, top)
+        if self.device != "cpu":
+            # What CUDA takes when a model is first run, a gigabyte, shall not count as the first file's.
+            front_end = self._encoder.front_end
+            self._encode(np.zeros((1, self._encoder.n_frames, front_end.n_mels), np.float32))
 
     def _set(
         self, models: Mapping[str, ModelFacts], encode: Encode, min_bpm: float, max_bpm: float, top: int

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.ranges import number, whole
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -129,9 +131,23 @@ class FrontEnd:
         Raises
         ------
         ValueError, TypeError
-            If `text` is not JSON, or holds other names than the settings.
+            If `text` is not JSON, or holds other names than the settings, or values that make no sense.
         """
-        return cls(**json.loads(text))
+        front_end = cls(**json.loads(text))
+        whole(front_end.sample_rate, "sample_rate", 4_000, 192_000)
+        whole(front_end.n_fft, "n_fft", 16, 65_536)
+        whole(front_end.hop_length, "hop_length", 1, front_end.n_fft)
+        whole(front_end.n_mels, "n_mels", 1, 1_024)
+        number(front_end.frame_rate, "frame rate", 10.0, 1_000.0)
+        number(front_end.f_min, "f_min", 0.0, front_end.sample_rate / 2)
+        number(front_end.f_max, "f_max", front_end.f_min + 1.0, front_end.sample_rate / 2)
+        number(front_end.log_gain, "log_gain", 1e-6, 1e9)
+        return front_end
+
+    def check_window(self, n_frames: int) -> None:
+        """Raise ValueError for a model's window that is no length of music, or too much at once."""
+        whole(n_frames, "n_frames", 4, 1_000_000 // self.n_mels)
+        number(n_frames / self.frame_rate, "seconds of a window", 0.5, 120.0)
 
 
 def _product(rows: NDArray[np.float32], matrix: NDArray[np.float32], out: NDArray[np.float32]) -> None:

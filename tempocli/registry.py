@@ -114,6 +114,7 @@ def resolve(model: str | Path, method: str | None = None) -> Path:
             return entry.path
     path = Path(model)
     if path.is_file():
+        check_if_ours(path)
         return path
     names = ", ".join(entry.name for entry in entries)
     raise ModelError(
@@ -130,6 +131,44 @@ def verify(entry: ModelEntry) -> None:
         If the file cannot be read or differs.
     """
     _verify(entry.path, entry.sha256)
+
+
+def ships(path: Path) -> bool:
+    """Tell whether a path is that of a model that ships."""
+    return path in {entry.path for entry in list_models()}
+
+
+def check_if_ours(path: Path) -> None:
+    """Compare a file that ships with its checksum; another one passes.
+
+    Raises
+    ------
+    ModelError
+        If it ships and is missing or damaged.
+    """
+    sha256 = _checksums().get(path.absolute())
+    if sha256 is not None:
+        _verify(path, sha256)
+
+
+def list_files() -> list[Path]:
+    """List the files that ship beside the models."""
+    models = {entry.path for entry in list_models()}
+    return [path for path in _checksums() if path not in models]
+
+
+@cache
+def _checksums() -> dict[Path, str]:
+    """Read the checksums of all files that ship."""
+    folder = models_folder()
+    checksums = {entry.path: entry.sha256 for entry in list_models()}
+    try:
+        files = _read_registry(folder)["files"].values()
+        return checksums | {folder / str(entry["file"]): str(entry["sha256"]) for entry in files}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{folder / 'registry.json'}: the registry of models is damaged ({error})"
+        ) from error
 
 
 def resolve_file(name: str) -> Path:

@@ -197,7 +197,7 @@ class TestEstimateFiles:
         ("name", "reason"),
         [
             ("crash.wav", "its decoder crashed (SIGSEGV)"),
-            ("killed.wav", "its decoder was killed (SIGKILL), as the system does when memory runs out"),
+            ("killed.wav", "its worker was killed (SIGKILL), as the system does when memory runs out"),
             ("exit.wav", "its decoder ended the process (exit status 7)"),
             ("memory.wav", "too little memory"),
             ("bug.wav", "internal error: ZeroDivisionError: a bug (please report this)"),

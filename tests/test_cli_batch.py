@@ -404,7 +404,7 @@ def test_hostile_files_among_others(
     assert {path: reason for path, reason in failed.items() if path not in broken} == {
         "mix/040-crash.wav": "its decoder crashed (SIGABRT)",
         "mix/041-hang.wav": "took longer than 15 s",
-        "mix/042-killed.wav": "its decoder was killed (SIGKILL), as the system does when memory runs out",
+        "mix/042-killed.wav": "its worker was killed (SIGKILL), as the system does when memory runs out",
     }
     assert len(failed) > 3, "nothing is wrong with the broken ones"
     (alone,) = {row["bpm"] for row in table if row["path"].endswith("good.wav")}

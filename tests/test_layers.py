@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tempocli"
 # one is given a place on purpose.
 RANKS = {
     "ahead": 0,
+    "ranges": 0,
     "errors": 0,
     "locks": 1,
     "temporary": 2,
@@ -24,7 +25,9 @@ RANKS = {
     "registry": 1,
     "audio": 1,
     "parts": 2,
-    "runtime": 1,
+    "onnxfile": 1,
+    "arrays": 1,
+    "runtime": 2,
     "features": 2,
     "tables": 2,
     "windows": 3,

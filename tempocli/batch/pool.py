@@ -7,6 +7,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from tempocli.batch.cores import most_jobs
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY
 from tempocli.schema import AudioInput
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def estimate_files(
     *,
     jobs: int = 1,
     timeout: float | None = None,
+    max_memory: int | None = DEFAULT_MAX_MEMORY,
     hashed: bool = False,
     stdin: BinaryIO | None = None,
     stop: threading.Event | None = None,
@@ -65,13 +68,18 @@ def estimate_files(
         Paths, or what `tempocli.batch.find_inputs` yields. Read in another thread, as results are taken, at
         most ``16 * jobs`` ahead.
     jobs : int
-        Worker processes, each of which keeps one core busy.
+        Worker processes, each of which keeps one core busy; no more are started than
+        `tempocli.batch.cores.most_jobs` says.
     timeout : float, optional
         Seconds that one file may take, before its worker is ended and the file has failed.
+    max_memory : int, optional
+        Bytes of memory that one file may take, before its worker is ended and the file has failed; on Linux
+        only. ``None`` sets no limit.
     hashed : bool
         Whether the results have the checksum of the files' content.
     stdin : binary file, optional
-        What the name ``-`` stands for, read in this process; without it, a file of that name.
+        What the name ``-`` stands for; without it, a file of that name. It is copied to a temporary file for
+        a worker unless it is one, and on other systems than Linux read in this process.
     stop : threading.Event, optional
         Once it is set no further file is begun, and the results end with those that were under way.
 
@@ -85,7 +93,9 @@ def estimate_files(
     TempoError
         If no worker process can be started.
     """
-    batch = _Batch(estimator, iter(files), jobs=jobs, stdin=stdin, stop=stop or threading.Event())
+    jobs = min(jobs, most_jobs())
+    stop = stop or threading.Event()
+    batch = _Batch(estimator, iter(files), jobs=jobs, max_memory=max_memory, stdin=stdin, stop=stop)
     try:
         batch.start(timeout=timeout, hashed=hashed)
         yield from batch.results()
@@ -102,12 +112,14 @@ class _Batch:
         files: Iterator[str | AudioInput],
         *,
         jobs: int,
+        max_memory: int | None,
         stdin: BinaryIO | None,
         stop: threading.Event,
     ) -> None:
         self._estimator = estimator
         self._files = files
         self._jobs = jobs
+        self._max_memory = max_memory
         self._stdin = stdin
         self._stop = stop
         self._seats: list[Seat] = []
@@ -136,7 +148,7 @@ class _Batch:
             encode = MergingEncoder(encode).encode
         portable = self._estimator.portable()
         for number in range(self._jobs):
-            seat = Seat(portable, encode, timeout=timeout, hashed=hashed)
+            seat = Seat(portable, encode, timeout=timeout, hashed=hashed, max_memory=self._max_memory)
             self._seats.append(seat)
             threading.Thread(target=self._work, args=(seat,), name=f"tempo {number}", daemon=True).start()
 
@@ -189,15 +201,15 @@ class _Batch:
             seat.close()
 
     def _estimate(self, seat: Seat, wanted: AudioInput) -> Done:
-        from tempocli.batch.worker import Done, estimate_file, refused
+        from tempocli.batch.streams import estimate_stream
+        from tempocli.batch.worker import Done, refused
 
         if wanted.refusal is not None:
             done = Done(refused(wanted))
         elif wanted.path != "-" or self._stdin is None:
             done = seat.estimate(wanted.path, wanted.part)
         else:
-            result = estimate_file(self._estimator, wanted.path, source=self._stdin, part=wanted.part)
-            done = Done(result)
+            done = estimate_stream(self._estimator, seat, self._stdin, wanted.path, wanted.part)
         return replace(done, result=replace(done.result, part=wanted.part)) if wanted.part else done
 
     def _take(self) -> tuple[int, AudioInput] | None:

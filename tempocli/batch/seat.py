@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import signal
-import sys
 import threading
 import time
-from contextlib import contextmanager
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from tempocli.batch.sockets import prepare_folder
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryWatch, over_limit
+from tempocli.batch.server import start_context, without_main_module
 from tempocli.batch.stamps import stamp_of
 from tempocli.batch.worker import Done, Portable, Ready, Task, Windows, serve
 from tempocli.errors import TempoError
 from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from multiprocessing.connection import Connection
-    from multiprocessing.context import ForkServerContext, SpawnContext
     from multiprocessing.process import BaseProcess
 
     from tempocli.encoder import Encode
@@ -30,13 +25,21 @@ if TYPE_CHECKING:
 _STARTS = 3  # tries to start a worker; one may be the victim of a moment without memory
 _START_SECONDS = 120.0
 _END_SECONDS = 30.0  # the system may write a core dump first
-_PRELOADED = ["tempocli.batch.worker", "tempocli.estimator"]
+# How somebody ends a process from outside; a decoder that fails ends it by other signals.
+_FROM_OUTSIDE = {"SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"}
 # multiprocessing keeps its list of processes, and reads how they ended, as if there were one thread.
 _processes = threading.Lock()
+_ENDED = "the batch was ended"
+
+logger = logging.getLogger(__name__)
 
 
 class _LostError(Exception):
     """The worker died or was ended; the text is the reason."""
+
+
+class _KilledError(_LostError):
+    """Somebody has ended the worker from outside, which need not be the file's fault."""
 
 
 class Seat:
@@ -52,13 +55,24 @@ class Seat:
         Seconds that one file may take.
     hashed : bool
         Whether the content of files is hashed.
+    max_memory : int or None
+        Bytes that one file may take.
     """
 
-    def __init__(self, portable: Portable, encode: Encode, *, timeout: float | None, hashed: bool) -> None:
+    def __init__(
+        self,
+        portable: Portable,
+        encode: Encode,
+        *,
+        timeout: float | None,
+        hashed: bool,
+        max_memory: int | None = DEFAULT_MAX_MEMORY,
+    ) -> None:
         self._portable = portable
         self._encode = encode
         self._timeout = timeout
         self._hashed = hashed
+        self._max_memory = max_memory
         self._process: BaseProcess | None = None
         self._channel: Connection | None = None
         self._closed = False
@@ -71,13 +85,32 @@ class Seat:
         TempoError
             If no worker can be started.
         """
+        task = Task(path, self._hashed, part)
+        try:
+            try:
+                return self._try(task)
+            except _KilledError as killed:
+                if self._closed:
+                    raise
+                logger.info("%s: %s; tried once more", path, killed)
+                return self._try(task)
+        except _LostError as lost:
+            return Done(FileResult(path, error=str(lost), stamp=stamp_of(path)))
+
+    def _try(self, task: Task) -> Done:
         if self._channel is None:
             self._start()
-        try:
-            return self._converse(Task(path, self._hashed, part))
-        except _LostError as lost:
-            self._end()
-            return Done(FileResult(path, error=str(lost), stamp=stamp_of(path)))
+        process = self._process
+        if process is None or process.pid is None:
+            raise _LostError(_ENDED)
+        with MemoryWatch(process.pid, self._max_memory, process.kill) as memory:
+            try:
+                return self._converse(task)
+            except _LostError as lost:
+                self._end()
+                if memory.exceeded and self._max_memory is not None:
+                    raise _LostError(over_limit(self._max_memory)) from lost
+                raise
 
     def close(self) -> None:
         """End the worker, whatever it is doing, for good; from any thread."""
@@ -92,14 +125,14 @@ class Seat:
                 process.join()
 
     def _start(self) -> None:
-        context = _context()
+        context = start_context()
         for _ in range(_STARTS):
             channel, theirs = context.Pipe()
             level = logging.getLogger("tempocli").getEffectiveLevel()
             process = context.Process(
                 target=serve, args=(theirs, self._portable, level), name="tempo worker", daemon=True
             )
-            with _processes, _without_main_module():
+            with _processes, without_main_module():
                 process.start()
             self._process, self._channel = process, channel
             # Only the worker must hold its end, or its death would go unnoticed.
@@ -127,51 +160,28 @@ class Seat:
     def _exchange(self, message: object, deadline: float | None) -> Done | Windows:
         channel = self._channel
         if channel is None or self._closed:
-            raise _LostError("the batch was ended")
+            raise _LostError(_ENDED)
         try:
             channel.send(message)
             if not channel.poll(None if deadline is None else max(0.0, deadline - time.monotonic())):
                 raise _LostError(f"took longer than {self._timeout:g} s")
             answer: Done | Windows = channel.recv()
         except (EOFError, OSError) as error:
-            raise _LostError(self._cause_of_death()) from error
+            raise self._loss() from error
         return answer
 
-    def _cause_of_death(self) -> str:
+    def _loss(self) -> _LostError:
+        """Find out how the worker died."""
         process = self._process
         if process is None:
-            return "the batch was ended"
+            return _LostError(_ENDED)
         with _processes:
             process.join(_END_SECONDS)
             code = process.exitcode
         if code is None or code >= 0:
-            return f"its decoder ended the process (exit status {code})"
+            return _LostError(f"its decoder ended the process (exit status {code})")
         name = signal.Signals(-code).name
-        if name == "SIGKILL":
-            return "its decoder was killed (SIGKILL), as the system does when memory runs out"
-        return f"its decoder crashed ({name})"
-
-
-@contextmanager
-def _without_main_module() -> Iterator[None]:
-    """Keep a new process from running the main module, which it would for what might be pickled by its name.
-
-    Nothing of ours is; so scripts need no guard, and workers start sooner.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _context() -> SpawnContext | ForkServerContext:
-    # A server that forks: workers start in milliseconds and share the memory of the libraries, yet inherit
-    # neither our threads nor our open files, as they would if we forked.
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    prepare_folder()
-    return context
+        if name not in _FROM_OUTSIDE:
+            return _LostError(f"its decoder crashed ({name})")
+        hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+        return _KilledError(f"its worker was killed ({name}){hint}")

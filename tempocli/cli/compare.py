@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryLimitError, call_within
 from tempocli.cli import console, options
 from tempocli.cli.tally import EXIT_SOME_FAILED
 from tempocli.errors import AudioError, TempoError
@@ -99,18 +101,23 @@ def _relations(
 
     relater = Relater(model, device=device)
     try:
-        first = relater.hear(reference)
+        first = call_within(DEFAULT_MAX_MEMORY, reference, partial(relater.hear, reference))
     except AudioError as error:
         for path in targets:
             yield path, None, f"the reference {error}"
         return
-    for path in targets:
+    left = iter(targets)
+    for path in left:
         try:
-            relation = relater.relate(first, relater.hear(path))
+            heard = call_within(DEFAULT_MAX_MEMORY, path, partial(relater.hear, path))
+        except MemoryLimitError as error:
+            yield path, None, error.reason
+            # What reads it goes on, and would take more while others are compared.
+            yield from ((other, None, f"not compared, since {error}") for other in left)
         except AudioError as error:
             yield path, None, error.reason
         else:
-            yield path, relation, None
+            yield path, relater.relate(first, heard), None
 
 
 def _exit_code(relations: list[Relation | None]) -> int:

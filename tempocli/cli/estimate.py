@@ -9,7 +9,7 @@ import click
 
 from tempocli import tags, writers
 from tempocli.batch import Selection
-from tempocli.cli import console, local, options, ray
+from tempocli.cli import console, limits, local, options, ray
 from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import GROWING, View
 from tempocli.cli.sizes import read_size
@@ -83,7 +83,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
 @options.method
 @options.model
 @options.device
-@options.jobs
+@limits.jobs
 @options.engine
 @click.option(
     "--timeout",
@@ -91,6 +91,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     metavar="SECONDS",
     help=f"Give up a file after this time.  [default: {local.TIMEOUT:g} when there are several]",
 )
+@limits.max_memory
 @click.option(
     "--top", type=click.IntRange(min=1), metavar="K", default=5, show_default=True, help="Candidates at most."
 )
@@ -125,6 +126,7 @@ def command(
     jobs: int,
     engine: EngineOptions,
     timeout: float | None,
+    max_memory: int | None,
     top: int,
     precision: int,
     min_bpm: float,
@@ -174,14 +176,24 @@ def command(
     if engine.engine == "ray":
         others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed
         ray.check(inputs, format_name, output, others=others)
-        work = ray.work(search, layout, timeout=timeout or local.TIMEOUT, hashed=resuming.verify_hash)
+        search |= {"timeout": timeout or local.TIMEOUT, "max_memory": max_memory}
+        work = ray.work(search, layout, hashed=resuming.verify_hash)
         status = ray.run(inputs, str(output), work, engine.ray_address, resume=resuming.resume, quiet=quiet)
     else:
         view = View(format_name, layout, output, inputs.single)
         _check_resume(view, resuming)
         _check_tagging(tagging, inputs)
         request = local.Request(
-            inputs, view, search, jobs, timeout, resuming, tagging, plot, verbose=verbose, quiet=quiet
+            inputs,
+            view,
+            search,
+            jobs,
+            local.Limits(timeout, max_memory),
+            resuming,
+            tagging,
+            plot,
+            verbose=verbose,
+            quiet=quiet,
         )
         status = local.run(request)
     click.get_current_context().exit(status)

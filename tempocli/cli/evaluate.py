@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tempocli.cli import console, options
+from tempocli.cli import console, limits, options
 from tempocli.cli.tally import EXIT_SOME_FAILED
 from tempocli.errors import DataError
 from tempocli.writers.layout import encode, printable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @options.method
 @options.model
 @options.device
-@options.jobs
+@limits.jobs
 @options.tempo_range
 @click.option(
     "--save",

@@ -7,10 +7,11 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tempocli import writers
 from tempocli.batch import estimate_files
+from tempocli.batch.memory import call_within
 from tempocli.batch.stamps import stamp_of
 from tempocli.cli import console, progress
 from tempocli.cli.interrupts import stopping
@@ -30,15 +31,33 @@ if TYPE_CHECKING:
     from tempocli.cli.options import ResumeOptions, TagOptions
     from tempocli.estimator import Estimator
     from tempocli.results import ResultFile
-    from tempocli.schema import AudioInput, Part
+    from tempocli.schema import AudioInput
 
     Image = Callable[..., None]
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 # Of one file, in seconds: a mix of ten hours takes a minute of CPU.
 TIMEOUT = 600.0
 _LONG_SECONDS = 30.0  # a batch that deserves a summary wherever it is run
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost.
+
+    Attributes
+    ----------
+    timeout : float or None
+        Seconds, if the user said so.
+    max_memory : int or None
+        Bytes of memory.
+    """
+
+    timeout: float | None
+    max_memory: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +74,8 @@ class Request:
         What `tempocli.estimator.Estimator` takes.
     jobs : int
         Worker processes.
-    timeout : float or None
-        Seconds that one file may take, if the user said so.
+    limits : Limits
+        What one file may cost.
     resuming : ResumeOptions
         Whether and how an output is continued.
     tagging : TagOptions
@@ -73,7 +92,7 @@ class Request:
     view: View
     search: dict[str, Any]
     jobs: int
-    timeout: float | None
+    limits: Limits
     resuming: ResumeOptions
     tagging: TagOptions
     plot: str | None
@@ -83,7 +102,7 @@ class Request:
     @property
     def is_simple(self) -> bool:
         """Whether one file is read in this process, which starts and is interrupted at once."""
-        needs_worker = self.timeout is not None or self.resuming.resume or self.tagging.skip_tagged
+        needs_worker = self.limits.timeout is not None or self.resuming.resume or self.tagging.skip_tagged
         return self.inputs.single and not needs_worker
 
     @property
@@ -105,15 +124,14 @@ def run(request: Request) -> int:
         if request.tagging.write_tags:
             sink = Tagging(sink, request.tagging, tally, hashed=resuming.verify_hash)
         image = _open_image(stack, request.plot) if request.plot is not None else None
-        estimator = _load(request.search)
+        estimator = _load(request)
         if file is not None:
             settings = estimator.settings() + view.layout.settings()
             file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
         if image is not None:
-            sink.write(tally.watch(_draw(estimator, request.inputs, image)))
+            sink.write(tally.watch(_draw(estimator, request, image)))
         elif request.is_simple:
-            results = _estimate_one(estimator, request.inputs, hashed=resuming.verify_hash)
-            sink.write(tally.watch(results))
+            sink.write(tally.watch(_estimate_one(estimator, request)))
         else:
             stop = stack.enter_context(stopping(quiet=request.quiet))
             _run_batch(request, estimator, file, sink, tally, stop)
@@ -136,7 +154,8 @@ def _run_batch(
         estimator,
         _left_to_do(files, file, tally),
         jobs=request.jobs,
-        timeout=request.timeout or TIMEOUT,
+        timeout=request.limits.timeout or TIMEOUT,
+        max_memory=request.limits.max_memory,
         hashed=request.resuming.verify_hash,
         stdin=inputs.stdin() if "-" in inputs.paths else None,
         stop=stop,
@@ -170,19 +189,22 @@ def _summarise(tally: Tally, view: View) -> None:
             console.error(line)
 
 
-def _load(search: dict[str, Any]) -> Estimator:
+def _load(request: Request) -> Estimator:
     from tempocli.estimator import Estimator
 
-    estimator = Estimator(**search)
+    load = partial(Estimator, **request.search)
+    references = request.search["references"]
+    # These are audio files, too, and whose they are is not known.
+    estimator = load() if references is None else call_within(request.limits.max_memory, references, load)
     logger.info("model: %s", estimator.model_name)
     return estimator
 
 
-def _estimate_one(estimator: Estimator, inputs: Inputs, *, hashed: bool) -> Iterator[FileResult]:
-    path, part = inputs.paths[0], inputs.part
-    stamp = None if path == "-" else stamp_of(path, hashed=hashed)
+def _estimate_one(estimator: Estimator, request: Request) -> Iterator[FileResult]:
+    path, part = request.inputs.paths[0], request.inputs.part
+    stamp = None if path == "-" else stamp_of(path, hashed=request.resuming.verify_hash)
     try:
-        estimate = estimator.estimate(inputs.stdin() if path == "-" else path, **_span(part))
+        estimate = _call_alone(estimator.estimate, request)
         yield FileResult(path, estimate=estimate, stamp=stamp, part=part)
     except AudioError as error:
         yield FileResult(path, error=error.reason, stamp=stamp, part=part)
@@ -191,19 +213,23 @@ def _estimate_one(estimator: Estimator, inputs: Inputs, *, hashed: bool) -> Iter
         raise
 
 
-def _draw(estimator: Estimator, inputs: Inputs, image: Image) -> Iterator[FileResult]:
-    path, part = inputs.paths[0], inputs.part
+def _call_alone(function: Callable[..., T], request: Request) -> T:
+    """Call a function of an estimator on the only input, in this process."""
+    path, part = request.inputs.paths[0], request.inputs.part
+    source = request.inputs.stdin() if path == "-" else path
+    span = {} if part is None else {"start": part.start, "duration": part.duration}
+    return call_within(request.limits.max_memory, path, partial(function, source, **span))
+
+
+def _draw(estimator: Estimator, request: Request, image: Image) -> Iterator[FileResult]:
+    path, part = request.inputs.paths[0], request.inputs.part
     try:
-        analysis = estimator.analyse(inputs.stdin() if path == "-" else path, **_span(part))
+        analysis = _call_alone(estimator.analyse, request)
     except AudioError as error:
         yield FileResult(path, error=error.reason, part=part)
         return
     image(analysis, title=writers.printable(input_name(os.path.basename(path), part)))
     yield FileResult(path, estimate=analysis.estimate, part=part)
-
-
-def _span(part: Part | None) -> dict[str, Any]:
-    return {} if part is None else {"start": part.start, "duration": part.duration}
 
 
 def _open_image(stack: ExitStack, plot: str) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from tempocli.errors import ModelError
 from tempocli.writers.layout import encode, escape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tempocli.registry import ModelEntry
 
 _COLUMNS = ("name", "size", "licence", "summary", "sha256", "path")
@@ -18,7 +21,10 @@ _COLUMNS = ("name", "size", "licence", "summary", "sha256", "path")
 
 @click.command("models")
 @click.option(
-    "--verify", "verified", is_flag=True, help="Compare each file with its SHA-256; exit 1 if one differs."
+    "--verify",
+    "verified",
+    is_flag=True,
+    help="Compare each file with its SHA-256, those beside the models too; exit 1 if one differs.",
 )
 def command(verified: bool) -> None:
     """List the models that --model takes by name.
@@ -26,23 +32,22 @@ def command(verified: bool) -> None:
     In a pipe: tab-separated columns name, size (bytes), licence, summary, sha256, path, with a header; and
     with --verify a column state, which is "ok" or "damaged".
     """
-    from tempocli.registry import list_models
+    from tempocli.registry import check_if_ours, list_files, list_models, verify
 
     entries = list_models()
-    states = [_state(entry) for entry in entries] if verified else []
+    states = [_state(partial(verify, entry)) for entry in entries] if verified else []
+    others = [_state(partial(check_if_ours, path)) for path in list_files()] if verified else []
     if console.stdout_is_terminal():
         _show(entries, states)
     else:
         _write(entries, states)
-    if "damaged" in states:
+    if "damaged" in [*states, *others]:
         click.get_current_context().exit(1)
 
 
-def _state(entry: ModelEntry) -> str:
-    from tempocli.registry import verify
-
+def _state(check: Callable[[], None]) -> str:
     try:
-        verify(entry)
+        check()
     except ModelError as error:
         console.error(str(error))
         return "damaged"

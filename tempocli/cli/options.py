@@ -22,11 +22,6 @@ MIN_BPM, MAX_BPM = 30, 300
 METHODS = ("both", "classify", "compare", "periodicity")
 
 
-def default_jobs() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def model(function: Function) -> Function:
     """Add --model."""
     return click.option(
@@ -78,18 +73,6 @@ def device(function: Function) -> Function:
     )(function)
 
 
-def jobs(function: Function) -> Function:
-    """Add --jobs."""
-    return click.option(
-        "--jobs",
-        type=click.IntRange(min=1),
-        metavar="N",
-        default=default_jobs,
-        show_default="the cores",
-        help="Files to work on at a time, each on one core.",
-    )(function)
-
-
 def tempo_range(function: Function) -> Function:
     """Add --min-bpm and --max-bpm; the command calls `check_tempo_range`."""
     bpm = click.FloatRange(MIN_BPM, MAX_BPM)
@@ -122,9 +105,14 @@ def check_overwrites(outputs: Iterable[str | None], inputs: Iterable[str | None]
 
 def verbosity(function: Function) -> Function:
     """Add -v and -q; the command passes them to `console.configure`."""
-    function = click.option("-q", "--quiet", is_flag=True, help="No notes and no progress bar, errors only.")(
-        function
-    )
+    function = click.option(
+        # Read first, so that the callbacks of other options know of it.
+        "-q",
+        "--quiet",
+        is_flag=True,
+        is_eager=True,
+        help="No notes and no progress bar, errors only.",
+    )(function)
     return click.option(
         "-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device; tracebacks."
     )(function)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tempocli.cli.limits import sensible_jobs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -23,7 +25,14 @@ def data() -> None:
 
 def _shared(function: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes."),
+        click.option(
+            "--jobs",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            callback=sensible_jobs,
+            help="Processes.",
+        ),
         click.option("--out", type=_FOLDER, required=True, help="Data folder; the kind becomes a subfolder."),
     ):
         function = option(function)

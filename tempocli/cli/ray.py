@@ -37,11 +37,11 @@ def check_unused(inputs: Inputs) -> None:
             raise click.UsageError(f"{path!r}: URLs need --engine ray.")
 
 
-def work(search: dict[str, Any], layout: Layout, *, timeout: float, hashed: bool) -> Work:
-    """Describe how files are estimated; `search` is what `tempocli.estimator.Estimator` takes."""
+def work(settings: dict[str, Any], layout: Layout, *, hashed: bool) -> Work:
+    """Describe how files are estimated; `settings` are those of `tempocli.cluster.Work`."""
     from tempocli.cluster import Work
 
-    return Work(layout=layout, timeout=timeout, hashed=hashed, **search)
+    return Work(layout=layout, hashed=hashed, **settings)
 
 
 def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume: bool, quiet: bool) -> int:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tempocli.ahead import ahead
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY
 from tempocli.batch.seat import Seat
 from tempocli.cluster.storage import discard_copy, fetch, open_storage, remote_stamp, write_whole
 from tempocli.errors import AudioError
@@ -40,6 +41,8 @@ class Work:
         Seconds that one file may take.
     hashed : bool
         Whether results have the checksum of the content.
+    max_memory : int or None
+        Bytes of memory that one file may take.
     """
 
     model: str | None
@@ -52,6 +55,7 @@ class Work:
     layout: Layout
     timeout: float | None
     hashed: bool
+    max_memory: int | None = DEFAULT_MAX_MEMORY
 
     def estimator(self) -> Estimator:
         """Load the model."""
@@ -140,5 +144,11 @@ def _estimate(seat: Seat, location: str, part: Part | None, coming: Future[tuple
 def _workplace(work: Work, process: int) -> tuple[str, Seat]:
     """Load the model once a process of Ray's, and keep one worker process, which may die of a file."""
     estimator = work.estimator()
-    seat = Seat(estimator.portable(), estimator.encode, timeout=work.timeout, hashed=work.hashed)
+    seat = Seat(
+        estimator.portable(),
+        estimator.encode,
+        timeout=work.timeout,
+        hashed=work.hashed,
+        max_memory=work.max_memory,
+    )
     return work.settings(estimator), seat

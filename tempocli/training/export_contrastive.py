@@ -80,12 +80,12 @@ def export_contrastive(
 
 
 def _parity(network: ContrastiveNetwork, path: Path, windows: NDArray[np.float32]) -> float:
-    session, _ = open_session(path, "cpu", 1)
+    session = open_session(path, "cpu", 1)
     largest = 0.0
     for batch in (1, 32):
         some = np.resize(windows, (batch, *windows.shape[1:]))
         with torch.inference_mode():
             expected = network(torch.from_numpy(some)).numpy()
-        embedding = session.run(["embedding"], {"log_mel": some})[0]
+        embedding = session.run({"embedding": expected.shape}, {"log_mel": some})[0]
         largest = max(largest, disagreement(embedding, expected))
     return largest
