@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from test_cli_estimate import on_a_terminal, process, tempo
 
 from tempocli import relate
-from tempocli.audio import _printable
+from tempocli.audio.inputs import _printable
 from tempocli.cli import cli, console
 from tempocli.schema import FileResult, Relation
 from tempocli.writers.terminal import printable_json, printable_result

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +14,9 @@ import pytest
 from click.testing import CliRunner
 from fake_estimator import FakeEstimator
 
-from tempocli.batch import cores, estimate_files, server
+from tempocli.batch import cores, estimate_files
 from tempocli.batch import pool as pool_module
 from tempocli.cli import cli
-from tempocli.errors import TempoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,17 +129,6 @@ def test_a_long_folder_for_temporary_files(music: Path, length: int) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\n") == 4
-
-
-def test_where_no_folder_is_short_enough_it_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, touch_wav: Callable[[str], str]
-) -> None:
-    folder = tmp_path / ("x" * 100)
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setattr(server, "_SHORT_FOLDERS", ())
-    with pytest.raises(TempoError, match="set TMPDIR to a shorter one"):
-        list(estimate_files(FakeEstimator(), [touch_wav("90.wav")]))
 
 
 @pytest.fixture
