@@ -45,6 +45,8 @@ _CAF = Grammar(
     opening="magic:4 version:2 flags:2",
     fields={
         b"desc": "rate:8 codec:4 flags:4 packet_bytes:4 packet_samples:4 channels:4 bits:4",
+        b"kuki": "size1:4 id1:4 codec:4 size2:4 id2:4 version:4 block:4 compatible:1 bits:1 _:3 channels:1 "
+        "run:2 most:4 usual:4 rate:4",
         b"pakt": "packets:8 samples:8 priming:4 remainder:4 +",
     },
 )
@@ -82,6 +84,8 @@ _MP4 = Grammar(
         b"stco": "version:4 entries:4 first:4 second:4",
         b"stts": "version:4 entries:4 count:4 delta:4",
         b"stsc": "version:4 entries:4 first:4 samples:4 description:4",
+        b"esds": "version:4 tag:1 _:4 id:2 flags:1 decoder_tag:1 _:4 kind:1 stream:1 buffer:3 most:4 usual:4 "
+        "config_tag:1 _:4 profile.5 rate.4 channels.4",
         b"mdat": "_:0",
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -215,15 +216,20 @@ def frames(
     start : int
         Where to begin.
     """
-    places = []
-    place, size = start, len(sync)
-    wanted = int.from_bytes(sync, "big") & mask
-    while (place := data.find(sync[:1], place)) >= 0 and place + size <= len(data):
-        if int.from_bytes(data[place : place + size], "big") & mask == wanted:
+    size, wanted = len(sync), int.from_bytes(sync, "big") & mask
+    heads: dict[int, bytes] = {}
+    place = start
+    while (place := data.find(sync[:1], place)) >= 0:
+        head = data[place : place + size]
+        if len(head) == size and int.from_bytes(head, "big") & mask == wanted:
+            heads[place] = head
+        place += 1
+    # What only looks like a frame has other bits beside those than the first one, or than most.
+    usual = heads.get(start) or next((head for head, _ in Counter(heads.values()).most_common(1)), None)
+    places: list[int] = []
+    for place, head in heads.items():
+        if head == usual and (not places or place >= places[-1] + least):
             places.append(place)
-            place += least
-        else:
-            place += 1
     return [
         Part(name, here, here + size, there, tuple(named_fields(name, spec, here, there, little=False)))
         for here, there in pairwise([*places, len(data)])
