@@ -16,9 +16,10 @@ _FMT = "tag:2 channels:2 rate:4 bytes_a_second:4 align:2 bits:2 extra_size:2 +"
 _RIFF = Grammar(
     little=True,
     align=2,
-    nested={b"RIFF": 4, b"RF64": 4, b"LIST": 4},
+    nested={b"RIFF": 4, b"RIFX": 4, b"RF64": 4, b"LIST": 4},
     fields={
         b"RIFF": "kind:4",
+        b"RIFX": "kind:4",
         b"RF64": "kind:4",
         b"LIST": "kind:4",
         b"fmt ": _FMT,
@@ -116,6 +117,13 @@ _TS = "_.8 error.1 start.1 priority.1 stream.13 scrambled.2 adaptation.2 counter
 _FLAC_FRAME = "_.15 blocking.1 block.4 frame_rate.4 channels.4 bits.3 _.1 number:1 crc:1"
 _AU = "magic:4 offset:4 size:4 codec:4 rate:4 channels:4"
 _TTA = "magic:4 format:2 channels:2 bits:2 rate:4 samples:4 crc:4 seek1:4 seek2:4"
+_IRCAM = "magic:4 rate:4 channels:4 codec:4 +"
+_HTK = "samples:4 rate_period:4 bytes:2 kind:2"
+_AVR = "magic:4 name:4 _:4 channels:2 bits:2 signed:2 loop:2 key:2 rate:4 samples:4 loop_start:4 loop_end:4"
+_PAF = "magic:4 version:4 order:4 rate:4 codec:4 channels:4 source:4"
+_MPC2K = (
+    "magic:2 name:4 _:13 level:1 tune:1 channels:1 start:4 loop_end:4 samples:4 loop:4 loops:1 beats:1 rate:2"
+)
 # By chance, bytes within a frame look like the beginning of one.
 _FEW = 0.1
 _HOLLOW = {
@@ -332,5 +340,11 @@ CONTAINERS: dict[str, Callable[[bytes], list[Part]]] = {
     "ts": lambda data: frames(data, "packet", b"\x47", 0xFF, _TS, least=188),
     "au": _header(_AU, little=False),
     "tta": _header(_TTA, little=True),
+    "rifx": _chunked(replace(_RIFF, little=False)),
+    "ircam": _header(_IRCAM, little=True),
+    "htk": _header(_HTK, little=False),
+    "avr": _header(_AVR, little=False),
+    "paf": _header(_PAF, little=False),
+    "mpc2k": _header(_MPC2K, little=True),
     "words": _header(" ".join(f"w{number}:4" for number in range(16)), little=True),
 } | {name: _header(spec, little=name in {"ape", "mpc"}) for name, spec in _HOLLOW.items()}

@@ -188,8 +188,8 @@ def _chunks(data: bytes, grammar: Grammar, place: int, end: int, depth: int) -> 
 
 
 def _spelled(identity: bytes) -> str:
-    text = identity.decode("latin-1").strip()
-    if len(identity) > 1 and text.isascii() and text.replace("_", "a").isalnum():
+    text = identity[:4].decode("latin-1").strip()
+    if len(identity) > 1 and text.isascii() and text.replace("_", "a").replace(".", "a").isalnum():
         return text
     return identity[:4].hex()
 

@@ -20,6 +20,7 @@ LIES = ("zero", "one", "max", "sign", "plus", "minus", "double", "half", "positi
 _EVERY_OTHER = 6  # each such case is none of lies and cuts, until those have all been made
 _HEADER_BYTES = 256
 _DEEP = 20_000
+_COUNTS = (".count", ".frames", ".packets", ".samples", "stsz.entries", "stsz.size_of_all")
 _BOMB = 80_000_000  # few enough to be believed, and too many
 
 
@@ -111,7 +112,8 @@ class Mutator:
         rng = random.Random(f"plan {self._seed}")
         fields = [(name, field.name) for name in self._seeds for field in self._fields(name)]
         lies = [(name, "lie", what) for name, what in fields]
-        structured = [*lies, *((name, "cut", what) for name, what in fields)]
+        claims = [(name, "claims", "") for name in self._seeds if self._claims(name)]
+        structured = [*lies, *((name, "cut", what) for name, what in fields), *claims]
         rng.shuffle(structured)
         names, others = list(self._seeds), [*self._others, *_PART_MUTATIONS, "everywhere", "lies"]
         for number in count():
@@ -135,6 +137,8 @@ class Mutator:
         extension, mutation, detail, data = seed.extension, case.mutation, case.what, seed.data
         if mutation in {"lie", "cut", "everywhere"}:
             detail, data = self._falsify(seed, case, rng)
+        elif mutation == "claims":
+            data = self._claim(seed)
         elif mutation == "lies":
             detail, data = self._falsify_part(seed, rng)
         elif mutation in _PART_MUTATIONS:
@@ -182,6 +186,18 @@ class Mutator:
         for place in places:
             data = seal(place.write(data, value), seed.container, place.start)
         return f"{field.name}.{lie}", data
+
+    def _claims(self, name: str) -> list[Field]:
+        """List the fields that say how many there are of something."""
+        return [field for field in self._fields(name) if field.name.endswith(_COUNTS) and field.bits > 8]
+
+    def _claim(self, seed: Seed) -> bytes:
+        """Claim far more of everything that is counted; where one size is for all, it takes no table."""
+        data = seed.data
+        for field in self._claims(seed.name):
+            value = 1 if field.name.endswith("size_of_all") else _BOMB
+            data = seal(field.write(data, value), seed.container, field.start)
+        return data
 
     def _falsify_part(self, seed: Seed, rng: random.Random) -> tuple[str, bytes]:
         """Lie about half the fields of a part; a lie alone may be seen through."""

@@ -84,17 +84,17 @@ _FFMPEG = {
 _SOUNDFILE = {
     "svx": ("iff", "iff", "SVX", "PCM_16", "FILE"),
     "voc_16": ("voc", "voc", "VOC", "PCM_16", "FILE"),
-    "rifx": ("wav", "words", "WAV", "PCM_16", "BIG"),
+    "rifx": ("wav", "rifx", "WAV", "PCM_16", "BIG"),
     "wavex": ("wav", "riff", "WAVEX", "PCM_24", "FILE"),
-    "ircam": ("sf", "words", "IRCAM", "PCM_16", "LITTLE"),
+    "ircam": ("sf", "ircam", "IRCAM", "PCM_16", "LITTLE"),
     "nist": ("sph", "words", "NIST", "PCM_16", "FILE"),
-    "paf": ("paf", "words", "PAF", "PCM_16", "FILE"),
+    "paf": ("paf", "paf", "PAF", "PCM_16", "FILE"),
     "pvf": ("pvf", "words", "PVF", "PCM_16", "FILE"),
     "mat5": ("mat", "words", "MAT5", "PCM_16", "FILE"),
-    "avr": ("avr", "words", "AVR", "PCM_16", "FILE"),
-    "htk": ("htk", "words", "HTK", "PCM_16", "FILE"),
+    "avr": ("avr", "avr", "AVR", "PCM_16", "FILE"),
+    "htk": ("htk", "htk", "HTK", "PCM_16", "FILE"),
     "xi": ("xi", "words", "XI", "DPCM_16", "FILE"),
-    "mpc2k": ("snd", "words", "MPC2K", "PCM_16", "FILE"),
+    "mpc2k": ("snd", "mpc2k", "MPC2K", "PCM_16", "FILE"),
 }
 _MONO = {"svx", "htk", "xi"}
 _HOLLOW_BYTES = 60_000

@@ -1,4 +1,4 @@
-"""What a run said about each file, and what of that must not be."""
+"""What a run said about each file, and which of that counts as a failure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from fuzzing.mutations import Made
 
 CONFIDENT = 0.5
-# Of the table.
+# Rows of the table of counts.
 WRONG = "confident, wrong, no note"
 CONFIDENTLY = "confident answers to music whose tempo is known"
 TOLERANCE = 0.04
 _SPED_TOLERANCE = 0.02
 _OCTAVES = (0.25, 0.5, 1.0, 2.0, 4.0)
-# Of a run that is not ours to judge: how far it is, and its summary.
+# Lines that are about no file: progress and the summary.
 _PROGRESS = re.compile(r"^tempo: (?:\d+/\d+ files|[\d,]+ files?,|  )")
 _BREAKDOWNS = {
     "internal error": "internal error",
@@ -76,7 +76,7 @@ class Outcome:
 
     @property
     def breakdown(self) -> str | None:
-        """What of the tool gave way, if anything did."""
+        """How the tool itself broke, if it did."""
         found = (kind for kind, words in _BREAKDOWNS.items() if re.search(words, self.error or ""))
         return next(found, None)
 
