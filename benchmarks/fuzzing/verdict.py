@@ -34,7 +34,7 @@ _BREAKDOWNS = {
 UNCLEAR = re.compile(
     "Operation not permitted|Cannot allocate memory|Error number|patches welcome|Unknown error|Errno|"
     "Resource temporarily|Function not implemented|Not yet implemented|Numerical|Immediate exit|"
-    "Invalid argument|Bug detected|error code|Input/output|list index|not supported by",
+    "Invalid argument|Bug detected|error code|Input/output|list index|AudioResampler",
     re.IGNORECASE,
 )
 
