@@ -166,6 +166,7 @@ class TestVerdict:
 
     def test_music_at_another_speed_is_told_apart(self):
         assert self.outcome(bpm=189.0, duration=SECONDS / 1.5).sped
+        assert self.outcome(bpm=84.0, duration=3.0 * SECONDS).sped  # three times slower, and the octave above
         assert not self.outcome(bpm=189.0, duration=SECONDS).sped
 
     def test_breakdowns(self):

@@ -92,7 +92,8 @@ class Outcome:
     def sped(self) -> bool:
         """Whether all beats of the seed were heard, faster or slower than they are."""
         beats = (self.bpm or 0.0) * (self.duration or 0.0)
-        return any(abs(beats / (bpm * SECONDS) - 1.0) < _SPED_TOLERANCE for bpm in self.right)
+        ratios = (beats / (bpm * SECONDS * octave) for bpm in self.right for octave in (0.5, 1.0, 2.0))
+        return any(abs(ratio - 1.0) < _SPED_TOLERANCE for ratio in ratios)
 
     @property
     def texts(self) -> list[str]:
