@@ -15,6 +15,7 @@ from test_cli_estimate import estimated, tempo
 from test_parts import LENGTHS, TEMPI, write_image
 
 from tempocli.batch import find_files, find_inputs
+from tempocli.results.part import mark_of
 from tempocli.schema import AudioInput, Part
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ class TestResume:
         grown = "csv" if format_name == "csv" else "jsonl"
         assert tempo(*args, "-o", f"grown.{grown}").exit_code == 0
         assert tempo(*args, "-o", f"whole.{format_name}").exit_code == 0
-        rows = Path(f"grown.{grown}").read_bytes()
+        rows = mark_of(format_name) + Path(f"grown.{grown}").read_bytes()
         rng = random.Random(seed)
         for _ in range(6):
             cut = rng.randrange(len(rows) + 1)

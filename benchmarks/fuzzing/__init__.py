@@ -1,0 +1,1 @@
+"""What `benchmarks/fuzz.py` is made of: seeds, the layouts of containers, mutations, the watch over a run."""
