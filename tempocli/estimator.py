@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tempocli.audio import check_sample_rate, check_samples, resample_blocks, stream_audio
-from tempocli.errors import AudioError
+from tempocli.errors import AudioError, ModelError
 from tempocli.listening import hear
 from tempocli.methods import (
     COMPARING,
@@ -131,6 +132,8 @@ class Estimator:
         if model is not None and method == "periodicity":
             raise ValueError("the method periodicity has no model")
         own = None if references is None else Path(references)
+        self._has_own_references = own is not None
+        self._options = {"model": model, "method": method, "min_bpm": min_bpm, "max_bpm": max_bpm, "top": top}
         self._opened: dict[str, WindowModel] | None = open_models(
             method, model, device=device, references=own
         )
@@ -160,10 +163,25 @@ class Estimator:
             raise TypeError("this estimator encodes in another process already")
         return self._opened
 
-    def portable(self) -> PortableEstimator:
-        """Make what another process needs to be an estimator that encodes here."""
-        models = {method: RemoteModel(model) for method, model in self._here().items()}
-        return PortableEstimator(models, *self._range, self._top)
+    def portable(self, *, encodes_here: bool | None = None) -> PortableEstimator | RepeatedEstimator:
+        """Make what another process needs to be an estimator like this one.
+
+        Parameters
+        ----------
+        encodes_here : bool, optional
+            Whether its windows are encoded by this estimator's sessions. By default they are when the
+            sessions are on a GPU, which is kept busy by large calls only, and when there are references of
+            the user's own, which take seconds to embed. Else the process has sessions of its own: sending
+            windows to and fro costs a seventh of a file.
+        """
+        opened = self._here()
+        if encodes_here or (encodes_here is None and (self.device != "cpu" or self._has_own_references)):
+            models = {method: RemoteModel(model) for method, model in opened.items()}
+            return PortableEstimator(models, *self._range, self._top)
+        options = dict(self._options)
+        if isinstance(options["model"], str | Path) and os.path.isfile(options["model"]):
+            options["model"] = os.path.abspath(options["model"])
+        return RepeatedEstimator(options, self.settings())
 
     @property
     def encode(self) -> Encode:
@@ -330,6 +348,27 @@ class PortableEstimator:
         estimator = Estimator.__new__(Estimator)
         estimator._opened = None
         estimator._set(self.models, encode, self.min_bpm, self.max_bpm, self.top)
+        return estimator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RepeatedEstimator:
+    """How to make an estimator with sessions of its own, from `Estimator.portable`; it pickles."""
+
+    options: dict[str, Any]
+    settings: str
+
+    def connect(self, encode: Encode) -> Estimator:
+        """Make an estimator of it, on the CPU.
+
+        Raises
+        ------
+        ModelError
+            If a model cannot be opened, or is another one by now.
+        """
+        estimator = Estimator(**self.options, device="cpu")
+        if estimator.settings() != self.settings:
+            raise ModelError(f"{estimator.model_name}: its file was replaced during the run")
         return estimator
 
 

@@ -359,7 +359,7 @@ class TestRealModel:
         self, model_path: Path, click_track: Callable[..., np.ndarray]
     ) -> None:
         estimator = Estimator(model_path, device="cpu")
-        merged = estimator.portable().connect(MergingEncoder(estimator.encode).encode)
+        merged = estimator.portable(encodes_here=True).connect(MergingEncoder(estimator.encode).encode)
         tracks = [click_track(bpm, 20.0) for bpm in (70.0, 101.3, 128.0, 174.0)] * 2
         alone = [estimator.estimate_array(track, 22050) for track in tracks]
         with ThreadPoolExecutor(4) as threads:

@@ -144,9 +144,12 @@ class Seat:
 
     def _is_ready(self, channel: Connection) -> bool:
         try:
-            return channel.poll(_START_SECONDS) and isinstance(channel.recv(), Ready)
+            answer = channel.recv() if channel.poll(_START_SECONDS) else None
         except (EOFError, OSError):
             return False
+        if isinstance(answer, Ready) and answer.error is not None:
+            raise TempoError(f"worker processes cannot be started: {answer.error}")
+        return isinstance(answer, Ready)
 
     def _converse(self, task: Task) -> Done:
         deadline = None if self._timeout is None else time.monotonic() + self._timeout

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-_PRELOADED = ["tempocli.batch.worker", "tempocli.estimator"]
+_PRELOADED = ["tempocli.batch.worker", "tempocli.estimator", "tempocli.bank", "tempocli.comparator"]
 
 
 def start_context() -> SpawnContext | ForkServerContext:

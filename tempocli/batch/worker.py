@@ -13,7 +13,7 @@ from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from tempocli.batch.stamps import stamp_of
-from tempocli.errors import AudioError
+from tempocli.errors import AudioError, TempoError
 from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Portable(Protocol):
     """An estimator without its model, which pickles; see `tempocli.estimator.PortableEstimator`."""
 
     def connect(self, encode: Encode, /) -> SupportsEstimate:
-        """Make an estimator that encodes by `encode`."""
+        """Make an estimator, which may encode by `encode`; raise TempoError when that cannot be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,11 @@ class Done:
     records: list[logging.LogRecord] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """The worker has started."""
+    """The worker has started, or cannot for the reason in `error`."""
+
+    error: str | None = None
 
 
 class _Abandoned(BaseException):
@@ -91,7 +94,11 @@ def serve(channel: Connection, portable: Portable, log_level: int) -> None:
 
     # Whoever has the other end may end at any moment, killed or done; there is nothing to tidy up then.
     with suppress(EOFError, OSError, _Abandoned):
-        estimator = portable.connect(encode)
+        try:
+            estimator = portable.connect(encode)
+        except TempoError as error:
+            channel.send(Ready(str(error)))
+            return
         channel.send(Ready())
         while True:
             task: Task = channel.recv()
