@@ -16,12 +16,12 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tempocli.training.contrastive import load_contrastive_recipe
+from tempocli.training.contrastive.export import load_contrastive
+from tempocli.training.contrastive.probing import Locality, measure
+from tempocli.training.contrastive.task import load_contrastive_recipe
+from tempocli.training.data.store import open_store
 from tempocli.training.engine import CHECKPOINT
-from tempocli.training.export_contrastive import load_contrastive
-from tempocli.training.locality import Locality, measure
 from tempocli.training.recipe import find_recipe
-from tempocli.training.store import open_store
 
 RECIPES = {
     "none": "none",

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tempocli.training.composer import compose, load_styles
-from tempocli.training.prepare import find_soundfonts
-from tempocli.training.render import Renderer
+from tempocli.training.data.prepare import find_soundfonts
+from tempocli.training.synth.composer import compose, load_styles
+from tempocli.training.synth.render import Renderer
 
 SAMPLE_RATE = 44100
 

@@ -89,8 +89,8 @@ command.add_command(data)
 def tempo(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
     """Train a tempo encoder; an interrupted run goes on where its checkpoint stands."""
     _need_torch()
-    from tempocli.training.loop import train
     from tempocli.training.recipe import find_recipe, load_recipe
+    from tempocli.training.tempo.task import train
 
     chosen = load_recipe(find_recipe(recipe))
 
@@ -109,7 +109,7 @@ def comparison(
 ) -> None:
     """Train a comparator (same tempo or not?) on unlabelled music."""
     _need_torch()
-    from tempocli.training.comparison import load_comparison_recipe, train_comparison
+    from tempocli.training.comparator.task import load_comparison_recipe, train_comparison
     from tempocli.training.recipe import find_recipe
 
     chosen = load_comparison_recipe(find_recipe(recipe, "comparison"))
@@ -128,7 +128,7 @@ def comparison(
 def contrastive(recipe: str, data_folder: Path, out: Path, device: str, threads: int) -> None:
     """Train a contrastive encoder (same track or not?) on unlabelled music."""
     _need_torch()
-    from tempocli.training.contrastive import load_contrastive_recipe, train_contrastive
+    from tempocli.training.contrastive.task import load_contrastive_recipe, train_contrastive
     from tempocli.training.recipe import find_recipe
 
     chosen = load_contrastive_recipe(find_recipe(recipe, "contrastive"))
@@ -156,9 +156,9 @@ def recipes() -> None:
 def export_comparison(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
     """Write a trained comparator as ONNX, checked against torch, with its references beside it."""
     _need_torch()
-    from tempocli.training.comparison import PairSampler, load_comparison_recipe
+    from tempocli.training.comparator.export import export_comparator, load_comparator
+    from tempocli.training.comparator.task import PairSampler, load_comparison_recipe
     from tempocli.training.engine import CHECKPOINT
-    from tempocli.training.export_comparison import export_comparator, load_comparator
     from tempocli.training.recipe import find_recipe
 
     chosen = load_comparison_recipe(find_recipe(recipe, "comparison"))
@@ -173,10 +173,10 @@ def export_comparison(recipe: str, data_folder: Path, run_folder: Path, output: 
 def export_contrastive(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
     """Write a trained contrastive encoder as ONNX, checked against torch."""
     _need_torch()
-    from tempocli.training.contrastive import ExcerptSampler, load_contrastive_recipe
+    from tempocli.training.contrastive.export import export_contrastive as write
+    from tempocli.training.contrastive.export import load_contrastive
+    from tempocli.training.contrastive.task import ExcerptSampler, load_contrastive_recipe
     from tempocli.training.engine import CHECKPOINT
-    from tempocli.training.export_contrastive import export_contrastive as write
-    from tempocli.training.export_contrastive import load_contrastive
     from tempocli.training.recipe import find_recipe
 
     chosen = load_contrastive_recipe(find_recipe(recipe, "contrastive"))
@@ -196,8 +196,8 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     from tempocli.training.export import export as write
     from tempocli.training.export import load_network
     from tempocli.training.recipe import find_recipe, load_recipe
-    from tempocli.training.sampling import Sampler
-    from tempocli.training.scale import rescale
+    from tempocli.training.tempo.sampler import Sampler
+    from tempocli.training.tempo.scale import rescale
 
     chosen = load_recipe(find_recipe(recipe))
     network = load_network(run_folder / CHECKPOINT, chosen)
@@ -238,9 +238,9 @@ def calibrate_again(recipe: str, data_folder: Path, output: Path | None, model_f
     if (output is None) == (model_file is None):
         raise click.UsageError("Give either --output or --model.")
     _need_torch()
-    from tempocli.training.calibrate_methods import recalibrate, write_calibrations
+    from tempocli.training.recalibrate import recalibrate, write_calibrations
     from tempocli.training.recipe import find_recipe, load_recipe
-    from tempocli.training.sampling import Sampler
+    from tempocli.training.tempo.sampler import Sampler
 
     sampler = Sampler(data_folder, load_recipe(find_recipe(recipe)))
     if output is not None:

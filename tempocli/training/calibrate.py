@@ -15,7 +15,7 @@ from tempocli.ensemble import track_tempo
 from tempocli.estimator import MAX_BPM, MIN_BPM
 from tempocli.listening import SILENCE, hear
 from tempocli.search import search
-from tempocli.training.views import beatless, stretch
+from tempocli.training.data.views import beatless, stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tempocli.ensemble import TrackTempo
     from tempocli.features import FrontEnd
     from tempocli.methods import ModelFacts
-    from tempocli.training.network import TempoNetwork
-    from tempocli.training.sampling import Sampler
+    from tempocli.training.tempo.network import TempoNetwork
+    from tempocli.training.tempo.sampler import Sampler
 
     Track = Callable[[NDArray[np.float32]], TrackTempo]
 

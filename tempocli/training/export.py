@@ -16,9 +16,9 @@ import torch
 
 from tempocli.encoder import METADATA_VERSION, Calibration, Encoder
 from tempocli.errors import MissingExtraError, TempoError
-from tempocli.training.deploy import deployable
 from tempocli.training.engine import load_checkpoint
-from tempocli.training.network import NetworkConfig, TempoNetwork
+from tempocli.training.tempo.deploy import deployable
+from tempocli.training.tempo.network import NetworkConfig, TempoNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tempocli.errors import DataError
-from tempocli.training.network import NetworkConfig
-from tempocli.training.views import ViewConfig
+from tempocli.training.data.views import ViewConfig
+from tempocli.training.tempo.network import NetworkConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _build(kind: type, table: dict[str, Any]) -> Any:
 
 def shipped_recipes(kind: str = "") -> list[Path]:
     """List the recipes that ship: of tempo encoders, or of a kind by name, such as ``"comparison"``."""
-    return sorted((Path(__file__).parent / "recipes" / kind).glob("*.toml"))
+    return sorted((Path(__file__).parent / "recipes" / (kind or "tempo")).glob("*.toml"))
 
 
 def find_recipe(name: str, kind: str = "") -> Path:

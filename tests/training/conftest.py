@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tempocli.features import FrontEnd
-from tempocli.training.store import StoreWriter
+from tempocli.training.data.store import StoreWriter
 
 if TYPE_CHECKING:
     from pathlib import Path

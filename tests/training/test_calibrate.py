@@ -22,8 +22,8 @@ from tempocli.encoder import Calibration, Encoder  # noqa: E402
 from tempocli.ensemble import TrackTempo  # noqa: E402
 from tempocli.training import calibrate as calibration_module  # noqa: E402
 from tempocli.training.calibrate import calibrate, fit_pulse, held_tones  # noqa: E402
-from tempocli.training.calibrate_methods import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
-from tempocli.training.sampling import Sampler  # noqa: E402
+from tempocli.training.recalibrate import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
+from tempocli.training.tempo.sampler import Sampler  # noqa: E402
 
 BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
 

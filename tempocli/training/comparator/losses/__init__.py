@@ -1,0 +1,1 @@
+"""The losses of the comparator, one a file."""

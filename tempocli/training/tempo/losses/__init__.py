@@ -1,0 +1,1 @@
+"""The losses of the tempo encoder, one a file."""
