@@ -1,4 +1,4 @@
-"""The training loop of every model: one function to read from top to bottom, that resumes bit for bit."""
+"""The training loop of every kind of network; an interrupted run resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -6,47 +6,24 @@ import copy
 import json
 import logging
 import math
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from tempocli.errors import DataError
+from tempocli.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tempocli.training.recipe import Recipe
+
 log = logging.getLogger(__name__)
 
-CHECKPOINT, HISTORY = "checkpoint.pt", "history.jsonl"
-
-
-class Schedule(Protocol):
-    """What the loop needs to know of a recipe; see `tempocli.training.recipe.Recipe`."""
-
-    @property
-    def seed(self) -> int: ...  # noqa: D102
-    @property
-    def steps(self) -> int: ...  # noqa: D102
-    @property
-    def learning_rate(self) -> float: ...  # noqa: D102
-    @property
-    def weight_decay(self) -> float: ...  # noqa: D102
-    @property
-    def ema(self) -> float: ...  # noqa: D102
-    @property
-    def validate_every(self) -> int: ...  # noqa: D102
-    @property
-    def checkpoint_every(self) -> int: ...  # noqa: D102
-
-    def identity(self) -> str:
-        """Describe all that decides the weights."""
-        ...
+HISTORY = "history.jsonl"
 
 
 class Task(Protocol):
@@ -61,14 +38,14 @@ class Task(Protocol):
         ...
 
     def validate(self, network: Any, device: str) -> dict[str, float]:
-        """Score the averaged network on what was kept out."""
+        """Score the averaged network on what was held out."""
         ...
 
 
 def fit(
     make_network: Callable[[], nn.Module],
     task: Task,
-    recipe: Schedule,
+    recipe: Recipe,
     out: Path,
     *,
     device: str = "cpu",
@@ -85,7 +62,7 @@ def fit(
     make_network : callable
         Makes the network with its first weights, which follow from the seed.
     task : Task
-    recipe : Schedule
+    recipe : Recipe
     out : Path
         Folder for the checkpoint and the log; made when absent.
     device : str
@@ -138,7 +115,7 @@ def fit(
             history.write(json.dumps({"step": step + 1, **values}) + "\n")
             history.flush()
             if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-                _save(out / CHECKPOINT, recipe, step + 1, network, average, optimiser)
+                save_checkpoint(out / CHECKPOINT, recipe, step + 1, network, average, optimiser)
             report(step + 1, values)
     return out / CHECKPOINT
 
@@ -175,49 +152,9 @@ def _update_average(average: nn.Module, network: nn.Module, decay: float) -> Non
             kept.copy_(fresh)
 
 
-def _save(
-    path: Path,
-    recipe: Schedule,
-    step: int,
-    network: nn.Module,
-    average: nn.Module,
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    state = {
-        "recipe": recipe.identity(),
-        "step": step,
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
-
-
-def load_checkpoint(path: Path, recipe: Schedule, device: str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint and check that it is of this recipe.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read, or is of another recipe.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-        # torch explains at length what might be wrong with a file that is simply none of its own.
-        raise DataError(f"{path}: not a checkpoint that can be read") from error
-    if state.get("recipe") != recipe.identity():
-        raise DataError(f"{path}: was made by another recipe; choose another --out, or that recipe")
-    return state
-
-
 def _resume(
     path: Path,
-    recipe: Schedule,
+    recipe: Recipe,
     network: nn.Module,
     average: nn.Module,
     optimiser: torch.optim.Optimizer,

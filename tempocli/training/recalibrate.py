@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from tempocli.encoder import Calibration
     from tempocli.methods import WindowModel
-    from tempocli.training.tempo.sampler import Sampler
+    from tempocli.training.calibrate import KnownMusic
 
 WITHOUT_FILE = ("both", "periodicity")  # methods whose calibration is in no model
 
 
-def write_calibrations(sampler: Sampler, path: Path) -> None:
+def write_calibrations(music: KnownMusic, path: Path) -> None:
     """Fit the calibration of each method without a file, with the models that ship, and write all into one.
 
     Parameters
     ----------
-    sampler : Sampler
-        Of clips of known tempo.
+    music : KnownMusic
+        Clips of known tempo.
     path : Path
         JSON file, written whole or not at all.
 
@@ -43,12 +43,12 @@ def write_calibrations(sampler: Sampler, path: Path) -> None:
     fitted = {}
     for method in WITHOUT_FILE:
         models = open_models(method, None, device="cpu", references=None)
-        fitted[method] = asdict(_fit(models, sampler))
+        fitted[method] = asdict(_fit(models, music))
     with atomic_file(str(path)) as file:
         file.write((json.dumps(fitted, indent=2) + "\n").encode())
 
 
-def recalibrate(path: Path, sampler: Sampler) -> None:
+def recalibrate(path: Path, music: KnownMusic) -> None:
     """Fit the calibration of an exported model anew, and write it into the file's metadata.
 
     The weights stay. So do a comparator's references, which are kept under the file's checksum.
@@ -56,9 +56,9 @@ def recalibrate(path: Path, sampler: Sampler) -> None:
     Parameters
     ----------
     path : Path
-        An ONNX file made by ``tempo train export`` or ``tempo train export-comparison``.
-    sampler : Sampler
-        Of clips of known tempo.
+        An ONNX file made by ``tempo train export``.
+    music : KnownMusic
+        Clips of known tempo.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def recalibrate(path: Path, sampler: Sampler) -> None:
         comparator = Comparator(path, device="cpu")
         bank = load_bank(comparator)
         model, kind = ReferenceModel(comparator, bank), "compare"
-    calibration = _fit({kind: model}, sampler)
+    calibration = _fit({kind: model}, music)
     graph = onnx.load(str(path))
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     with proven(path) as written:
@@ -89,8 +89,8 @@ def recalibrate(path: Path, sampler: Sampler) -> None:
         write_bank(references_path(path), bank_key(Comparator(path, device="cpu")), bank.embeddings)
 
 
-def _fit(models: dict[str, WindowModel], sampler: Sampler) -> Calibration:
+def _fit(models: dict[str, WindowModel], music: KnownMusic) -> Calibration:
     leading = next(iter(models.values()))
-    if leading.front_end != sampler.front_end:
+    if leading.front_end != music.front_end:
         raise DataError(f"the clips were made with another front end than {leading.name}")
-    return calibrate(track_by(dict(models), encode_by_all(models)), leading.bpms, sampler)
+    return calibrate(track_by(dict(models), encode_by_all(models)), leading.bpms, music)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tempocli.errors import DataError
+from tempocli.training.checkpoint import CHECKPOINT, load_network
 from tempocli.training.comparator.inputs import (
     ComparatorInput,
     ContrastiveInput,
@@ -13,17 +14,16 @@ from tempocli.training.comparator.inputs import (
     SpectrumInput,
 )
 from tempocli.training.comparator.network import ComparatorNetwork
-from tempocli.training.contrastive.export import load_contrastive
-from tempocli.training.contrastive.task import ContrastiveNetwork, load_contrastive_recipe
-from tempocli.training.engine import CHECKPOINT
-from tempocli.training.export import load_network
-from tempocli.training.recipe import find_recipe, load_recipe
+from tempocli.training.contrastive.network import ContrastiveNetwork
+from tempocli.training.contrastive.recipe import ContrastiveRecipe
+from tempocli.training.recipe import find_recipe, read_recipe
 from tempocli.training.tempo.network import TempoNetwork
+from tempocli.training.tempo.recipe import TempoRecipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tempocli.training.comparator.task import ComparisonRecipe
+    from tempocli.training.comparator.recipe import ComparisonRecipe
 
 
 def build_comparator(recipe: ComparisonRecipe, encoder: Path | None = None) -> ComparatorNetwork:
@@ -55,12 +55,14 @@ def _source(recipe: ComparisonRecipe, run: Path | None) -> ComparatorInput:
 
 
 def _contrastive(name: str, run: Path | None) -> ContrastiveNetwork:
-    recipe = load_contrastive_recipe(find_recipe(name, "contrastive"))
-    return load_contrastive(run / CHECKPOINT, recipe) if run else ContrastiveNetwork(recipe.network)
+    recipe = read_recipe(find_recipe(name), ContrastiveRecipe)
+    network = ContrastiveNetwork(recipe.network)
+    return load_network(network, run / CHECKPOINT, recipe) if run else network
 
 
 def _equivariant(name: str, run: Path | None) -> TempoNetwork:
-    recipe = load_recipe(find_recipe(name))
+    recipe = read_recipe(find_recipe(name), TempoRecipe)
     if recipe.network.context or recipe.network.n_activations:
         raise DataError(f"{name}: not a network that works alike along all of the tempo axis")
-    return load_network(run / CHECKPOINT, recipe) if run else TempoNetwork(recipe.network)
+    network = TempoNetwork(recipe.network)
+    return load_network(network, run / CHECKPOINT, recipe) if run else network

@@ -6,7 +6,6 @@ import copy
 import json
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from tempocli.bank import BUILT_IN, Bank, bank_key, embed_bank, references_path, write_bank
@@ -16,40 +15,25 @@ from tempocli.errors import DataError
 from tempocli.methods import ReferenceModel
 from tempocli.references import bank_tempi
 from tempocli.training.calibrate import calibrate, track_by
-from tempocli.training.comparator.build import build_comparator
-from tempocli.training.engine import load_checkpoint
-from tempocli.training.export import disagreement, proven, refuse_difference, save, to_onnx
-from tempocli.training.recipe import Recipe
+from tempocli.training.comparator.sampler import PairSampler
+from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
 from tempocli.training.tempo.network import NetworkConfig
-from tempocli.training.tempo.sampler import Sampler
+from tempocli.training.tempo.recipe import TempoRecipe
+from tempocli.training.tempo.sampler import TempoSampler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from tempocli.encoder import Calibration
     from tempocli.features import FrontEnd
     from tempocli.training.comparator.network import ComparatorNetwork
-    from tempocli.training.comparator.task import ComparisonRecipe
+    from tempocli.training.comparator.recipe import ComparisonRecipe
 
 
-def load_comparator(checkpoint: Path, recipe: ComparisonRecipe) -> ComparatorNetwork:
-    """Build the network of a checkpoint with the averaged weights, ready for inference.
-
-    Raises
-    ------
-    DataError
-        If the checkpoint cannot be read or is of another recipe.
-    """
-    network = build_comparator(recipe)
-    network.load_state_dict(load_checkpoint(checkpoint, recipe)["average"])
-    return network.eval()
-
-
-def export_comparator(
-    network: ComparatorNetwork, recipe: ComparisonRecipe, data: Path, path: Path, windows: NDArray[np.float32]
-) -> float:
+def export_comparator(network: ComparatorNetwork, recipe: ComparisonRecipe, data: Path, path: Path) -> float:
     """Write a comparator as ONNX, checked against torch, and its references beside it.
 
     Parameters
@@ -58,16 +42,14 @@ def export_comparator(
         In evaluation mode.
     recipe : ComparisonRecipe
     data : Path
-        Data folder; holds the stores that the recipe calibrates on.
+        Data folder; holds the stores that the recipe names.
     path : Path
         Written only when the check has passed.
-    windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
-        What to compare the two on; music.
 
     Returns
     -------
     float
-        Largest difference between the two.
+        Largest difference from torch.
 
     Raises
     ------
@@ -79,6 +61,7 @@ def export_comparator(
         If the extra ``train`` is not installed.
     """
     sampler = _calibration_sampler(recipe, data)
+    windows = PairSampler(data, recipe).music(32)
     config = network.config
     inputs = {
         "log_mel": torch.zeros(2, config.n_frames, config.n_mels),
@@ -101,16 +84,17 @@ def export_comparator(
     return difference
 
 
-def _calibration_sampler(recipe: ComparisonRecipe, data: Path) -> Sampler:
+def _calibration_sampler(recipe: ComparisonRecipe, data: Path) -> TempoSampler:
     if not recipe.calibration:
         raise DataError("the recipe names no stores to calibrate the confidence on")
-    clips = Recipe(
-        recipe.name,
-        recipe.calibration,
+    clips = TempoRecipe(
+        name=recipe.name,
+        mix=recipe.calibration,
+        held_out=recipe.held_out,
         network=NetworkConfig(n_frames=recipe.network.n_frames),
         views=recipe.augmentation,
     )
-    return Sampler(data, clips)
+    return TempoSampler(data, clips)
 
 
 def _metadata(recipe: ComparisonRecipe, front_end: FrontEnd, calibration: Calibration) -> dict[str, str]:
@@ -127,16 +111,13 @@ def _metadata(recipe: ComparisonRecipe, front_end: FrontEnd, calibration: Calibr
 def comparator_parity(
     network: ComparatorNetwork, comparator: Comparator, windows: NDArray[np.float32]
 ) -> float:
-    """Tell the largest difference between torch and ONNX, in both outputs, at batches of 1 and 32."""
-    largest = 0.0
-    for batch in (1, 32):
-        some = np.resize(windows, (batch, *windows.shape[1:]))
-        embedding = comparator.embed(some)
-        log_odds = comparator.log_odds(embedding, embedding[: batch // 2 + 1])
-        with torch.inference_mode():
-            expected = network.embed(torch.from_numpy(some))
-            a = torch.from_numpy(embedding)
-            pairs = network.pair(a[:, None], a[None, : batch // 2 + 1])
-        of_embeddings = disagreement(embedding, expected.numpy())
-        largest = max(largest, of_embeddings, disagreement(log_odds, pairs.numpy()))
-    return largest
+    """Return the largest difference between torch and ONNX, in both outputs."""
+    embeddings = comparator.embed(windows)
+    return max(
+        parity(lambda some: (comparator.embed(some),), in_torch(network.embed), windows),
+        parity(
+            lambda some: (comparator.log_odds(some, some[: len(some) // 2 + 1]),),
+            in_torch(lambda some: network.pair(some[:, None], some[None, : len(some) // 2 + 1])),
+            embeddings,
+        ),
+    )

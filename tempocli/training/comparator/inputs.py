@@ -11,21 +11,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
-from tempocli.training.tempo.network import (
+from tempocli.training.layers.modulation import (
+    ModulationAxis,
     ModulationSpectrum,
-    NetworkConfig,
-    TimeBranch,
     band_groups,
     onset_curves,
     standardise,
 )
+from tempocli.training.layers.time_branch import TimeBranch
 
 if TYPE_CHECKING:
-    from tempocli.training.contrastive.task import ContrastiveNetwork
+    from tempocli.training.contrastive.network import ContrastiveNetwork
     from tempocli.training.tempo.network import TempoNetwork
 
 # Of a tempo, where its metrical levels are looked for. The encoder has two more; the model that ships, these.
 _MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
+_ACTIVATIONS = 8  # learned onset curves
 # Of the contrastive encoder's strides: 21.5 frames a second hold all tempi, and multiples up to 620 BPM.
 _KEPT_HALVINGS = 2
 
@@ -88,12 +89,11 @@ class LearnedInput(ComparatorInput):
 
     def __init__(self, config: AxisConfig) -> None:
         super().__init__()
-        axis = _axis(config, frame_step=2)
         self.groups: Tensor
         self.register_buffer("groups", band_groups(config.n_mels, config.n_groups), persistent=False)
-        self.branch = TimeBranch(axis)
-        self.spectrum = ModulationSpectrum(axis, _MULTIPLES)
-        n_curves = config.n_groups + 1 + axis.n_activations
+        self.branch = TimeBranch(n_mels=config.n_mels, width=32, n_blocks=7, n_activations=_ACTIVATIONS)
+        self.spectrum = _spectrum(config, frame_step=2)
+        n_curves = config.n_groups + 1 + _ACTIVATIONS
         self.n_channels, self.n_bins = n_curves * len(_MULTIPLES), config.n_bins
 
     def forward(self, log_mel: Tensor) -> Tensor:
@@ -139,9 +139,7 @@ class EquivariantInput(_Frozen):
         """Compute the maps."""
         encoder = self.encoder
         curves = onset_curves(log_mel, encoder.groups, frame_step=encoder.config.frame_step)
-        x = encoder.stem(encoder.spectrum(standardise(curves)))
-        for block in encoder.blocks:
-            x = x + block(x)
+        x = encoder.blocks(encoder.stem(encoder.spectrum(standardise(curves))))
         maps: Tensor = encoder.head[:-1](x)
         return maps
 
@@ -176,18 +174,16 @@ class ContrastiveInput(_Frozen):
 
 
 def _spectrum(config: AxisConfig, *, frame_step: int) -> ModulationSpectrum:
-    return ModulationSpectrum(_axis(config, frame_step=frame_step), _MULTIPLES)
-
-
-def _axis(config: AxisConfig, *, frame_step: int) -> NetworkConfig:
-    return NetworkConfig(
-        n_frames=config.n_frames,
-        n_mels=config.n_mels,
-        frame_rate=config.frame_rate,
-        n_bins=config.n_bins,
-        bins_per_octave=config.bins_per_octave,
-        min_bpm=config.min_bpm,
-        frame_step=frame_step,
+    return ModulationSpectrum(
+        ModulationAxis(
+            n_frames=config.n_frames,
+            frame_rate=config.frame_rate,
+            n_bins=config.n_bins,
+            bins_per_octave=config.bins_per_octave,
+            min_bpm=config.min_bpm,
+            multiples=_MULTIPLES,
+            frame_step=frame_step,
+        )
     )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tempocli.training.comparator.inputs import ComparatorInput, SpectrumInput
+from tempocli.training.layers.residual import axis_head, axis_trunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class PairNetwork(nn.Module):
 
 
 class RatioHead(nn.Module):
-    """Tells of two embeddings of different tempi whether one is twice the other, and which."""
+    """Log-odds that of two embeddings of different tempi one is twice the other, and which."""
 
     def __init__(self, embedding_dim: int, width: int) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class RatioHead(nn.Module):
         self.speed = nn.Sequential(nn.Linear(embedding_dim, width), nn.GELU(), nn.Linear(width, 1))
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Give log-odds that the two are an octave apart, which know no order, and that `b` is the faster."""
+        """Return the log-odds of an octave apart, which know no order, and of `b` the faster."""
         return self.octave(a, b), (self.speed(b) - self.speed(a))[..., 0]
 
 
@@ -104,27 +105,13 @@ class AxisTrunk(nn.Module):
         self.source = source
         width = config.channels
         self.stem = nn.Conv1d(source.n_channels, width, 1)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.BatchNorm1d(width),
-                nn.ReLU(),
-                nn.Conv1d(width, width, 5, padding=2),
-                nn.BatchNorm1d(width),
-                nn.ReLU(),
-                nn.Dropout(config.dropout),
-                nn.Conv1d(width, width, 1),
-            )
-            for _ in range(config.n_blocks)
-        )
-        self.head = nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Conv1d(width, config.maps, 1))
+        self.blocks = axis_trunk(width, config.n_blocks, config.dropout)
+        self.head = axis_head(width, config.maps)
         self.n_features = config.maps * source.n_bins
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Compute the maps."""
-        x = self.stem(self.source(log_mel))
-        for block in self.blocks:
-            x = x + block(x)
-        maps: Tensor = self.head(x)
+        maps: Tensor = self.head(self.blocks(self.stem(self.source(log_mel))))
         return maps.flatten(1)
 
 

@@ -1,4 +1,4 @@
-"""What an embedding holds: how often nearest neighbours share tempo, style or package (McCallum 2024)."""
+"""Probing an embedding: how often nearest neighbours share tempo, style or package (McCallum 2024)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from tempocli.training.contrastive.task import KEPT_OUT_SHARE
 from tempocli.training.data.views import stretch
-from tempocli.training.tempo.sampler import is_kept_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from tempocli.training.contrastive.task import ContrastiveNetwork
+    from tempocli.training.contrastive.network import ContrastiveNetwork
+    from tempocli.training.data.sampling import Split
     from tempocli.training.data.store import Clip, Store
 
 _NEIGHBOURS = 5
@@ -61,7 +60,7 @@ class Locality:
 def neighbour_share(
     embeddings: NDArray[np.float32], shared: NDArray[np.bool_], allowed: NDArray[np.bool_] | None = None
 ) -> tuple[float, float]:
-    """Tell how often the nearest five neighbours share something, and how often any others do.
+    """Return how often the nearest five neighbours share something, and how often any others do.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ def neighbour_share(
 
 
 def tempo_pairs(bpms: NDArray[np.float64], *, folded: bool) -> NDArray[np.bool_]:
-    """Tell which pairs share a tempo within 4 %, or, folded, up to a power of two."""
+    """Return which pairs share a tempo within 4 %, or, folded, up to a power of two."""
     octaves = np.abs(np.log2(bpms[:, None] / bpms[None]))
     if folded:
         octaves = np.abs(octaves - np.round(octaves))
@@ -98,13 +97,13 @@ def tempo_pairs(bpms: NDArray[np.float64], *, folded: bool) -> NDArray[np.bool_]
 
 
 def equal_pairs(names: Sequence[str]) -> NDArray[np.bool_]:
-    """Tell which pairs have one name."""
+    """Return which pairs have one name."""
     array = np.array(names)
     return np.asarray(array[:, None] == array[None])
 
 
 def measure(
-    network: ContrastiveNetwork, labelled: Store, unlabelled: Store, *, clips: int = 800
+    network: ContrastiveNetwork, labelled: Store, unlabelled: Store, split: Split, *, clips: int = 800
 ) -> tuple[Locality, Locality]:
     """Measure an encoder on music it was not trained on.
 
@@ -115,7 +114,9 @@ def measure(
     labelled : Store
         Clips of known tempo and style; the encoder was trained on none of them.
     unlabelled : Store
-        Its packages that were kept out of the training are used.
+        Its packages that were held out of the training are used.
+    split : Split
+        That of the training.
     clips : int
         Of the labelled store, at the most.
 
@@ -127,23 +128,23 @@ def measure(
     embeddings = embed_clips(network, labelled, known)
     bpms = np.array([clip.bpm for clip in known], np.float64)
     style = equal_pairs([clip.style for clip in known])
-    kept_out = [clip for clip in unlabelled.clips if is_kept_out(clip, KEPT_OUT_SHARE)]
+    _, held_out = split.parts(unlabelled.clips)
     pairs = [
         neighbour_share(embeddings, tempo_pairs(bpms, folded=False)),
         neighbour_share(embeddings, tempo_pairs(bpms, folded=True)),
         neighbour_share(embeddings, tempo_pairs(bpms, folded=False), ~style),
         neighbour_share(embeddings, style),
         neighbour_share(
-            embed_clips(network, unlabelled, kept_out), equal_pairs([clip.group for clip in kept_out])
+            embed_clips(network, unlabelled, held_out), equal_pairs([clip.group for clip in held_out])
         ),
     ]
-    pairs.append((rate_share(network, unlabelled, kept_out), 1.0 / len(_RATES)))
+    pairs.append((rate_share(network, unlabelled, held_out), 1.0 / len(_RATES)))
     return Locality(*(found for found, _ in pairs)), Locality(*(chance for _, chance in pairs))
 
 
 @torch.inference_mode()
 def rate_share(network: ContrastiveNetwork, store: Store, clips: Sequence[Clip]) -> float:
-    """Tell how often an excerpt is nearest to the copy of another one that is played at its own rate.
+    """Return how often an excerpt is nearest to the copy of another one that is played at its own rate.
 
     Parameters
     ----------
@@ -164,7 +165,7 @@ def rate_share(network: ContrastiveNetwork, store: Store, clips: Sequence[Clip])
     for clip in clips:
         if clip.length < 2 * (needed * max(_RATES) + 2):
             continue
-        frames = store.frames[clip.start : clip.start + clip.length]
+        frames = store.frames_of(clip)
         a, b = (_embed_rates(network, frames, start, needed) for start in (0.0, clip.length / 2.0))
         right += ((a @ b.T).argmax(dim=1) == torch.arange(len(_RATES))).tolist()
     return float(np.mean(right)) if right else math.nan

@@ -16,7 +16,7 @@ from tempocli.batch import find_files
 from tempocli.errors import AudioError, DataError
 from tempocli.features import FrontEnd
 from tempocli.training.data.store import StoreWriter
-from tempocli.training.synth.composer import accompany, compose, draw_style, draw_tempo, load_styles
+from tempocli.training.synth.composer import accompany, compose
 from tempocli.training.synth.midi import (
     Song,
     groove_performances,
@@ -29,6 +29,7 @@ from tempocli.training.synth.midi import (
 from tempocli.training.synth.render import Renderer, master
 from tempocli.training.synth.score import DRUMS, Note, Score
 from tempocli.training.synth.speech import speak
+from tempocli.training.synth.styles import draw_style, draw_tempo, load_styles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,6 +13,7 @@ from tempocli.errors import DataError
 from tempocli.features import FrontEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
 
@@ -139,6 +140,36 @@ class Store:
     clips: list[Clip]
     frames: NDArray[np.float16]
     front_end: FrontEnd
+
+    def frames_of(self, clip: Clip) -> NDArray[np.float16]:
+        """Return the frames of a clip, shape=(clip.length, n_mels), memory-mapped."""
+        return self.frames[clip.start : clip.start + clip.length]
+
+
+def open_stores(data: Path, names: Iterable[str]) -> dict[str, Store]:
+    """Open the stores of a data folder that are to be used together.
+
+    Parameters
+    ----------
+    data : Path
+        Data folder.
+    names : iterable of str
+        Its subfolders.
+
+    Returns
+    -------
+    dict of str to Store
+        In the order of the names.
+
+    Raises
+    ------
+    DataError
+        If one is missing, empty or damaged, or was made with another front end than the first.
+    """
+    stores = {name: open_store(data / name) for name in names}
+    if len({store.front_end.to_json() for store in stores.values()}) > 1:
+        raise DataError(f"{data}: the stores were made with different front-end settings")
+    return stores
 
 
 def open_store(folder: Path) -> Store:

@@ -3,66 +3,21 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tempocli.training.synth.expression import SUSTAINED, hairpins, pulsate, rubato, slow_attacks
+from tempocli.training.synth.instruments import DRUM_NOTES, ELECTRONIC, PROGRAMS
 from tempocli.training.synth.score import DRUMS, Echo, Note, Score
+from tempocli.training.synth.styles import draw_tempo
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from tempocli.training.synth.styles import Style
+
 _VELOCITY = {"X": 118, "x": 92, "o": 48} | dict.fromkeys("012345", 80)
-# General MIDI drum notes of the pattern letters in styles.toml.
-_DRUM_NOTES = {
-    "k": (35, 36),
-    "s": (38, 40),
-    "h": (42,),
-    "o": (46,),
-    "r": (51, 59),
-    "c": (39,),
-    "t": (41, 45, 47),
-    "p": (62, 63, 64),
-    "b": (69, 70, 82),
-    "w": (75, 76, 37),
-    "m": (54,),
-}
 _CRASH = 49
-# Programs of melody, chords and bass by family.
-_PROGRAMS: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
-    "rock": ((29, 30, 27, 80, 18, 53), (27, 28, 29, 30, 0, 18), (33, 34)),
-    "metal": ((30, 29, 81), (30, 29), (33, 34)),
-    "pop": ((80, 81, 53, 54, 4, 73, 11, 27), (0, 4, 5, 25, 27, 88, 90, 50), (33, 38, 39, 34)),
-    "soft": ((53, 54, 73, 40, 0, 68, 71), (0, 24, 25, 46, 48, 49, 88, 4), (32, 33, 43)),
-    "electronic": ((80, 81, 62, 87, 85, 54), (81, 90, 62, 50, 89, 88, 63), (38, 39, 87, 80)),
-    "soul": ((65, 66, 56, 4, 53, 26), (4, 5, 16, 17, 27, 7, 61, 0), (33, 36, 37, 38)),
-    "jazz": ((65, 66, 56, 64, 11, 26, 71, 0), (0, 26, 4, 24, 11), (32, 35)),
-    "latin": ((56, 57, 65, 73, 61), (0, 24, 25, 61, 4), (32, 33, 43)),
-    "reggae": ((56, 65, 17, 53), (27, 16, 17, 28), (33, 32, 38)),
-    "orchestral": ((40, 56, 60, 68, 73, 71, 52), (48, 49, 45, 46, 61, 52, 44), (43, 58, 42, 48)),
-    "folk": ((40, 73, 22, 21, 105, 110, 23, 25), (24, 25, 21, 105, 15, 46), (32, 43, 33)),
-    "piano": ((0, 1, 4), (0, 1), (0, 0)),
-    "strings": ((40, 41, 42, 48), (48, 48, 49, 44, 50), (42, 43, 48)),
-    "choir": ((52, 53, 54, 73), (52, 52, 53, 91, 19), (43, 42, 52)),
-    "organ": ((19, 52, 48, 73), (19, 20, 19, 16), (19, 43)),
-    "chamber": ((40, 68, 71, 73, 60, 41), (0, 6, 48, 46, 45, 24), (42, 43, 70)),
-    "harpsichord": ((40, 73, 74, 6), (6, 6, 0, 46), (42, 6, 70)),
-    "film": ((48, 60, 68, 73, 52, 40), (48, 49, 44, 45, 52, 46, 89), (43, 42, 48)),
-    "nylon": ((24, 73, 65, 53, 71, 0), (24, 24, 24, 25), (32, 32, 33)),
-    "guitar": ((24, 25, 73, 40, 22, 53), (24, 25, 25, 105), (32, 43, 33)),
-    "jazz trio": ((0, 26, 11, 65, 66, 59), (0, 0, 26, 24), (32, 32, 35)),
-    "country": ((25, 105, 40, 27, 22, 53), (25, 25, 27, 105, 21), (32, 33, 33)),
-    "gospel": ((53, 54, 65, 16), (16, 17, 18, 0, 52), (33, 34, 32)),
-    "amapiano": ((4, 11, 53, 73, 65), (4, 5, 0, 88, 11), (117, 12, 38, 36, 39)),
-    "afro": ((53, 54, 11, 108, 73, 27), (27, 4, 24, 108, 88, 12), (33, 38, 39)),
-    "balkan": ((21, 71, 56, 40, 22), (21, 24, 25, 15, 105), (58, 32, 33)),
-    "chip": ((80, 80, 81, 74), (80, 81, 50, 62, 90), (38, 80, 39, 87)),
-}
-# Families of which a synthesiser may play every part.
-_ELECTRONIC = ("electronic", "chip")
 _PROGRESSIONS = (
     (0, 5, 3, 4), (0, 3, 4, 3), (0, 4, 5, 3), (5, 3, 0, 4), (0, 3), (0, 6, 5, 6), (0,), (0, 0, 3, 3),
     (0, 5, 1, 4), (1, 4, 0, 0), (0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4),
@@ -77,66 +32,8 @@ _PULSES = (4 / 3, 4 / 3, 3 / 2, 2 / 3, 3 / 4, 8 / 3, 5 / 4, 2.0, 3.0)
 _MELODY, _CHORDS, _BASS, _PAD, _OSTINATO = 0, 1, 2, 3, 4
 # Deviations, in seconds, by which a piece's notes are early or late, and the chance of each.
 _JITTER = {0.0: 0.35, 0.003: 0.25, 0.006: 0.25, 0.012: 0.15}
-_PARTS = ("bass", "chords", "melody", "pad", "ostinato")
 # Steps from one note of an ostinato to the next, by the steps of a beat: most of them against the beat.
 _OSTINATO_STEPS = {4: (1, 1, 2, 3, 3, 6, 6), 3: (1, 2, 2, 4)}
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """A style of `styles.toml`; its fields are explained there."""
-
-    name: str
-    tempo: tuple[float, float]
-    beats: float
-    weight: float
-    kits: tuple[str, ...]
-    programs: str
-    density: float
-    drums: tuple[dict[str, str], ...]
-    bass: tuple[str, ...]
-    chords: tuple[str, ...]
-    swing: tuple[float, float] = (0.0, 0.0)
-    pump: float = 0.0
-    parts: tuple[str, ...] = _PARTS
-    touch: tuple[float, float] = (1.0, 1.0)
-    roll: tuple[float, float] = (0.0, 0.0)
-    rubato: tuple[float, float] = (0.0, 0.0)
-    timing: tuple[float, float] = (0.0, 0.0)
-    loose: tuple[float, float] = (0.0, 0.0)
-    attack: tuple[float, float] = (0.0, 0.0)
-    hairpins: float = 0.0
-    hall: float = 0.0
-    echo: float = 0.0
-    breaks: float = 0.0
-
-
-@cache
-def load_styles() -> tuple[Style, ...]:
-    """Read the styles that ship.
-
-    Returns
-    -------
-    tuple of Style
-    """
-    text = files("tempocli.training.synth").joinpath("styles.toml").read_text(encoding="utf-8")
-    fields: list[dict[str, Any]] = [
-        {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-        for table in tomllib.loads(text)["style"]
-    ]
-    return tuple(Style(**table) for table in fields)
-
-
-def draw_style(rng: np.random.Generator) -> Style:
-    """Draw a style by its weight."""
-    styles = load_styles()
-    total = sum(style.weight for style in styles)
-    return styles[int(rng.choice(len(styles), p=[style.weight / total for style in styles]))]
-
-
-def draw_tempo(tempo: tuple[float, float], rng: np.random.Generator) -> float:
-    """Draw a tempo from a range, evenly in its logarithm, in BPM."""
-    return math.exp(rng.uniform(math.log(tempo[0]), math.log(tempo[1])))
 
 
 def compose(style: Style, rng: np.random.Generator, *, duration: float, bpm: float | None = None) -> Score:
@@ -304,8 +201,8 @@ class _Composer:
     def _drums(self) -> None:
         rng = self.rng
         patterns = [self.style.drums[int(rng.integers(len(self.style.drums)))] for _ in range(2)]
-        notes = {letter: int(rng.choice(options)) for letter, options in _DRUM_NOTES.items()}
-        level = {letter: float(rng.uniform(0.6, 1.0)) for letter in _DRUM_NOTES}
+        notes = {letter: int(rng.choice(options)) for letter, options in DRUM_NOTES.items()}
+        level = {letter: float(rng.uniform(0.6, 1.0)) for letter in DRUM_NOTES}
         dropped = {letter for letter in "hrobm" if rng.random() < 0.12}
         silent = self._silent_bars(0.12).union(*(range(*bars) for bars in self.breaks))
         fill_every = int(rng.choice([4, 8, 16, 1000]))
@@ -342,7 +239,7 @@ class _Composer:
         return self.key + self.scale[degree % 7] + 12 * (octave + degree // 7)
 
     def _harmony(self, parts: tuple[str, ...]) -> None:
-        melody, chords, bass = _PROGRAMS[self.style.programs]
+        melody, chords, bass = PROGRAMS[self.style.programs]
         rng = self.rng
         writers = {
             "bass": self._bass,
@@ -361,7 +258,7 @@ class _Composer:
         self.score.chip = self.style.programs == "chip" and rng.random() < 0.4
         for part in parts:
             channel, options = programs[part]
-            if self.style.programs in _ELECTRONIC:
+            if self.style.programs in ELECTRONIC:
                 self.score.electronic[channel] = part
             # One piece in eight is played on anything at all.
             anything = rng.random() < 0.12 and part != "bass"

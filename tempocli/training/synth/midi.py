@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempocli.errors import DataError, MissingExtraError
-from tempocli.training.synth.composer import draw_tempo
 from tempocli.training.synth.score import DRUMS, Note, Score
+from tempocli.training.synth.styles import draw_tempo
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from tempocli.training.tempo.network import TempoNetwork, TimeBlock, TimeBranch
+    from tempocli.training.layers.time_branch import TimeBlock, TimeBranch
+    from tempocli.training.tempo.network import TempoNetwork
 
 
 def deployable(network: TempoNetwork) -> TempoNetwork:

@@ -1,15 +1,15 @@
-"""Batches: which clips, which excerpts, at which rates; all of it follows from seed and step."""
+"""Batches of a tempo encoder: which clips, which excerpts, at which rates; all follows from seed and step."""
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tempocli.errors import DataError
-from tempocli.training.data.store import Clip, Store, open_store
+from tempocli.training.data.sampling import Groups, Split
+from tempocli.training.data.store import open_stores
 from tempocli.training.data.views import augment, beatless, draw_excerpt, overlay, produce, shorten, stretch
 
 if TYPE_CHECKING:
@@ -18,43 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.features import FrontEnd
-    from tempocli.training.recipe import Recipe
-
-_VALIDATION_SHARE = 20  # one group in so many
-
-
-def is_validation(clip: Clip) -> bool:
-    """Tell whether a clip's group is kept out of training."""
-    return is_kept_out(clip, _VALIDATION_SHARE)
-
-
-def is_kept_out(clip: Clip, share: int) -> bool:
-    """Tell whether a clip's group is of the one in `share` that is kept out."""
-    return zlib.crc32(clip.group.encode()) % share == 0
-
-
-class Groups:
-    """Draws clips of unlabelled music, group by group.
-
-    Parameters
-    ----------
-    clips : list of Clip
-        At least one.
-    """
-
-    def __init__(self, clips: list[Clip]) -> None:
-        by_group: dict[str, list[Clip]] = {}
-        for clip in clips:
-            by_group.setdefault(clip.group, []).append(clip)
-        self._groups = list(by_group.values())
-        # The root keeps large packages from drowning the others and small ones from being worn out.
-        shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
-        self._weights = shares / shares.sum()
-
-    def draw(self, rng: np.random.Generator) -> Clip:
-        """Draw a group, then a clip of it."""
-        group = self._groups[int(rng.choice(len(self._groups), p=self._weights))]
-        return group[int(rng.integers(len(group)))]
+    from tempocli.training.data.store import Clip, Store
+    from tempocli.training.tempo.recipe import TempoRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +43,20 @@ class Batch:
     log2_rate: NDArray[np.float32]
 
 
-class Sampler:
+class TempoSampler:
     """Draws batches from the stores of a data folder.
 
     Parameters
     ----------
     data : Path
         Folder whose subfolders are the stores that the recipe names.
-    recipe : Recipe
+    recipe : TempoRecipe
 
     Attributes
     ----------
+    front_end : FrontEnd
     known : list of (Store, list of Clip)
-        Clips of known tempo that training does not see: the groups kept out of the labelled stores, or the
+        Clips of known tempo that training does not see: the groups held out of the labelled stores, or the
         click tracks that set the scale.
     calibration : list of (Store, list of Clip)
         Those of them that the confidence is fitted on.
@@ -101,19 +67,22 @@ class Sampler:
         If a store is missing, or was made with another front end than the first.
     """
 
-    def __init__(self, data: Path, recipe: Recipe) -> None:
+    def __init__(self, data: Path, recipe: TempoRecipe) -> None:
         self.recipe = recipe
-        self.stores = [(open_store(data / name), weight) for name, weight in recipe.mix.items()]
-        self.unlabelled = open_store(data / recipe.unlabelled) if recipe.unlabelled else None
-        scale = open_store(data / recipe.scale) if recipe.scale else None
-        opened = [store for store in (*(store for store, _ in self.stores), self.unlabelled, scale) if store]
-        self.front_end: FrontEnd = opened[0].front_end
-        if any(store.front_end != self.front_end for store in opened):
-            raise DataError(f"{data}: the stores were made with different front-end settings")
-        self._train = [[clip for clip in store.clips if not is_validation(clip)] for store, _ in self.stores]
-        self.known = [
-            (store, [clip for clip in store.clips if is_validation(clip)]) for store, _ in self.stores
-        ] + ([(scale, scale.clips)] if scale else [])
+        names = [*recipe.mix, *(name for name in (recipe.unlabelled, recipe.scale) if name)]
+        opened = open_stores(data, names)
+        self.front_end: FrontEnd = opened[names[0]].front_end
+        self.stores = [(opened[name], weight) for name, weight in recipe.mix.items()]
+        self.unlabelled = opened[recipe.unlabelled] if recipe.unlabelled else None
+        split = Split(recipe.held_out)
+        self._train: list[list[Clip]] = []
+        self.known: list[tuple[Store, list[Clip]]] = []
+        for store, _ in self.stores:
+            training, held_out = split.parts(store.clips)
+            self._train.append(training)
+            self.known.append((store, held_out))
+        if recipe.scale:
+            self.known.append((opened[recipe.scale], opened[recipe.scale].clips))
         chosen = recipe.calibration or tuple(recipe.mix)
         self.calibration = [
             entry for name, entry in zip(recipe.mix, self.known, strict=False) if name in chosen
@@ -121,6 +90,16 @@ class Sampler:
         total = sum(recipe.mix.values())
         self._weights = [weight / total for weight in recipe.mix.values()]
         self._groups = Groups(self.unlabelled.clips) if self.unlabelled else None
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of a window."""
+        return self.recipe.network.n_frames
+
+    @property
+    def clicks_only(self) -> bool:
+        """Whether all clips of known tempo are click tracks."""
+        return bool(self.recipe.scale)
 
     def batch(self, step: int) -> Batch:
         """Make the batch of a step."""
@@ -160,7 +139,7 @@ class Sampler:
     def disguise(
         self, window: NDArray[np.float32], bpm: float, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Do to labelled music what the recipe's views ask for.
+        """Augment labelled music as the recipe's views ask.
 
         Parameters
         ----------
@@ -197,7 +176,7 @@ class Sampler:
         n_frames: int | None = None,
     ) -> NDArray[np.float32]:
         n_frames = n_frames or self.recipe.network.n_frames
-        frames = store.frames[clip.start : clip.start + clip.length]
+        frames = store.frames_of(clip)
         if start is None:
             start = draw_excerpt(len(frames), rate=rate, n_frames=n_frames, rng=rng)
         return stretch(frames, start=start, rate=rate, n_frames=n_frames)
@@ -239,7 +218,7 @@ class Sampler:
         for store, clips in self.known:
             for clip in clips:
                 if clip.bpm is not None:
-                    frames = store.frames[clip.start : clip.start + clip.length]
+                    frames = store.frames_of(clip)
                     start = max(0.0, (clip.length - n_frames) / 2.0)
                     windows.append(stretch(frames, start=start, rate=1.0, n_frames=n_frames))
                     bpm.append(clip.bpm)

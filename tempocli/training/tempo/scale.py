@@ -2,7 +2,7 @@
 
 Equivariance leaves one constant free: if every answer is off by the same factor, all ratios still hold. Click
 tracks tell it but for octaves, since a plain click is as good at twice its tempo. The octave is settled
-without them: training holds the mean tempo of music at the middle of its axis (`objectives.off_centre`),
+without them: training holds the mean tempo of music at the middle of its axis (`losses.off_centre`),
 and that goes to the middle of the axis that ships.
 """
 
@@ -24,7 +24,7 @@ _NEAR = 1.5  # bins: 2 %
 
 
 def middle_shift(config: NetworkConfig) -> float:
-    """Tell how far the middle of an axis is from the middle of the axis that ships, in bins."""
+    """Return how far the middle of an axis is from the middle of the axis that ships, in bins."""
     usual = NetworkConfig()
     octaves = math.log2(config.min_bpm / usual.min_bpm)
     return octaves * config.bins_per_octave + (config.n_bins - usual.n_bins) / 2.0
@@ -62,7 +62,7 @@ def common_shift(offsets: NDArray[np.float64], *, expected: float, bins_per_octa
 def tempo_offsets(
     network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Tell how far a network's answers to single windows are from the truth.
+    """Return how far a network's answers to single windows are from the truth.
 
     Parameters
     ----------

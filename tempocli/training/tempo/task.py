@@ -1,4 +1,4 @@
-"""Training the tempo encoder: what one step of it is; the loop itself is in `tempocli.training.engine`."""
+"""The training task of the tempo encoder: its batches, losses and scores."""
 
 from __future__ import annotations
 
@@ -9,56 +9,43 @@ import torch
 from torch import Tensor
 
 from tempocli import metrics
-from tempocli.training.engine import fit
-from tempocli.training.tempo.losses.equivariance import (
-    consensus,
-    cross_entropy,
-    equivariance,
-    off_centre,
-    soft_targets,
-)
-from tempocli.training.tempo.network import TempoNetwork
-from tempocli.training.tempo.sampler import Batch, Sampler
+from tempocli.training.tempo.losses import consensus, cross_entropy, equivariance, off_centre, soft_targets
+from tempocli.training.tempo.sampler import TempoSampler
 from tempocli.training.tempo.scale import common_shift, middle_shift, tempo_offsets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tempocli.training.recipe import Recipe
+    from tempocli.training.tempo.network import TempoNetwork
+    from tempocli.training.tempo.recipe import TempoRecipe
+    from tempocli.training.tempo.sampler import Batch
 
 
-def train(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    *,
-    device: str = "cpu",
-    threads: int = 1,
-    report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
-) -> Path:
-    """Train a tempo encoder on the stores in `data`; the rest is as `tempocli.training.engine.fit` has it.
+class TempoTask:
+    """One step of training a tempo encoder, and its score.
+
+    Parameters
+    ----------
+    data : Path
+        Data folder; holds the stores that the recipe names.
+    recipe : TempoRecipe
 
     Raises
     ------
     DataError
-        If the data do not fit the recipe, or the checkpoint is of another recipe.
+        If the data do not fit the recipe.
     """
-    task = _TempoTask(recipe, Sampler(data, recipe))
-    return fit(
-        lambda: TempoNetwork(recipe.network), task, recipe, out, device=device, threads=threads, report=report
-    )
 
-
-class _TempoTask:
-    def __init__(self, recipe: Recipe, sampler: Sampler) -> None:
+    def __init__(self, data: Path, recipe: TempoRecipe) -> None:
         self._recipe = recipe
+        sampler = TempoSampler(data, recipe)
         self.batch = sampler.batch
         self._windows, self._tempi = sampler.validation()
 
     def loss(
         self, network: TempoNetwork, batch: Batch, step: int, device: str
     ) -> tuple[Tensor, dict[str, float]]:
+        """Compute the loss of a batch."""
         recipe = self._recipe
         n_labelled, n_views = len(batch.labelled), len(batch.views)
         views = batch.views.reshape(-1, *batch.labelled.shape[1:])
@@ -80,10 +67,11 @@ class _TempoTask:
         return loss, values
 
     def validate(self, network: TempoNetwork, device: str) -> dict[str, float]:
+        """Score single windows of clips held out."""
         return validate(network, self._windows, self._tempi, self._recipe)
 
 
-def _agreement(logits: Tensor, log2_rate: Tensor, recipe: Recipe) -> Tensor:
+def _agreement(logits: Tensor, log2_rate: Tensor, recipe: TempoRecipe) -> Tensor:
     bins_per_octave, sharpness = recipe.network.bins_per_octave, recipe.sharpness
     if not recipe.mix:
         agreement = consensus(logits, log2_rate, bins_per_octave=bins_per_octave, sharpness=sharpness)
@@ -97,7 +85,7 @@ def _agreement(logits: Tensor, log2_rate: Tensor, recipe: Recipe) -> Tensor:
     )
 
 
-def _targets(bpm: Tensor, recipe: Recipe) -> Tensor:
+def _targets(bpm: Tensor, recipe: TempoRecipe) -> Tensor:
     config = recipe.network
     return soft_targets(
         bpm,
@@ -112,7 +100,7 @@ def validate(
     network: TempoNetwork,
     windows: np.ndarray[Any, Any],
     tempi: np.ndarray[Any, Any],
-    recipe: Recipe,
+    recipe: TempoRecipe,
 ) -> dict[str, float]:
     """Score single windows of known tempo: Accuracy 1 and 2 at 4 %, in percent.
 

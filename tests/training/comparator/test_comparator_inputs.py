@@ -18,24 +18,16 @@ from tempocli.comparator import Comparator  # noqa: E402
 from tempocli.errors import DataError  # noqa: E402
 from tempocli.training.comparator.build import build_comparator  # noqa: E402
 from tempocli.training.comparator.inputs import EquivariantInput, dense_features  # noqa: E402
-from tempocli.training.comparator.task import (  # noqa: E402
-    ComparisonRecipe,
-    load_comparison_recipe,
-    ratio_loss,
-    train_comparison,
-)
-from tempocli.training.contrastive.task import (  # noqa: E402
-    ContrastiveConfig,
-    ContrastiveNetwork,
-    load_contrastive_recipe,
-    train_contrastive,
-)
-from tempocli.training.recipe import load_recipe  # noqa: E402
+from tempocli.training.comparator.losses import ratio_loss  # noqa: E402
+from tempocli.training.comparator.recipe import ComparisonRecipe  # noqa: E402
+from tempocli.training.contrastive.network import ContrastiveConfig, ContrastiveNetwork  # noqa: E402
+from tempocli.training.kinds import load_recipe, train  # noqa: E402
+from tempocli.training.recipe import read_recipe  # noqa: E402
 from tempocli.training.tempo.network import NetworkConfig, TempoNetwork  # noqa: E402
-from tempocli.training.tempo.task import train  # noqa: E402
 
 ENCODERS = {
     "equivariant": """
+kind = "tempo"
 name = "alone"
 steps = 2
 unlabelled = "audio"
@@ -54,6 +46,7 @@ channels = 16
 n_blocks = 1
 """,
     "contrastive": """
+kind = "contrastive"
 name = "small"
 steps = 2
 tracks = 4
@@ -67,6 +60,7 @@ projection_dim = 8
 """,
 }
 COMPARISON = """
+kind = "comparison"
 name = "small"
 input = "{input}"
 encoder = "{encoder}"
@@ -99,18 +93,15 @@ def write_recipe(folder: Path, kind: str) -> Path:
 def trained(request: pytest.FixtureRequest, data_folder: Path, tmp_path: Path) -> tuple[Path, Path]:
     """Give a recipe that reads an encoder, and the run of the encoder."""
     recipe, run = write_recipe(tmp_path, request.param), tmp_path / "encoder"
-    if request.param == "equivariant":
-        train(load_recipe(tmp_path / "encoder.toml"), data_folder, run)
-    else:
-        train_contrastive(load_contrastive_recipe(tmp_path / "encoder.toml"), data_folder, run)
+    train(load_recipe(tmp_path / "encoder.toml"), data_folder, run)
     return recipe, run
 
 
 def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_folder: Path) -> None:
     recipe, encoder = trained
     folder = recipe.parent
-    shared = ["--recipe", str(recipe), "--data", str(data_folder)]
-    arguments = ["train", "comparison", *shared, "--encoder", str(encoder), "--out", str(folder / "run")]
+    shared = [str(recipe), "--data", str(data_folder)]
+    arguments = ["train", "run", *shared, "--encoder", str(encoder), "--out", str(folder / "run")]
     outcome = CliRunner().invoke(cli, arguments)
     assert outcome.exit_code == 0, outcome.output
     before = torch.load(encoder / "checkpoint.pt", weights_only=True)["average"]
@@ -121,7 +112,7 @@ def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_f
     model = folder / "small.onnx"
     # The comparator's checkpoint holds the encoder: the export needs no run of it.
     outcome = CliRunner().invoke(
-        cli, ["train", "export-comparison", *shared, "--run", str(folder / "run"), "-o", str(model)]
+        cli, ["train", "export", *shared, "--run", str(folder / "run"), "-o", str(model)]
     )
     assert outcome.exit_code == 0, outcome.output
     assert Comparator(model, device="cpu").embedding_dim == 32
@@ -130,30 +121,30 @@ def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_f
 def test_learned_onset_curves_are_learned_and_exported(data_folder: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "learned.toml"
     recipe.write_text(COMPARISON.format(input="learned", encoder=""))
-    shared = ["--recipe", str(recipe), "--data", str(data_folder)]
-    outcome = CliRunner().invoke(cli, ["train", "comparison", *shared, "--out", str(tmp_path / "run")])
+    shared = [str(recipe), "--data", str(data_folder)]
+    outcome = CliRunner().invoke(cli, ["train", "run", *shared, "--out", str(tmp_path / "run")])
     assert outcome.exit_code == 0, outcome.output
     torch.manual_seed(0)
-    begun = build_comparator(load_comparison_recipe(recipe)).state_dict()
+    begun = build_comparator(read_recipe(recipe, ComparisonRecipe)).state_dict()
     trained = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["network"]
     branch = [name for name in begun if name.startswith("trunk.source.branch.") and "weight" in name]
     assert branch
     assert not any(torch.equal(begun[name], trained[name]) for name in branch)
     model = tmp_path / "learned.onnx"
     outcome = CliRunner().invoke(
-        cli, ["train", "export-comparison", *shared, "--run", str(tmp_path / "run"), "-o", str(model)]
+        cli, ["train", "export", *shared, "--run", str(tmp_path / "run"), "-o", str(model)]
     )
     assert outcome.exit_code == 0, outcome.output
     assert Comparator(model, device="cpu").embedding_dim == 32
 
 
 def test_a_recipe_with_an_encoder_needs_its_run(data_folder: Path, tmp_path: Path) -> None:
-    recipe = load_comparison_recipe(write_recipe(tmp_path, "contrastive"))
+    recipe = load_recipe(write_recipe(tmp_path, "contrastive"))
     with pytest.raises(DataError, match="run of an encoder by the recipe"):
-        train_comparison(recipe, data_folder, tmp_path / "run")
-    plain = ComparisonRecipe("plain", {"audio": 1.0})
+        train(recipe, data_folder, tmp_path / "run")
+    plain = ComparisonRecipe(name="plain", stores={"audio": 1.0})
     with pytest.raises(DataError, match="needs no encoder"):
-        train_comparison(plain, data_folder, tmp_path / "run", encoder=tmp_path)
+        train(plain, data_folder, tmp_path / "run", encoder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -161,11 +152,11 @@ def test_a_recipe_with_an_encoder_needs_its_run(data_folder: Path, tmp_path: Pat
 )
 def test_inputs_that_do_not_go_with_their_encoder_are_refused(source: str, encoder: str) -> None:
     with pytest.raises(ValueError, match=r"encoder|none of"):
-        ComparisonRecipe("x", {"audio": 1.0}, input=source, encoder=encoder)
+        ComparisonRecipe(name="x", stores={"audio": 1.0}, input=source, encoder=encoder)
 
 
 def test_a_network_with_a_context_path_is_no_equivariant_input() -> None:
-    recipe = ComparisonRecipe("x", {"audio": 1.0}, input="equivariant", encoder="tempo")
+    recipe = ComparisonRecipe(name="x", stores={"audio": 1.0}, input="equivariant", encoder="tempo")
     with pytest.raises(DataError, match="works alike"):
         build_comparator(recipe)
 
@@ -214,7 +205,7 @@ def test_a_comparator_learns_ratios_beside(data_folder: Path, tmp_path: Path) ->
     path = tmp_path / "ratios.toml"
     table = COMPARISON.format(input="modulation", encoder="").replace("spread = 0.3", "spread = 0.36")
     path.write_text("octaves = 0.4\nratio = 0.5\n" + table)
-    recipe = load_comparison_recipe(path)
-    checkpoint = train_comparison(recipe, data_folder, tmp_path / "run")
+    recipe = load_recipe(path)
+    checkpoint = train(recipe, data_folder, tmp_path / "run")
     weights = torch.load(checkpoint, weights_only=True)["average"]
     assert any(name.startswith("ratio.octave") for name in weights)

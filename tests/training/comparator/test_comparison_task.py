@@ -20,19 +20,16 @@ from tempocli.cli import cli  # noqa: E402
 from tempocli.comparator import Comparator  # noqa: E402
 from tempocli.errors import DataError  # noqa: E402
 from tempocli.estimator import Estimator  # noqa: E402
+from tempocli.training.comparator.losses import pair_loss  # noqa: E402
 from tempocli.training.comparator.network import ComparatorConfig, ComparatorNetwork, PairNetwork  # noqa: E402
-from tempocli.training.comparator.task import (  # noqa: E402
-    ComparisonRecipe,
-    PairSampler,
-    draw_log_rates,
-    load_comparison_recipe,
-    pair_loss,
-    train_comparison,
-)
+from tempocli.training.comparator.recipe import ComparisonRecipe  # noqa: E402
+from tempocli.training.comparator.sampler import PairSampler, draw_log_rates  # noqa: E402
 from tempocli.training.engine import HISTORY  # noqa: E402
-from tempocli.training.recipe import shipped_recipes  # noqa: E402
+from tempocli.training.kinds import load_recipe, train  # noqa: E402
+from tempocli.training.recipe import read_recipe, shipped_recipes  # noqa: E402
 
 SMALL = """
+kind = "comparison"
 name = "small"
 steps = 6
 tracks = 4
@@ -65,7 +62,7 @@ def recipe_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recipe(recipe_file: Path) -> ComparisonRecipe:
-    return load_comparison_recipe(recipe_file)
+    return read_recipe(recipe_file, ComparisonRecipe)
 
 
 class KilledError(Exception):
@@ -79,22 +76,22 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 def test_a_killed_run_goes_on_to_the_same_weights(
     recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path
 ) -> None:
-    whole = train_comparison(recipe, data_folder, tmp_path / "whole")
+    whole = train(recipe, data_folder, tmp_path / "whole")
 
     def kill(step: int, values: dict[str, float]) -> None:
         if step == 5:
             raise KilledError
 
     with pytest.raises(KilledError):
-        train_comparison(recipe, data_folder, tmp_path / "killed", report=kill)
-    resumed = train_comparison(recipe, data_folder, tmp_path / "killed")
+        train(recipe, data_folder, tmp_path / "killed", report=kill)
+    resumed = train(recipe, data_folder, tmp_path / "killed")
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(resumed)[name]), name
 
 
 def test_it_learns(recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path) -> None:
     longer = replace(recipe, steps=60, tracks=8, validate_every=60, ema=0.9)
-    train_comparison(longer, data_folder, tmp_path)
+    train(longer, data_folder, tmp_path)
     losses = [json.loads(line)["loss"] for line in (tmp_path / HISTORY).read_text().splitlines()]
     assert np.mean(losses[-10:]) < 0.75 * np.mean(losses[:5])
 
@@ -149,20 +146,21 @@ def test_a_recipe_without_stores_is_refused(recipe: ComparisonRecipe, data_folde
 def test_another_prior_is_no_other_run_but_another_seed_is(
     recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path
 ) -> None:
-    train_comparison(recipe, data_folder, tmp_path)
-    train_comparison(replace(recipe, prior=replace(recipe.prior, weight=0.1)), data_folder, tmp_path)
+    train(recipe, data_folder, tmp_path)
+    train(replace(recipe, prior=replace(recipe.prior, weight=0.1)), data_folder, tmp_path)
     with pytest.raises(DataError, match="another recipe"):
-        train_comparison(replace(recipe, seed=5), data_folder, tmp_path)
+        train(replace(recipe, seed=5), data_folder, tmp_path)
 
 
 def test_from_recipe_to_estimate_by_the_command_line(
     data_folder: Path, recipe_file: Path, tmp_path: Path, click_track
 ) -> None:
-    run = ["--recipe", str(recipe_file), "--data", str(data_folder)]
-    trained = CliRunner().invoke(cli, ["train", "comparison", *run, "--out", str(tmp_path / "run")])
+    data = ["--data", str(data_folder)]
+    out = str(tmp_path / "run")
+    trained = CliRunner().invoke(cli, ["train", "run", str(recipe_file), *data, "--out", out])
     assert trained.exit_code == 0, trained.output
     model = tmp_path / "small.onnx"
-    arguments = ["train", "export-comparison", *run, "--run", str(tmp_path / "run"), "-o", str(model)]
+    arguments = ["train", "export", str(recipe_file), *data, "--run", out, "-o", str(model)]
     exported = CliRunner().invoke(cli, arguments)
     assert exported.exit_code == 0, exported.output
     assert references_path(model).is_file()
@@ -173,20 +171,19 @@ def test_from_recipe_to_estimate_by_the_command_line(
 
 
 def test_the_recipes_that_ship_can_be_read() -> None:
-    paths = shipped_recipes("comparison")
-    assert {path.stem for path in paths} >= {"compare"}
-    for path in paths:
-        recipe = load_comparison_recipe(path)
-        assert recipe.name == path.stem
+    recipes = [load_recipe(path) for path in shipped_recipes()]
+    comparison = [recipe for recipe in recipes if isinstance(recipe, ComparisonRecipe)]
+    assert "compare" in {recipe.name for recipe in comparison}
+    for recipe in comparison:
         # No label of any kind: what confidence is fitted on is never trained on with its tempi.
         assert ComparatorNetwork(recipe.network).config == recipe.network
 
 
 def test_sizes_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
-    path.write_text("name = 'x'\n[stores]\n[network]\nwidth = 3\n")
+    path.write_text("kind = 'comparison'\nname = 'x'\n[stores]\n[network]\nwidth = 3\n")
     with pytest.raises(DataError, match="unknown setting 'width'"):
-        load_comparison_recipe(path)
+        read_recipe(path, ComparisonRecipe)
 
 
 def test_the_shipped_network_is_small() -> None:

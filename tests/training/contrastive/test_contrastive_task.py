@@ -17,18 +17,16 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.cli import cli  # noqa: E402
 from tempocli.features import FrontEnd, onset_strength  # noqa: E402
-from tempocli.training.contrastive.task import (  # noqa: E402
-    ContrastiveRecipe,
-    ExcerptSampler,
-    load_contrastive_recipe,
-    nt_xent,
-    train_contrastive,
-)
+from tempocli.training.contrastive.losses import nt_xent  # noqa: E402
+from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402
+from tempocli.training.contrastive.sampler import ExcerptSampler  # noqa: E402
 from tempocli.training.data.views import pitch_shift  # noqa: E402
 from tempocli.training.engine import HISTORY  # noqa: E402
-from tempocli.training.recipe import shipped_recipes  # noqa: E402
+from tempocli.training.kinds import train  # noqa: E402
+from tempocli.training.recipe import find_recipe, read_recipe  # noqa: E402
 
 SMALL = """
+kind = "contrastive"
 name = "small"
 steps = 6
 tracks = 8
@@ -54,7 +52,7 @@ def recipe_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recipe(recipe_file: Path) -> ContrastiveRecipe:
-    return load_contrastive_recipe(recipe_file)
+    return read_recipe(recipe_file, ContrastiveRecipe)
 
 
 class KilledError(Exception):
@@ -88,17 +86,17 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         if step == 5:
             raise KilledError
 
-    whole = train_contrastive(recipe, data_folder, tmp_path / "whole")
+    whole = train(recipe, data_folder, tmp_path / "whole")
     with pytest.raises(KilledError):
-        train_contrastive(recipe, data_folder, tmp_path / "killed", report=kill)
-    resumed = train_contrastive(recipe, data_folder, tmp_path / "killed")
+        train(recipe, data_folder, tmp_path / "killed", report=kill)
+    resumed = train(recipe, data_folder, tmp_path / "killed")
     one, other = (torch.load(path, weights_only=True)["average"] for path in (whole, resumed))
     for name, value in one.items():
         assert torch.equal(value, other[name]), name
 
 
 def test_it_learns(recipe: ContrastiveRecipe, data_folder: Path, tmp_path: Path) -> None:
-    train_contrastive(replace(recipe, steps=40, validate_every=40), data_folder, tmp_path)
+    train(replace(recipe, steps=40, validate_every=40), data_folder, tmp_path)
     losses = [json.loads(line)["loss"] for line in (tmp_path / HISTORY).read_text().splitlines()]
     assert np.mean(losses[-8:]) < np.mean(losses[:4])
 
@@ -127,8 +125,8 @@ def test_a_pitch_shift_moves_bands_and_leaves_the_rhythm(click_track) -> None:
 
 
 def test_the_four_recipes_of_the_table_ship() -> None:
-    recipes = {path.stem: load_contrastive_recipe(path) for path in shipped_recipes("contrastive")}
-    assert recipes.keys() >= {"none", "eq", "pitch", "stretch"}
+    names = ("none", "eq", "pitch", "stretch")
+    recipes = {name: read_recipe(find_recipe(name), ContrastiveRecipe) for name in names}
     assert all(recipe.name == name for name, recipe in recipes.items())
     assert recipes["none"].max_stretch == recipes["none"].semitones == recipes["none"].augmentation.eq_db == 0
     assert recipes["eq"].augmentation.eq_db > 0
@@ -137,11 +135,12 @@ def test_the_four_recipes_of_the_table_ship() -> None:
 
 
 def test_by_the_command_line(data_folder: Path, recipe_file: Path, tmp_path: Path) -> None:
-    run = ["--recipe", str(recipe_file), "--data", str(data_folder)]
-    trained = CliRunner().invoke(cli, ["train", "contrastive", *run, "--out", str(tmp_path / "run")])
+    data = ["--data", str(data_folder)]
+    out = str(tmp_path / "run")
+    trained = CliRunner().invoke(cli, ["train", "run", str(recipe_file), *data, "--out", out])
     assert trained.exit_code == 0, trained.output
     model = tmp_path / "small.onnx"
-    arguments = ["train", "export-contrastive", *run, "--run", str(tmp_path / "run"), "-o", str(model)]
+    arguments = ["train", "export", str(recipe_file), *data, "--run", out, "-o", str(model)]
     exported = CliRunner().invoke(cli, arguments)
     assert exported.exit_code == 0, exported.output
     assert model.is_file()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
+from tempocli.training.contrastive.network import ContrastiveConfig, ContrastiveNetwork  # noqa: E402
 from tempocli.training.contrastive.probing import (  # noqa: E402
     equal_pairs,
     measure,
@@ -21,7 +22,7 @@ from tempocli.training.contrastive.probing import (  # noqa: E402
     rate_share,
     tempo_pairs,
 )
-from tempocli.training.contrastive.task import ContrastiveConfig, ContrastiveNetwork  # noqa: E402
+from tempocli.training.data.sampling import Split  # noqa: E402
 from tempocli.training.data.store import open_store  # noqa: E402
 
 
@@ -45,7 +46,8 @@ def test_neighbours_of_clusters_share_their_name() -> None:
 def test_a_network_is_measured(data_folder: Path) -> None:
     torch.manual_seed(0)
     network = ContrastiveNetwork(ContrastiveConfig()).eval()
-    found, chance = measure(network, open_store(data_folder / "clicks"), open_store(data_folder / "audio"))
+    clicks, audio = (open_store(data_folder / name) for name in ("clicks", "audio"))
+    found, chance = measure(network, clicks, audio, Split(4))
     for share in (found.tempo, found.folded, chance.tempo, chance.folded):
         assert 0.0 <= share <= 1.0
     assert chance.folded >= chance.tempo

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tempocli.training.synth.composer import compose, load_styles
+from tempocli.training.synth.composer import compose
+from tempocli.training.synth.styles import load_styles
 
 ROCK = next(style for style in load_styles() if style.name == "rock")
 

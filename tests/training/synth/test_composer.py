@@ -8,10 +8,11 @@ import pytest
 from tempocli.features import FrontEnd, onset_strength
 from tempocli.refine import refine_tempo
 from tempocli.training.data.prepare import make_clicks
-from tempocli.training.synth.composer import accompany, compose, draw_style, load_styles
+from tempocli.training.synth.composer import accompany, compose
 from tempocli.training.synth.drum_kits import ROLES, synthesise_kit
 from tempocli.training.synth.render import Renderer
 from tempocli.training.synth.score import DRUMS
+from tempocli.training.synth.styles import draw_style, load_styles
 
 STYLES = load_styles()
 

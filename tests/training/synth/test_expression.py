@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from tempocli.features import FrontEnd, onset_strength
-from tempocli.training.synth.composer import accompany, compose, load_styles
+from tempocli.training.synth.composer import accompany, compose
 from tempocli.training.synth.drum_kits import ROLES, synthesise_brushes
 from tempocli.training.synth.expression import hairpins, pulsate, rubato, slow_attacks
 from tempocli.training.synth.render import Renderer
 from tempocli.training.synth.score import DRUMS, EXPRESSION_RATE, Echo, Note, Score
+from tempocli.training.synth.styles import load_styles
 
 _RATE = 22050
 STYLES = {style.name: style for style in load_styles()}

@@ -20,14 +20,17 @@ from tempocli.cli import cli  # noqa: E402
 from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import DataError  # noqa: E402
 from tempocli.training.data.store import StoreWriter, open_store  # noqa: E402
-from tempocli.training.recipe import Recipe, find_recipe, load_recipe  # noqa: E402
-from tempocli.training.tempo.losses.equivariance import consensus, off_centre, shift  # noqa: E402
+from tempocli.training.kinds import train  # noqa: E402
+from tempocli.training.recipe import find_recipe, read_recipe  # noqa: E402
+from tempocli.training.tempo.losses import consensus, off_centre  # noqa: E402
 from tempocli.training.tempo.network import NetworkConfig, TempoNetwork  # noqa: E402
-from tempocli.training.tempo.sampler import Sampler  # noqa: E402
+from tempocli.training.tempo.recipe import TempoRecipe  # noqa: E402
+from tempocli.training.tempo.sampler import TempoSampler  # noqa: E402
 from tempocli.training.tempo.scale import common_shift, middle_shift, rescale, tempo_offsets  # noqa: E402
-from tempocli.training.tempo.task import train  # noqa: E402
+from tempocli.training.tempo.shifts import shift  # noqa: E402
 
 SMALL_ALONE = """
+kind = "tempo"
 name = "alone"
 steps = 6
 unlabelled = "audio"
@@ -65,8 +68,8 @@ def alone_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def alone(alone_file: Path) -> Recipe:
-    return load_recipe(alone_file)
+def alone(alone_file: Path) -> TempoRecipe:
+    return read_recipe(alone_file, TempoRecipe)
 
 
 def bumps(*places: float, n_bins: int = 256) -> torch.Tensor:
@@ -126,7 +129,9 @@ def test_the_centre_of_the_axis_is_where_the_mean_tempo_should_be() -> None:
     assert off_centre(spread, bins_per_octave=48).item() == pytest.approx(0.0, abs=1e-4)
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(alone: Recipe, data_folder: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_weights(
+    alone: TempoRecipe, data_folder: Path, tmp_path: Path
+) -> None:
     whole = train(alone, data_folder, tmp_path / "whole")
 
     def kill(step: int, values: dict[str, float]) -> None:
@@ -142,7 +147,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(alone: Recipe, data_folder: Pa
         assert torch.equal(value, second[name]), name
 
 
-def test_it_never_sees_a_label(alone: Recipe, data_folder: Path, tmp_path: Path) -> None:
+def test_it_never_sees_a_label(alone: TempoRecipe, data_folder: Path, tmp_path: Path) -> None:
     # The same audio with wrong labels, and other click tracks, must give the same weights.
     for kind in ("audio", "clicks"):
         store = open_store(data_folder / kind)
@@ -159,8 +164,8 @@ def test_it_never_sees_a_label(alone: Recipe, data_folder: Path, tmp_path: Path)
         assert torch.equal(value, weights[1][name]), name
 
 
-def test_views_have_no_padding_and_their_own_rates(alone: Recipe, data_folder: Path) -> None:
-    batch = Sampler(data_folder, alone).batch(0)
+def test_views_have_no_padding_and_their_own_rates(alone: TempoRecipe, data_folder: Path) -> None:
+    batch = TempoSampler(data_folder, alone).batch(0)
     assert batch.views.shape == (3, 3, 1024, 40)
     assert batch.log2_rate.shape == (3, 3)
     assert len(np.unique(batch.log2_rate)) == 9
@@ -183,10 +188,10 @@ def test_the_middle_of_the_axis_goes_to_the_middle_of_the_axis_that_ships() -> N
     assert middle_shift(NetworkConfig(min_bpm=15.0, n_bins=256)) == 0.0
 
 
-def test_rescaling_makes_click_tracks_right(alone: Recipe, data_folder: Path) -> None:
+def test_rescaling_makes_click_tracks_right(alone: TempoRecipe, data_folder: Path) -> None:
     # Answers of an untrained network shift with its input, whatever they are.
     torch.manual_seed(0)
-    windows, tempi = Sampler(data_folder, alone).validation()
+    windows, tempi = TempoSampler(data_folder, alone).validation()
     network = TempoNetwork(alone.network).eval()
     offsets = tempo_offsets(network, windows, tempi)
     before = common_shift(offsets, expected=0.0, bins_per_octave=48)
@@ -207,12 +212,13 @@ def test_rescaling_makes_click_tracks_right(alone: Recipe, data_folder: Path) ->
 def test_from_recipe_to_model_by_the_command_line(
     data_folder: Path, alone_file: Path, tmp_path: Path
 ) -> None:
-    run = ["--recipe", str(alone_file), "--data", str(data_folder)]
-    trained = CliRunner().invoke(cli, ["train", "tempo", *run, "--out", str(tmp_path / "run")])
+    data = ["--data", str(data_folder)]
+    out = str(tmp_path / "run")
+    trained = CliRunner().invoke(cli, ["train", "run", str(alone_file), *data, "--out", out])
     assert trained.exit_code == 0, trained.output
     model = tmp_path / "alone.onnx"
     exported = CliRunner().invoke(
-        cli, ["train", "export", *run, "--run", str(tmp_path / "run"), "-o", str(model)]
+        cli, ["train", "export", str(alone_file), *data, "--run", out, "-o", str(model)]
     )
     assert exported.exit_code == 0, exported.output
     encoder = Encoder(model, device="cpu")
@@ -232,7 +238,7 @@ def test_from_recipe_to_model_by_the_command_line(
         ({"n_views": 1}, "views"),
     ],
 )
-def test_recipes_that_make_no_sense_are_refused(alone: Recipe, change: dict, reason: str) -> None:
+def test_recipes_that_make_no_sense_are_refused(alone: TempoRecipe, change: dict, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         replace(alone, **change)
 
@@ -241,11 +247,11 @@ def test_a_switch_must_be_true_or_false(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(SMALL_ALONE.replace("context = false", "context = 0"))
     with pytest.raises(DataError, match="neither true nor false"):
-        load_recipe(path)
+        read_recipe(path, TempoRecipe)
 
 
 def test_the_recipe_that_ships_hears_unlabelled_audio_only() -> None:
-    recipe = load_recipe(find_recipe("equivariant"))
+    recipe = read_recipe(find_recipe("equivariant"), TempoRecipe)
     assert not recipe.mix
     assert not recipe.network.context
     assert recipe.octave_tilt == 0.0  # no prior over tempi at decoding

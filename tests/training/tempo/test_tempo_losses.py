@@ -9,8 +9,9 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.features import FrontEnd  # noqa: E402
 from tempocli.training.data.views import stretch  # noqa: E402
-from tempocli.training.tempo.losses.equivariance import cross_entropy, equivariance, fold, roll, soft_targets  # noqa: E402
+from tempocli.training.tempo.losses import cross_entropy, equivariance, soft_targets  # noqa: E402
 from tempocli.training.tempo.network import NetworkConfig, TempoNetwork  # noqa: E402
+from tempocli.training.tempo.shifts import fold, roll  # noqa: E402
 
 AXIS = {"min_bpm": 30.0, "bins_per_octave": 48, "n_bins": 160}
 
@@ -102,7 +103,7 @@ def test_gradients_reach_every_parameter() -> None:
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
-def test_what_s1_hears_knows_nothing_of_the_context() -> None:
+def test_the_equivariance_loss_does_not_reach_the_context() -> None:
     network = TempoNetwork(NetworkConfig(n_frames=128, channels=8, time_channels=8, time_blocks=2))
     windows = torch.rand(3, 128, 40)
     network.parts(windows)[0].square().sum().backward()
