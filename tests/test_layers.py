@@ -60,6 +60,7 @@ TRAINING_MAY_IMPORT = {
 TRAINING_RANKS = {
     "recipe": 0,
     "layers": 0,
+    "losses": 0,
     "synth": 0,
     "identity": 1,
     "data": 1,

@@ -53,10 +53,14 @@ class Recipe(Schedule):
         What is trained; see `tempocli.training.kinds.KINDS`.
     name : str
         Name of the model.
+    losses : dict of str to float
+        Weights of further losses, by the names under which the kind registers them; see
+        `tempocli.training.losses`.
     """
 
     kind: ClassVar[str]
     name: str
+    losses: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.held_out < 2:

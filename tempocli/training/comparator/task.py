@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from tempocli.training.comparator.losses import pair_loss, ratio_loss
+from tempocli.training.comparator.losses import LOSSES, PairOutputs
 from tempocli.training.comparator.pairs import pair_masks
 from tempocli.training.comparator.sampler import PairSampler
+from tempocli.training.losses import total_loss
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,16 +57,9 @@ class ComparisonTask:
         self, network: ComparatorNetwork, batch: TrackViews, step: int, device: str
     ) -> tuple[Tensor, dict[str, float]]:
         """Compute the loss of a batch."""
-        recipe = self._recipe
         log_rates = torch.from_numpy(batch.log_rates).to(device)
-        a, b = self._embed(network, batch, device)
-        loss = pair_loss(network.pair(a, b), log_rates, **self._bounds)
-        values = {"loss": loss.item()}
-        if recipe.ratio > 0.0:
-            octave, faster = network.ratio(a, b)
-            ratio = ratio_loss(octave, faster, log_rates, **self._bounds)
-            loss, values = loss + recipe.ratio * ratio, values | {"ratio": ratio.item()}
-        return loss, values
+        outputs = PairOutputs(network, *self._embed(network, batch, device), log_rates)
+        return total_loss(LOSSES, outputs, self._recipe, step)
 
     @torch.inference_mode()
     def validate(self, network: ComparatorNetwork, device: str) -> dict[str, float]:

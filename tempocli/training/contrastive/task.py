@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tempocli.training.contrastive.losses import nt_xent
+from tempocli.training.contrastive.losses import LOSSES, ViewOutputs
 from tempocli.training.contrastive.sampler import ExcerptSampler
+from tempocli.training.losses import total_loss
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +51,8 @@ class ContrastiveTask:
     ) -> tuple[Tensor, dict[str, float]]:
         """Compute the loss of a batch."""
         windows = torch.from_numpy(np.concatenate(batch)).to(device)
-        a, b = network.projection(network(windows)).chunk(2)
-        loss = nt_xent(a, b, temperature=self._recipe.temperature)
-        return loss, {"loss": loss.item()}
+        outputs = ViewOutputs(*network.projection(network(windows)).chunk(2))
+        return total_loss(LOSSES, outputs, self._recipe, step)
 
     @torch.inference_mode()
     def validate(self, network: ContrastiveNetwork, device: str) -> dict[str, float]:

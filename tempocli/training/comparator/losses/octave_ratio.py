@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tempocli.training.comparator.pairs import pair_masks
+from tempocli.training.losses import Term
+
+if TYPE_CHECKING:
+    from tempocli.training.comparator.losses.outputs import PairOutputs
+    from tempocli.training.comparator.recipe import ComparisonRecipe
 
 _OCTAVE = math.log(2.0)
+
+
+def octave_ratio(outputs: PairOutputs, recipe: ComparisonRecipe, step: int) -> Term | None:
+    """Return the loss on pairs that differ, if the recipe asks for it."""
+    if recipe.ratio <= 0.0:
+        return None
+    octave, faster = outputs.network.ratio(outputs.a, outputs.b)
+    value = ratio_loss(octave, faster, outputs.log_rates, same=recipe.same, different=recipe.different)
+    return Term(value, recipe.ratio)
 
 
 def ratio_loss(octave: Tensor, faster: Tensor, log_rates: Tensor, *, same: float, different: float) -> Tensor:

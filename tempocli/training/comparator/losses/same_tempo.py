@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tempocli.training.comparator.pairs import pair_masks
+from tempocli.training.losses import Term
+
+if TYPE_CHECKING:
+    from tempocli.training.comparator.losses.outputs import PairOutputs
+    from tempocli.training.comparator.recipe import ComparisonRecipe
+
+
+def same_tempo(outputs: PairOutputs, recipe: ComparisonRecipe, step: int) -> Term:
+    """Return the loss on all pairs."""
+    log_odds = outputs.network.pair(outputs.a, outputs.b)
+    return Term(pair_loss(log_odds, outputs.log_rates, same=recipe.same, different=recipe.different), 1.0)
 
 
 def pair_loss(log_odds: Tensor, log_rates: Tensor, *, same: float, different: float) -> Tensor:

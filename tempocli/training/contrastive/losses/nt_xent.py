@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+
+from tempocli.training.losses import Term
+
+if TYPE_CHECKING:
+    from tempocli.training.contrastive.losses.outputs import ViewOutputs
+    from tempocli.training.contrastive.recipe import ContrastiveRecipe
+
+
+def same_track(outputs: ViewOutputs, recipe: ContrastiveRecipe, step: int) -> Term:
+    """Return the loss on all tracks of a batch."""
+    return Term(nt_xent(outputs.a, outputs.b, temperature=recipe.temperature), 1.0)
 
 
 def nt_xent(a: Tensor, b: Tensor, *, temperature: float) -> Tensor:

@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
+
+from tempocli.training.losses import Term
+
+if TYPE_CHECKING:
+    from tempocli.training.tempo.losses.outputs import TempoOutputs
+    from tempocli.training.tempo.recipe import TempoRecipe
+
+
+def supervised(outputs: TempoOutputs, recipe: TempoRecipe, step: int) -> Term | None:
+    """Return the soft cross-entropy of the labelled windows."""
+    if not len(outputs.labelled):
+        return None
+    config = recipe.network
+    target = soft_targets(
+        outputs.bpm,
+        min_bpm=config.min_bpm,
+        bins_per_octave=config.bins_per_octave,
+        n_bins=config.n_bins,
+        width=recipe.target_width,
+    )
+    return Term(cross_entropy(outputs.labelled, target), 1.0)
 
 
 def soft_targets(bpm: Tensor, *, min_bpm: float, bins_per_octave: int, n_bins: int, width: float) -> Tensor:
