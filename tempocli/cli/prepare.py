@@ -18,7 +18,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def data() -> None:
-    """Prepare features, one kind of music at a time; what is there already is kept."""
+    """Prepare training data, one kind of music at a time; existing clips are kept."""
 
 
 def _shared(function: Callable[..., None]) -> Callable[..., None]:
@@ -46,13 +46,13 @@ def _generated(default: int) -> Callable[[Callable[..., None]], Callable[..., No
     "--sources",
     type=_FOLDER,
     required=True,
-    help="Folder of Debian packages; fetches those it lacks.",
+    help="Folder of Debian packages; missing ones are downloaded.",
 )
 @click.option(
     "--groove", "performances", type=_THERE, required=True, help="Folder of the Groove MIDI Dataset."
 )
 def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
-    """Prepare all that the models that ship learned from (Debian only)."""
+    """Prepare all training data of the shipped models (Debian only)."""
     from tempocli.training.data.prepare import listed_music
     from tempocli.training.data.sources import fetch, music_list, music_packages, song_packages
 
@@ -91,7 +91,7 @@ def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
 @_shared
 @_generated(200)
 def speech(out: Path, jobs: int, clips: int, seed: int) -> None:
-    """Have espeak-ng read sentences: clips without a tempo."""
+    """Synthesise speech with espeak-ng: clips without a tempo."""
     from tempocli.training.data.prepare import make_speech
 
     _prepare(out, "speech", clips, partial(make_speech, seed=seed), jobs)
@@ -127,7 +127,7 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @_shared
 @_generated(1300)
 def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
-    """Render the MIDI songs in FOLDER, also those in WAD files, at the tempo each one gives."""
+    """Render the MIDI songs in FOLDER, also those in WAD files, at their own tempo."""
     from tempocli.training.data.prepare import make_midi
     from tempocli.training.synth.midi import midi_songs
 
@@ -138,9 +138,9 @@ def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @data.command()
 @click.argument("folder", type=_THERE)
 @_shared
-@click.option("--list", "listed", type=_FILE, help="Take only these files: one path below FOLDER a line.")
+@click.option("--list", "listed", type=_FILE, help="List of the files to read: one path below FOLDER a line.")
 def audio(folder: Path, out: Path, jobs: int, listed: Path | None) -> None:
-    """Read the unlabelled music in FOLDER; its subfolders are never split."""
+    """Read the unlabelled music in FOLDER; each subfolder is one group of the split."""
     from tempocli.training.data.prepare import listed_music, music_files
 
     _audio(folder, music_files(folder) if listed is None else listed_music(folder, listed), out, jobs)

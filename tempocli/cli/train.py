@@ -77,9 +77,9 @@ command.add_command(data)
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train."
 )
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the CPU.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads.")
 def run(recipe: str, data_folder: Path, out: Path, encoder: Path | None, device: str, threads: int) -> None:
-    """Train a network by RECIPE; run again, it resumes from the checkpoint.
+    """Train a network by RECIPE, or resume an interrupted run.
 
     RECIPE is the name of one that ships (see 'tempo train recipes') or a TOML file.
     """

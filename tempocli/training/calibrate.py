@@ -36,7 +36,7 @@ _REFUSED = 0.98  # of noise, speech and held tones
 
 @dataclass(slots=True, eq=False)
 class Facts:
-    """What `tempocli.methods.ModelFacts` asks of a network that is no file yet."""
+    """The facts of a network that is not exported yet; see `tempocli.methods.ModelFacts`."""
 
     name: str
     front_end: FrontEnd
@@ -50,7 +50,7 @@ class Facts:
 
 
 class KnownMusic(Protocol):
-    """Clips of known tempo to fit on; `tempocli.training.tempo.music.TempoSampler` gives them."""
+    """Clips of known tempo to fit on; see `tempocli.training.tempo.sampler.TempoSampler`."""
 
     @property
     def front_end(self) -> FrontEnd:
@@ -141,7 +141,7 @@ def calibrate(track: Track, bpms: NDArray[np.float64], music: KnownMusic) -> Cal
 
 
 def held_tones(rng: np.random.Generator, *, sample_rate: int) -> NDArray[np.float32]:
-    """Hold tones that change at random times or never, as a hum or a pad does, shape=(n_samples,)."""
+    """Make held tones that change at random times or never, as in a hum or a pad, shape=(n_samples,)."""
     seconds = float(rng.uniform(12.0, 40.0))
     samples = np.zeros(int(seconds * sample_rate))
     start = 0.0
@@ -161,7 +161,7 @@ def held_tones(rng: np.random.Generator, *, sample_rate: int) -> NDArray[np.floa
 
 
 def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Fit what tells music from what has no pulse.
+    """Fit the threshold under which audio is said to have no pulse.
 
     The two measures count alike: logistic regression would set weights by synthetic music, which is far
     clearer than recordings. A number, of low confidence, for what has no pulse is a smaller fault than none

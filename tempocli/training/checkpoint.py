@@ -1,4 +1,4 @@
-"""Checkpoints of training runs: written whole or not at all, read only with their own recipe."""
+"""Checkpoints of training runs: written atomically, and read only with their own recipe."""
 
 from __future__ import annotations
 

@@ -52,10 +52,10 @@ def fit(
     threads: int = 1,
     report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
 ) -> Path:
-    """Train a network, going on from the checkpoint in `out` if there is one.
+    """Train a network, resuming from the checkpoint in `out` if there is one.
 
-    A run that was killed and goes on gives the same weights as one that was not: every draw follows from
-    the recipe's seed and the number of the step.
+    A resumed run gives the same weights as an uninterrupted one, bit for bit: every draw follows from the
+    recipe's seed and the number of the step.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def fit(
 
 
 def _cut_history(path: Path, step: int) -> None:
-    """Drop what was logged after the checkpoint, for these steps are done again."""
+    """Remove the lines that were logged after the checkpoint; these steps are repeated."""
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         path.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
@@ -130,12 +130,12 @@ def _cut_history(path: Path, step: int) -> None:
 def _step_of(line: str) -> float:
     try:
         return float(json.loads(line)["step"]) if line.endswith("\n") else math.inf
-    except ValueError:  # a kill had cut it off, and the next run went on in it
+    except ValueError:  # cut off by a kill, and continued by the next run
         return math.inf
 
 
 def _one_cycle(progress: float) -> float:
-    """Rise for a tenth of the way, then fall along a cosine to nothing."""
+    """Return the learning rate's factor: a linear rise for a tenth of the steps, then a cosine to 0."""
     if progress < 0.1:
         return 0.04 + 0.96 * progress / 0.1
     return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.1) / 0.9)
@@ -166,5 +166,5 @@ def _resume(
     network.load_state_dict(state["network"])
     average.load_state_dict(state["average"])
     optimiser.load_state_dict(state["optimiser"])
-    log.info("going on at step %d", state["step"])
+    log.info("resuming at step %d", state["step"])
     return int(state["step"])

@@ -1,8 +1,8 @@
 """The identity of a recipe: a canonical record of what decides the weights.
 
 Only settings that differ from their defaults are in it. A setting that is added later, with a default that
-leaves the training as it was, changes no record, so every checkpoint can still be continued. Who changes a
-default, or what a setting means, must raise `FORMAT` and translate older records in `read_identity`.
+leaves the training as it was, changes no record, so every checkpoint can still be continued. A change of
+a default, or of what a setting means, must raise `FORMAT` and translate older records in `read_identity`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tempocli.training.recipe import Recipe
 
 FORMAT = 1
-# Version 0.1.0 kept Python's own text of the recipe, which begins with the name of its class.
+# Version 0.1.0 kept the `repr` of the recipe, which begins with the name of its class.
 _OLD_CLASSES = {"Recipe": "tempo", "ComparisonRecipe": "comparison", "ContrastiveRecipe": "contrastive"}
 
 
@@ -122,7 +122,7 @@ def _arguments(call: ast.expr) -> tuple[str, dict[str, Any]]:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Say in words how two records differ, one setting each."""
+    """Describe how two records differ, one entry a setting."""
     if old["kind"] != new["kind"]:
         return [f"kind was {old['kind']}"]
     before, now = (dict(_flat(record["settings"])) for record in (old, new))

@@ -1,4 +1,4 @@
-"""The sum of the losses that a kind of network registers.
+"""The losses of a training step, weighted and summed.
 
 Each kind has a table ``LOSSES`` in its room ``losses``: by name, a function from what the network gave, the
 recipe and the step to a `Term`. A further loss is one file there and one line of that table; its weight can

@@ -1,4 +1,4 @@
-"""Calibrating what is exported already: single models, and the methods that have no file of their own."""
+"""Calibrating exported models anew, and the methods that have no model file."""
 
 from __future__ import annotations
 

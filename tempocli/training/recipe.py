@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from tempocli.errors import DataError
 
-# For `field(metadata=...)`: a setting that has no part in the weights, so that a run goes on when it changes.
+# For `field(metadata=...)`: a setting that does not affect the weights; a run can be resumed when it changes.
 NOT_IN_WEIGHTS = {"weights": False}
 
 

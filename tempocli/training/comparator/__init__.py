@@ -1,1 +1,1 @@
-"""The comparator: do two windows have the same tempo (Henkel 2024)."""
+"""The comparator: whether two windows have the same tempo (Henkel 2024)."""

@@ -80,7 +80,7 @@ class SpectrumInput(ComparatorInput):
 
 
 class LearnedInput(ComparatorInput):
-    """The modulation spectrum of fixed onset curves and of learned ones, which pairs alone teach.
+    """The modulation spectrum of fixed onset curves and of curves that are learned from the pairs.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class LearnedInput(ComparatorInput):
 
 
 class _Frozen(ComparatorInput):
-    """An input whose encoder no training of the comparator changes, its running statistics included."""
+    """An input with a frozen encoder: neither its weights nor its running statistics change."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class _Frozen(ComparatorInput):
 
 
 class EquivariantInput(_Frozen):
-    """What the network of the recipe `equivariant` reads its answer from: its last maps, by tempo.
+    """The last maps along the tempo axis of the network of the recipe `equivariant`.
 
     Its embedding is no use here: it is their mean and maximum over the axis, from which the place is gone.
 
@@ -145,7 +145,7 @@ class EquivariantInput(_Frozen):
 
 
 class ContrastiveInput(_Frozen):
-    """How a contrastive encoder's last features over time change, on the log-tempo axis.
+    """The modulation spectrum of a contrastive encoder's last features over time.
 
     The embedding itself is their mean and maximum over time, which forgets when anything happened. Which
     features to follow is learned, as weights of `n_groups` + 1 curves.

@@ -1,4 +1,4 @@
-"""The comparator: an embedding of a window, and a symmetric network that says whether two share a tempo.
+"""The comparator: an embedding of a window, and a symmetric network that compares two embeddings.
 
 Its input is maps along a log-tempo axis (`tempocli.training.comparator.inputs`): there a stretch is a shift,
 so the question *same or different?* is whether two lie at the same place, whatever their shapes.
@@ -149,7 +149,7 @@ class ComparatorNetwork(nn.Module):
         return embedding
 
     def forward(self, log_mel: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed windows, and compare embeddings each with each; the two have nothing to do with each other.
+        """Embed windows, and compare embeddings each with each; the two outputs are independent.
 
         Parameters
         ----------

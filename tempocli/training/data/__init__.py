@@ -1,1 +1,1 @@
-"""Training data: packages fetched, clips prepared into feature stores, views and batches cut from them."""
+"""Training data: sources, feature stores, augmented views, and the sampling of clips."""

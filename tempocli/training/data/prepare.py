@@ -1,4 +1,4 @@
-"""Preparing feature stores from the generator, from MIDI, from MMA and from folders of audio."""
+"""Preparing feature stores from composed music, MIDI, MMA and folders of audio."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def make_groove(name: str, *, seed: int, folder: Path) -> Prepared:
 
 
 def make_clicks(name: str, *, seed: int) -> Prepared:
-    """Place one drum sound on every beat, with or without accents: the plainest music there is."""
+    """Render a click track: one drum sound on every beat, with or without accents."""
     rng = _rng(4, seed, int(name.split("-")[-1]))
     bpm = draw_tempo((30.0, 300.0), rng)
     every = int(rng.choice([1, 2, 3, 4]))
@@ -250,7 +250,7 @@ def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
 
 
 def make_speech(name: str, *, seed: int) -> Prepared:
-    """Read out sentences at random: a clip without a tempo."""
+    """Synthesise speech of random sentences: a clip without a tempo."""
     rng = _rng(6, seed, int(name.split("-")[-1]))
     front_end = FrontEnd()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Which clips are held out of training, and how unlabelled tracks are drawn for all kinds of training."""
+"""The split into training and validation, and the drawing of unlabelled tracks."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ class UnlabelledTracks:
         return self.stores[which], self._groups[which].draw(rng)
 
     def draw_first(self, rng: np.random.Generator) -> tuple[Store, Clip]:
-        """Draw a clip for training of the first store."""
+        """Draw a clip for training from the first store."""
         return self.stores[0], self._groups[0].draw(rng)
 
     def draw_held_out(self, rng: np.random.Generator, number: int) -> list[tuple[Store, Clip]]:
-        """Draw so many clips for validation, or all if there are fewer, each once.
+        """Draw up to `number` different clips for validation.
 
         Raises
         ------

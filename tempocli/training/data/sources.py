@@ -1,4 +1,4 @@
-"""Fetching what the models that ship learned from: packages of Debian, unpacked into folders."""
+"""Fetching the training data of the shipped models: Debian packages, unpacked into folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def song_packages() -> list[str]:
 
 
 def music_list() -> Path:
-    """Tell where the list of the unlabelled recordings is: paths that begin with the package."""
+    """Return the path of the list of unlabelled recordings, a path a line that begins with the package."""
     return Path(__file__).with_name("music.txt")
 
 
@@ -34,7 +34,7 @@ def music_packages() -> list[str]:
 
 
 def fetch(folder: Path, packages: list[str]) -> Iterator[str]:
-    """Download Debian packages and unpack each into a folder of its own, those that are there left alone.
+    """Download Debian packages and unpack each into its own folder; existing folders are kept.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames:
     start : float
         Position of the first frame in `frames`.
     rate : float
-        Frames of the source that one frame of the view goes on by.
+        Frames of the source per frame of the view.
     n_frames : int
         Length of the view.
 
@@ -159,7 +159,7 @@ def pitch_shift(log_mel: NDArray[np.float32], semitones: float, front_end: Front
 def produce(
     log_mel: NDArray[np.float32], beat: float, config: ViewConfig, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Do to a view what producers do to music: echoes in time with the beat, compression, a warm sound.
+    """Apply music production to a view: echoes in time with the beat, compression, a warm sound.
 
     The first two make music denser than a sequencer plays it, the dotted-eighth echo in cross-rhythm; nothing
     changes the tempo.

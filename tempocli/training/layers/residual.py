@@ -16,7 +16,7 @@ class ResidualTrunk(nn.ModuleList):
 
 
 def axis_trunk(width: int, n_blocks: int, dropout: float) -> ResidualTrunk:
-    """Make a trunk of convolutions along the tempo axis, before whose blocks all is normalised.
+    """Make a trunk of convolutions along the tempo axis, with pre-activation blocks.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Procedural music of exactly known tempo: a style's patterns, varied, become a score."""
+"""Procedural music of exactly known tempo: scores composed from the patterns of a style."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class _Composer:
         self._express()
 
     def _express(self) -> None:
-        """Play it: tempo, attacks, loudness, and the room and the delay unit that it goes through."""
+        """Add expression and effects: rubato, attacks, loudness, reverberation and echo."""
         style, rng, score = self.style, self.rng, self.score
         depth = rng.uniform(*style.rubato)
         if depth > 0.0:
@@ -177,7 +177,7 @@ class _Composer:
         return hits
 
     def _steps_per_bar(self, pattern: str) -> int:
-        """Tell the steps of a bar: 4 or 3 a beat (8 for the thirty-second rolls of trap)."""
+        """Return the steps of a bar: 4 or 3 a beat (8 for the thirty-second rolls of trap)."""
         beats = self.style.beats
         for per_beat in (4, 3):
             per_bar = beats * per_beat

@@ -113,7 +113,7 @@ def synthesise_kit(rng: np.random.Generator, *, sample_rate: int) -> Kit:
 
 
 def synthesise_brushes(rng: np.random.Generator, *, sample_rate: int) -> Kit:
-    """Make a kit played with brushes: no sound of it starts at once.
+    """Make a kit played with brushes, whose sounds have slow attacks.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What players and producers do to a score: rubato, swells, pulsating pads."""
+"""Expressive performance of a score: rubato, slow attacks, swells, pulsating pads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHORD_SECONDS = 0.06  # notes as close as this are one attack
 
 
 def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
-    """Let the tempo of a score wander smoothly about its own, the mean over the score being exact.
+    """Vary the tempo of a score smoothly; its mean over the score stays exact.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
 
 
 def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> None:
-    """Let the notes of a channel rise slowly, as bows and voices do.
+    """Give the notes of a channel slow attacks, like those of bows and voices.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> 
 
 
 def hairpins(score: Score, channel: int, rng: np.random.Generator, *, period: float) -> None:
-    """Let a channel grow and fade with its phrases.
+    """Give a channel a crescendo and diminuendo in every phrase.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def hairpins(score: Score, channel: int, rng: np.random.Generator, *, period: fl
 
 
 def pulsate(score: Score, channel: int, *, rate: float, depth: float, start: float, stop: float) -> None:
-    """Let a channel pulsate for a while, as under a low-frequency oscillator.
+    """Modulate the level of a channel for a while, as a low-frequency oscillator does.
 
     Parameters
     ----------

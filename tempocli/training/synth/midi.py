@@ -131,7 +131,7 @@ def read_midi(
 
 
 def midi_length(song: Song) -> float:
-    """Tell the length of a song in seconds."""
+    """Return the length of a song in seconds."""
     return float(_open_midi(song)[0].length)
 
 
@@ -231,7 +231,7 @@ def mma_grooves(library: Path = _MMA_LIBRARY) -> list[tuple[str, tuple[float, fl
 def play_groove(
     groove: str, tempo: tuple[float, float], rng: np.random.Generator, *, duration: float, folder: Path
 ) -> Score:
-    """Have MMA play a groove over random chords at a tempo drawn from a range.
+    """Play a groove with MMA over random chords at a tempo drawn from a range.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Speech, which has no tempo: sentences at random, read by espeak-ng in many voices."""
+"""Speech, which has no tempo: random sentences, by espeak-ng in many voices."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ _WORDS = [
 def speak(
     rng: np.random.Generator, *, duration: float, sample_rate: int, folder: Path
 ) -> NDArray[np.float32]:
-    """Have espeak-ng read sentences at random.
+    """Synthesise random sentences with espeak-ng.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A synthesiser of electronic music's sounds, every setting of it drawn at random.
+"""A synthesiser for electronic music, with settings drawn at random.
 
 Soundfonts hold recordings of instruments; what is made with computers sounds of oscillators, detuned and
 filtered, and its makers count tempo otherwise than a band does. So the timbre must tell them apart.
@@ -171,7 +171,7 @@ def _envelope(patch: Patch, time: NDArray[np.float32], duration: float) -> NDArr
 
 
 def _dark(samples: NDArray[np.float32], cutoff: float, sample_rate: int) -> NDArray[np.float32]:
-    """Filter out what lies above the cutoff, as a filter of four poles does."""
+    """Apply a four-pole low-pass filter."""
     size = 1 << (len(samples) - 1).bit_length()
     ratio = np.fft.rfftfreq(size, 1.0 / sample_rate) / cutoff
     spectrum = np.fft.rfft(samples, size) / (1.0 + ratio**4)

@@ -1,4 +1,4 @@
-"""The network in the form that onnxruntime computes fastest; the weights and the outputs are the same.
+"""The network as onnxruntime computes it fastest, with the same weights and outputs.
 
 What trains fast, matrix products over channels that lie last, is not what infers fast: onnxruntime has
 kernels for convolutions in blocks of channels that take half the time.

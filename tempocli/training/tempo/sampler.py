@@ -1,4 +1,4 @@
-"""Batches of a tempo encoder: which clips, which excerpts, at which rates; all follows from seed and step."""
+"""Batches of a tempo encoder: labelled windows, and views of unlabelled recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scale of a network that has learned from unlabelled music alone, set by click tracks.
+"""The tempo scale of a network trained on unlabelled music alone, set by click tracks.
 
 Equivariance leaves one constant free: if every answer is off by the same factor, all ratios still hold. Click
 tracks tell it but for octaves, since a plain click is as good at twice its tempo. The octave is settled
@@ -31,7 +31,7 @@ def middle_shift(config: NetworkConfig) -> float:
 
 
 def common_shift(offsets: NDArray[np.float64], *, expected: float, bins_per_octave: int) -> float:
-    """Find the shift that most answers share but for octaves, in the octave around the expected one.
+    """Find the shift that most answers share, octaves ignored, in the octave around the expected one.
 
     Parameters
     ----------

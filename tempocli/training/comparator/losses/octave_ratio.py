@@ -1,4 +1,4 @@
-"""An octave apart or not, and which way: a loss of our own, beside that of Henkel 2024."""
+"""Octave apart or not, and in which direction: an addition to Henkel 2024."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Same tempo or not, of pairs of windows (Henkel 2024)."""
+"""Same tempo or not: the loss of tempo comparison (Henkel 2024)."""
 
 from __future__ import annotations
 

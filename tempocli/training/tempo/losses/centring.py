@@ -1,4 +1,4 @@
-"""What holds the mean tempo at the middle of the axis, which equivariance (Quinton 2022) leaves free."""
+"""Centring: keeps the mean tempo, which equivariance (Quinton 2022) leaves free, at the middle of the axis."""
 
 from __future__ import annotations
 

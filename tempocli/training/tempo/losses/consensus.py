@@ -1,4 +1,4 @@
-"""Equivariant self-supervision (Quinton 2022) without labels: several views must agree, octaves and all."""
+"""Equivariant self-supervision (Quinton 2022) without labels: several views must agree, tempo octave included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which form of equivariant self-supervision (Quinton 2022) a recipe uses, and how much it counts."""
+"""Equivariant self-supervision (Quinton 2022) in the form and with the weight that a recipe sets."""
 
 from __future__ import annotations
 
