@@ -1,4 +1,4 @@
-"""Centring: keeps the mean tempo, which equivariance (Quinton 2022) leaves free, at the middle of the axis."""
+"""Centring: keeps the mean tempo, which equivariance (Quinton 2022) leaves free, at the middle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equivariant self-supervision (Quinton 2022) without labels: several views must agree, tempo octave included."""
+"""Equivariant self-supervision (Quinton 2022) without labels: several views must agree, unfolded."""
 
 from __future__ import annotations
 
