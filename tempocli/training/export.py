@@ -121,7 +121,7 @@ def parity(ours: Function, theirs: Function, inputs: NDArray[np.float32]) -> flo
     for batch in _BATCHES:
         some = np.resize(inputs, (batch, *inputs.shape[1:]))
         for one, other in zip(ours(some), theirs(some), strict=True):
-            largest = max(largest, disagreement(one, other))
+            largest = float(np.maximum(largest, disagreement(one, other)))  # which keeps a NaN
     return largest
 
 

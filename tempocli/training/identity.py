@@ -33,7 +33,7 @@ def identity(recipe: Recipe) -> str:
     Returns
     -------
     str
-        Equal for two recipes if and only if they give the same weights from the same data.
+        Equal for two recipes if and only if a run of the one may be resumed with the other.
     """
     record = {"format": FORMAT, "kind": recipe.kind, "settings": changed_settings(recipe)}
     return json.dumps(record, sort_keys=True)

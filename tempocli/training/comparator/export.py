@@ -6,6 +6,7 @@ import copy
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from tempocli.bank import BUILT_IN, Bank, bank_key, embed_bank, references_path, write_bank
@@ -24,7 +25,6 @@ from tempocli.training.tempo.sampler import TempoSampler
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tempocli.encoder import Calibration
@@ -112,12 +112,10 @@ def comparator_parity(
     network: ComparatorNetwork, comparator: Comparator, windows: NDArray[np.float32]
 ) -> float:
     """Return the largest difference between torch and ONNX, in both outputs."""
-    embeddings = comparator.embed(windows)
-    return max(
-        parity(lambda some: (comparator.embed(some),), in_torch(network.embed), windows),
-        parity(
-            lambda some: (comparator.log_odds(some, some[: len(some) // 2 + 1]),),
-            in_torch(lambda some: network.pair(some[:, None], some[None, : len(some) // 2 + 1])),
-            embeddings,
-        ),
+    of_embeddings = parity(lambda some: (comparator.embed(some),), in_torch(network.embed), windows)
+    of_pairs = parity(
+        lambda some: (comparator.log_odds(some, some[: len(some) // 2 + 1]),),
+        in_torch(lambda some: network.pair(some[:, None], some[None, : len(some) // 2 + 1])),
+        comparator.embed(windows),
     )
+    return float(np.maximum(of_embeddings, of_pairs))
