@@ -20,7 +20,7 @@ from tempocli.audio import load_audio
 from tempocli.estimator import Estimator
 from tempocli.metrics import accuracy1, accuracy2
 from tempocli.relate import Relater
-from tempocli.training.drumkit import synthesise_kit
+from tempocli.training.synth.drum_kits import synthesise_kit
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 

@@ -20,7 +20,7 @@ import numpy as np
 from tempocli.audio import load_audio
 from tempocli.errors import MissingExtraError
 from tempocli.estimator import Estimator
-from tempocli.training.views import stretch
+from tempocli.training.data.views import stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

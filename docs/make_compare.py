@@ -1,7 +1,7 @@
 """Make a table of what contrastive embeddings hold, by augmentation, and its figure.
 
 for r in none eq pitch stretch none-long stretch-long; do
-    tempo train contrastive --recipe $r --data data --out runs/$r
+    tempo train run $r --data data --out runs/$r
 done
 python docs/make_compare.py --data data --runs runs
 """
@@ -16,12 +16,13 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tempocli.training.contrastive import load_contrastive_recipe
-from tempocli.training.engine import CHECKPOINT
-from tempocli.training.export_contrastive import load_contrastive
-from tempocli.training.locality import Locality, measure
-from tempocli.training.recipe import find_recipe
-from tempocli.training.store import open_store
+from tempocli.training.checkpoint import CHECKPOINT, load_network
+from tempocli.training.contrastive.network import ContrastiveNetwork
+from tempocli.training.contrastive.probing import Locality, measure
+from tempocli.training.contrastive.recipe import ContrastiveRecipe
+from tempocli.training.data.sampling import Split
+from tempocli.training.data.store import open_store
+from tempocli.training.recipe import find_recipe, read_recipe
 
 RECIPES = {
     "none": "none",
@@ -81,10 +82,12 @@ def main() -> None:
     arguments = parser.parse_args()
     rows: dict[str, Locality] = {}
     for name, title in RECIPES.items():
-        recipe = load_contrastive_recipe(find_recipe(name, "contrastive"))
-        network = load_contrastive(arguments.runs / name / CHECKPOINT, recipe)
+        recipe = read_recipe(find_recipe(name), ContrastiveRecipe)
+        checkpoint = arguments.runs / name / CHECKPOINT
+        network = load_network(ContrastiveNetwork(recipe.network), checkpoint, recipe)
+        labelled = open_store(arguments.data / arguments.labelled)
         unlabelled = open_store(arguments.data / next(iter(recipe.stores)))
-        rows[title], chance = measure(network, open_store(arguments.data / arguments.labelled), unlabelled)
+        rows[title], chance = measure(network, labelled, unlabelled, Split(recipe.held_out))
     sys.stdout.write(table(rows | {"(chance)": chance}) + "\n")
     draw(rows, chance, arguments.figure)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tempocli.training.composer import compose, load_styles
-from tempocli.training.prepare import find_soundfonts
-from tempocli.training.render import Renderer
+from tempocli.training.data.prepare import find_soundfonts
+from tempocli.training.synth.composer import compose
+from tempocli.training.synth.render import Renderer
+from tempocli.training.synth.styles import load_styles
 
 SAMPLE_RATE = 44100
 

@@ -63,6 +63,24 @@ TRAINING_MAY_IMPORT = {
     "references", "comparator", "bank", "methods", "runtime", "ensemble", "estimator", "listening", "search",
     "writers",
 }  # fmt: skip
+# Rooms within training, ranked likewise: a room imports rooms of lower ranks, and itself.
+TRAINING_RANKS = {
+    "recipe": 0,
+    "layers": 0,
+    "losses": 0,
+    "synth": 0,
+    "identity": 1,
+    "data": 1,
+    "checkpoint": 2,
+    "engine": 3,
+    "export": 3,
+    "calibrate": 3,
+    "recalibrate": 4,
+    "tempo": 4,
+    "contrastive": 4,
+    "comparator": 5,
+    "kinds": 6,
+}
 HOMES = {
     "click": "cli",
     "rich": "cli",
@@ -143,6 +161,41 @@ def complaints(path: Path) -> list[str]:
     return found
 
 
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE / "training").parts[0].removesuffix(".py")
+
+
+def training_complaints(path: Path) -> list[str]:
+    room = room_of(path)
+    names = [name.split(".") for name in imports(path) if name.startswith("tempocli.training.")]
+    others = {name[2] for name in names} - {room}
+    return sorted(
+        f"{room} imports {other}" for other in others if TRAINING_RANKS[other] >= TRAINING_RANKS[room]
+    )
+
+
+def module_graph(folder: Path) -> dict[str, set[str]]:
+    """Map each module to the modules of the package that it imports, lazily or not."""
+    names = {
+        ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(folder.rglob("*.py"))
+    }
+    graph = {}
+    for name, path in names.items():
+        # "from a.b import c" is of the module a.b.c if there is one, and of a.b otherwise.
+        targets = {other if other in names else other.rpartition(".")[0] for other in imports(path)}
+        graph[name] = (targets & names.keys()) - {name}
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """List the modules that are left when all that imports nothing left is taken away, again and again."""
+    left = dict(graph)
+    while free := {name for name, targets in left.items() if not targets & left.keys()}:
+        left = {name: targets for name, targets in left.items() if name not in free}
+    return sorted(left)
+
+
 def loaded_by(code: str) -> set[str]:
     code = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
     done = subprocess.run(
@@ -179,6 +232,52 @@ def test_a_breach_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "features imports batch",
         "features imports torch, which belongs in training",
     ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if layer_of(path) == "training" and room_of(path) != "__init__"],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_imports_within_training_go_one_way(path: Path) -> None:
+    assert training_complaints(path) == []
+
+
+def test_every_room_of_training_has_a_rank() -> None:
+    rooms = {room_of(path) for path in MODULES if layer_of(path) == "training"}
+    assert rooms - {"__init__"} == set(TRAINING_RANKS)
+
+
+def test_training_imports_in_no_circle() -> None:
+    graph = {name: targets for name, targets in module_graph(PACKAGE).items() if "training" in name}
+    assert len(graph) > 40
+    assert circles(graph) == []
+
+
+def test_a_circle_and_a_breach_within_training_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "tempocli"
+    (package / "training" / "data").mkdir(parents=True)
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", package)
+    (package / "training" / "recipe.py").write_text(
+        "def f():\n    from tempocli.training.data import store\n"
+    )
+    (package / "training" / "data" / "store.py").write_text("from tempocli.training.recipe import Recipe\n")
+    (package / "training" / "data" / "views.py").write_text(
+        "from tempocli.training.data.store import Store\n"
+    )
+    assert training_complaints(package / "training" / "recipe.py") == ["recipe imports data"]
+    assert training_complaints(package / "training" / "data" / "views.py") == []
+    circle = ["tempocli.training.data.store", "tempocli.training.data.views", "tempocli.training.recipe"]
+    assert circles(module_graph(package)) == circle
+
+
+def test_files_and_folders_of_training_stay_small() -> None:
+    files = [path for path in MODULES if layer_of(path) == "training"]
+    assert [path.name for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 400] == []
+    folders = {path.parent for path in files}
+    assert [folder.name for folder in folders if len(list(folder.glob("*.py"))) > 12] == []
 
 
 def test_there_is_one_door_to_onnxruntime() -> None:

@@ -20,7 +20,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def data() -> None:
-    """Prepare features, one kind of music at a time; what is there already is kept."""
+    """Prepare training data, one kind of music at a time; existing clips are kept."""
 
 
 def _shared(function: Callable[..., None]) -> Callable[..., None]:
@@ -55,15 +55,15 @@ def _generated(default: int) -> Callable[[Callable[..., None]], Callable[..., No
     "--sources",
     type=_FOLDER,
     required=True,
-    help="Folder of Debian packages; fetches those it lacks.",
+    help="Folder of Debian packages; missing ones are downloaded.",
 )
 @click.option(
     "--groove", "performances", type=_THERE, required=True, help="Folder of the Groove MIDI Dataset."
 )
 def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
-    """Prepare all that the models that ship learned from (Debian only)."""
-    from tempocli.training.prepare import listed_music
-    from tempocli.training.sources import fetch, music_list, music_packages, song_packages
+    """Prepare all training data of the shipped models (Debian only)."""
+    from tempocli.training.data.prepare import listed_music
+    from tempocli.training.data.sources import fetch, music_list, music_packages, song_packages
 
     songs, music = sources / "songs", sources / "music"
     for folder, packages in ((songs, song_packages()), (music, music_packages())):
@@ -81,7 +81,7 @@ def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
 @_generated(4500)
 def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Compose and render music in about a hundred styles (FluidSynth and soundfonts)."""
-    from tempocli.training.prepare import make_synthetic
+    from tempocli.training.data.prepare import make_synthetic
 
     _prepare(out, "synthetic", clips, partial(make_synthetic, seed=seed), jobs)
 
@@ -91,7 +91,7 @@ def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
 @_generated(300)
 def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render click tracks of 30 to 300 BPM."""
-    from tempocli.training.prepare import make_clicks
+    from tempocli.training.data.prepare import make_clicks
 
     _prepare(out, "clicks", clips, partial(make_clicks, seed=seed), jobs)
 
@@ -100,8 +100,8 @@ def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
 @_shared
 @_generated(200)
 def speech(out: Path, jobs: int, clips: int, seed: int) -> None:
-    """Have espeak-ng read sentences: clips without a tempo."""
-    from tempocli.training.prepare import make_speech
+    """Synthesise speech with espeak-ng: clips without a tempo."""
+    from tempocli.training.data.prepare import make_speech
 
     _prepare(out, "speech", clips, partial(make_speech, seed=seed), jobs)
 
@@ -111,8 +111,8 @@ def speech(out: Path, jobs: int, clips: int, seed: int) -> None:
 @_generated(1214)
 def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the grooves of MMA (Musical MIDI Accompaniment)."""
-    from tempocli.training.midi import mma_grooves
-    from tempocli.training.prepare import make_mma
+    from tempocli.training.data.prepare import make_mma
+    from tempocli.training.synth.midi import mma_grooves
 
     mma_grooves()  # says at once when the program is missing
     _prepare(out, "mma", clips, partial(make_mma, seed=seed), jobs)
@@ -124,8 +124,8 @@ def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
 @_generated(800)
 def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the drum performances of the Groove MIDI Dataset in FOLDER, with accompaniment."""
-    from tempocli.training.midi import groove_performances
-    from tempocli.training.prepare import make_groove
+    from tempocli.training.data.prepare import make_groove
+    from tempocli.training.synth.midi import groove_performances
 
     groove_performances(folder, min_duration=0.0)
     _prepare(out, "groove", clips, partial(make_groove, seed=seed, folder=folder), jobs)
@@ -136,9 +136,9 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @_shared
 @_generated(1300)
 def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
-    """Render the MIDI songs in FOLDER, also those in WAD files, at the tempo each one gives."""
-    from tempocli.training.midi import midi_songs
-    from tempocli.training.prepare import make_midi
+    """Render the MIDI songs in FOLDER, also those in WAD files, at their own tempo."""
+    from tempocli.training.data.prepare import make_midi
+    from tempocli.training.synth.midi import midi_songs
 
     midi_songs(folder)
     _prepare(out, "midi", clips, partial(make_midi, seed=seed, folder=folder), jobs)
@@ -147,22 +147,22 @@ def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @data.command()
 @click.argument("folder", type=_THERE)
 @_shared
-@click.option("--list", "listed", type=_FILE, help="Take only these files: one path below FOLDER a line.")
+@click.option("--list", "listed", type=_FILE, help="List of the files to read: one path below FOLDER a line.")
 def audio(folder: Path, out: Path, jobs: int, listed: Path | None) -> None:
-    """Read the unlabelled music in FOLDER; its subfolders are never split."""
-    from tempocli.training.prepare import listed_music, music_files
+    """Read the unlabelled music in FOLDER; each subfolder is one group of the split."""
+    from tempocli.training.data.prepare import listed_music, music_files
 
     _audio(folder, music_files(folder) if listed is None else listed_music(folder, listed), out, jobs)
 
 
 def _audio(folder: Path, names: list[str], out: Path, jobs: int) -> None:
-    from tempocli.training.prepare import make_audio, prepare
+    from tempocli.training.data.prepare import make_audio, prepare
 
     _run(len(names), prepare(out / "audio", names, partial(make_audio, folder=folder), jobs=jobs))
 
 
 def _prepare(out: Path, kind: str, clips: int, make: Callable[[str], Any], jobs: int) -> None:
-    from tempocli.training.prepare import prepare
+    from tempocli.training.data.prepare import prepare
 
     names = [f"{kind}-{index}" for index in range(clips)]
     _run(clips, prepare(out / kind, names, make, jobs=jobs))

@@ -1,1 +1,1 @@
-"""Making data and training models; the only part of tempocli that may use torch."""
+"""Training data and training; the only package of tempocli that may import torch."""

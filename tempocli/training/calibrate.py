@@ -1,21 +1,20 @@
-"""Calibrating the confidence: from shares of the tempo distribution to probabilities, on clips kept out."""
+"""Calibrating the confidence: from the mass of the tempo distribution to probabilities, on clips held out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 
 from tempocli import metrics
 from tempocli.decoder import log_odds
-from tempocli.encoder import NEUTRAL, Calibration, octave_prior
+from tempocli.encoder import NEUTRAL, Calibration
 from tempocli.ensemble import track_tempo
 from tempocli.estimator import MAX_BPM, MIN_BPM
 from tempocli.listening import SILENCE, hear
 from tempocli.search import search
-from tempocli.training.views import beatless, stretch
+from tempocli.training.data.views import beatless, stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from tempocli.ensemble import TrackTempo
     from tempocli.features import FrontEnd
     from tempocli.methods import ModelFacts
-    from tempocli.training.network import TempoNetwork
-    from tempocli.training.sampling import Sampler
+    from tempocli.training.data.store import Clip, Store
 
     Track = Callable[[NDArray[np.float32]], TrackTempo]
 
@@ -38,7 +36,7 @@ _REFUSED = 0.98  # of noise, speech and held tones
 
 @dataclass(slots=True, eq=False)
 class Facts:
-    """What `tempocli.methods.ModelFacts` asks of a network that is no file yet."""
+    """The facts of a network that is not exported yet; see `tempocli.methods.ModelFacts`."""
 
     name: str
     front_end: FrontEnd
@@ -51,6 +49,41 @@ class Facts:
     calibration: Calibration = NEUTRAL
 
 
+class KnownMusic(Protocol):
+    """Clips of known tempo to fit on; see `tempocli.training.tempo.sampler.TempoSampler`."""
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """What the clips were made with."""
+        ...
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of a window."""
+        ...
+
+    @property
+    def clicks_only(self) -> bool:
+        """Whether all clips of known tempo are click tracks."""
+        ...
+
+    @property
+    def known(self) -> list[tuple[Store, list[Clip]]]:
+        """Clips that training does not see; those without a tempo are noise to refuse."""
+        ...
+
+    @property
+    def calibration(self) -> list[tuple[Store, list[Clip]]]:
+        """Those of them that the confidence is fitted on."""
+        ...
+
+    def disguise(
+        self, window: NDArray[np.float32], bpm: float, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Augment log-mel frames of a known tempo, in BPM."""
+        ...
+
+
 def track_by(models: dict[str, ModelFacts], encode: Encode) -> Track:
     """Make the function from log-mel frames, shape=(n_frames, n_mels), to the distribution of their tempo."""
 
@@ -61,31 +94,7 @@ def track_by(models: dict[str, ModelFacts], encode: Encode) -> Track:
     return track
 
 
-def network_track(
-    network: TempoNetwork, front_end: FrontEnd, tilt: float
-) -> tuple[Track, NDArray[np.float64]]:
-    """Make that function of a tempo encoder in evaluation mode; return it with the tempo axis."""
-    config = network.config
-    bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
-    facts = Facts(
-        name="network",
-        front_end=front_end,
-        n_frames=config.n_frames,
-        bpms=bpms,
-        bins_per_octave=config.bins_per_octave,
-        prior=octave_prior(bpms, tilt),
-        embedding_dim=config.embedding_dim,
-    )
-
-    @torch.inference_mode()
-    def encode(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        logits, _ = network(torch.from_numpy(windows))
-        return logits.numpy(), np.zeros((len(windows), config.embedding_dim), np.float32)
-
-    return track_by({"classify": facts}, encode), bpms
-
-
-def calibrate(track: Track, bpms: NDArray[np.float64], sampler: Sampler) -> Calibration:
+def calibrate(track: Track, bpms: NDArray[np.float64], music: KnownMusic) -> Calibration:
     """Fit the calibration on the clips of known tempo that training does not see, on noise and on speech.
 
     Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
@@ -96,16 +105,16 @@ def calibrate(track: Track, bpms: NDArray[np.float64], sampler: Sampler) -> Cali
         From log-mel frames to the distribution of their tempo.
     bpms : ndarray of float64, shape=(n_bins,)
         The tempo axis.
-    sampler : Sampler
-        Of clips of known tempo; for a network that was trained on such clips, of the same data.
+    music : KnownMusic
+        Clips of known tempo; for a network that was trained on such clips, of the same data.
 
     Returns
     -------
     Calibration
     """
     rng = np.random.default_rng(0)
-    families, family_right, octaves, octave_right, music = [], [], [], [], []
-    for frames, bpm in _known_clips(sampler, rng):
+    families, family_right, octaves, octave_right, pulses = [], [], [], [], []
+    for frames, bpm in _known_clips(music, rng):
         tempo = track(frames)
         found = search(tempo.distribution, bpms, min_bpm=MIN_BPM, max_bpm=MAX_BPM, exact=float)[0]
         right = bool(metrics.accuracy2([bpm], [found.bpm])[0])
@@ -114,14 +123,14 @@ def calibrate(track: Track, bpms: NDArray[np.float64], sampler: Sampler) -> Cali
         if right:
             octaves.append(log_odds(found.mass / found.family))
             octave_right.append(bool(metrics.accuracy1([bpm], [found.bpm])[0]))
-        music.append(tempo.pulse)
+        pulses.append(tempo.pulse)
     noise = [
         track(frames).pulse
-        for frames in _beatless_clips(sampler, np.random.default_rng(1))
+        for frames in _beatless_clips(music, np.random.default_rng(1))
         if frames.max() > SILENCE
     ]
-    pulse = fit_pulse(np.array(music), np.array(noise))
-    if sampler.recipe.scale:
+    pulse = fit_pulse(np.array(pulses), np.array(noise))
+    if music.clicks_only:
         # Plain clicks have no octave to be right about, so the shares stay what they are.
         return Calibration((0.0, 1.0), (0.0, 1.0), pulse)
     return Calibration(
@@ -132,7 +141,7 @@ def calibrate(track: Track, bpms: NDArray[np.float64], sampler: Sampler) -> Cali
 
 
 def held_tones(rng: np.random.Generator, *, sample_rate: int) -> NDArray[np.float32]:
-    """Hold tones that change at random times or never, as a hum or a pad does, shape=(n_samples,)."""
+    """Make held tones that change at random times or never, as in a hum or a pad, shape=(n_samples,)."""
     seconds = float(rng.uniform(12.0, 40.0))
     samples = np.zeros(int(seconds * sample_rate))
     start = 0.0
@@ -152,7 +161,7 @@ def held_tones(rng: np.random.Generator, *, sample_rate: int) -> NDArray[np.floa
 
 
 def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Fit what tells music from what has no pulse.
+    """Fit the threshold under which audio is said to have no pulse.
 
     The two measures count alike: logistic regression would set weights by synthetic music, which is far
     clearer than recordings. A number, of low confidence, for what has no pulse is a smaller fault than none
@@ -200,30 +209,28 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
     return float(weights[0]), float(weights[1])
 
 
-def _known_clips(sampler: Sampler, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], float]]:
-    recipe = sampler.recipe
-    shortest = recipe.network.n_frames
-    for store, known in sampler.calibration:
+def _known_clips(music: KnownMusic, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], float]]:
+    for store, known in music.calibration:
         for clip in known:
             if clip.bpm is None:
                 continue
-            frames = store.frames[clip.start : clip.start + clip.length]
+            frames = store.frames_of(clip)
             for _ in range(_VIEWS):
                 rate = float(np.exp(rng.uniform(-0.1, 0.1)))
-                n_frames = int((clip.length - 2) / rate) if clip.length > 2 else shortest
+                n_frames = int((clip.length - 2) / rate) if clip.length > 2 else music.n_frames
                 whole = stretch(frames, start=0.0, rate=rate, n_frames=n_frames)
-                if recipe.scale:
+                if music.clicks_only:
                     # Plain clicks are nothing like music, and only music can tell where a pulse ends.
-                    whole = sampler.disguise(whole, clip.bpm * rate, rng)
+                    whole = music.disguise(whole, clip.bpm * rate, rng)
                 yield whole, clip.bpm * rate
 
 
-def _beatless_clips(sampler: Sampler, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+def _beatless_clips(music: KnownMusic, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
     for _ in range(_BEATLESS):
-        yield beatless(int(rng.integers(1024, 4096)), sampler.front_end, rng)
+        yield beatless(int(rng.integers(1024, 4096)), music.front_end, rng)
     for _ in range(_TONES):
-        yield sampler.front_end.log_mel(held_tones(rng, sample_rate=sampler.front_end.sample_rate))
-    for store, known in sampler.known:
+        yield music.front_end.log_mel(held_tones(rng, sample_rate=music.front_end.sample_rate))
+    for store, known in music.known:
         for clip in known:
             if clip.bpm is None:
-                yield np.asarray(store.frames[clip.start : clip.start + clip.length], np.float32)
+                yield np.asarray(store.frames_of(clip), np.float32)

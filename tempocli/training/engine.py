@@ -1,4 +1,4 @@
-"""The training loop of every model: one function to read from top to bottom, that resumes bit for bit."""
+"""The training loop of every kind of network; an interrupted run resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -6,47 +6,24 @@ import copy
 import json
 import logging
 import math
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from tempocli.errors import DataError
+from tempocli.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tempocli.training.recipe import Recipe
+
 log = logging.getLogger(__name__)
 
-CHECKPOINT, HISTORY = "checkpoint.pt", "history.jsonl"
-
-
-class Schedule(Protocol):
-    """What the loop needs to know of a recipe; see `tempocli.training.recipe.Recipe`."""
-
-    @property
-    def seed(self) -> int: ...  # noqa: D102
-    @property
-    def steps(self) -> int: ...  # noqa: D102
-    @property
-    def learning_rate(self) -> float: ...  # noqa: D102
-    @property
-    def weight_decay(self) -> float: ...  # noqa: D102
-    @property
-    def ema(self) -> float: ...  # noqa: D102
-    @property
-    def validate_every(self) -> int: ...  # noqa: D102
-    @property
-    def checkpoint_every(self) -> int: ...  # noqa: D102
-
-    def identity(self) -> str:
-        """Describe all that decides the weights."""
-        ...
+HISTORY = "history.jsonl"
 
 
 class Task(Protocol):
@@ -61,31 +38,31 @@ class Task(Protocol):
         ...
 
     def validate(self, network: Any, device: str) -> dict[str, float]:
-        """Score the averaged network on what was kept out."""
+        """Score the averaged network on what was held out."""
         ...
 
 
 def fit(
     make_network: Callable[[], nn.Module],
     task: Task,
-    recipe: Schedule,
+    recipe: Recipe,
     out: Path,
     *,
     device: str = "cpu",
     threads: int = 1,
     report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
 ) -> Path:
-    """Train a network, going on from the checkpoint in `out` if there is one.
+    """Train a network, resuming from the checkpoint in `out` if there is one.
 
-    A run that was killed and goes on gives the same weights as one that was not: every draw follows from
-    the recipe's seed and the number of the step.
+    A resumed run gives the same weights as an uninterrupted one, bit for bit: every draw follows from the
+    recipe's seed and the number of the step.
 
     Parameters
     ----------
     make_network : callable
         Makes the network with its first weights, which follow from the seed.
     task : Task
-    recipe : Schedule
+    recipe : Recipe
     out : Path
         Folder for the checkpoint and the log; made when absent.
     device : str
@@ -138,13 +115,13 @@ def fit(
             history.write(json.dumps({"step": step + 1, **values}) + "\n")
             history.flush()
             if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-                _save(out / CHECKPOINT, recipe, step + 1, network, average, optimiser)
+                save_checkpoint(out / CHECKPOINT, recipe, step + 1, network, average, optimiser)
             report(step + 1, values)
     return out / CHECKPOINT
 
 
 def _cut_history(path: Path, step: int) -> None:
-    """Drop what was logged after the checkpoint, for these steps are done again."""
+    """Remove the lines that were logged after the checkpoint; these steps are repeated."""
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         path.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
@@ -153,12 +130,12 @@ def _cut_history(path: Path, step: int) -> None:
 def _step_of(line: str) -> float:
     try:
         return float(json.loads(line)["step"]) if line.endswith("\n") else math.inf
-    except ValueError:  # a kill had cut it off, and the next run went on in it
+    except ValueError:  # cut off by a kill, and continued by the next run
         return math.inf
 
 
 def _one_cycle(progress: float) -> float:
-    """Rise for a tenth of the way, then fall along a cosine to nothing."""
+    """Return the learning rate's factor: a linear rise for a tenth of the steps, then a cosine to 0."""
     if progress < 0.1:
         return 0.04 + 0.96 * progress / 0.1
     return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.1) / 0.9)
@@ -175,49 +152,9 @@ def _update_average(average: nn.Module, network: nn.Module, decay: float) -> Non
             kept.copy_(fresh)
 
 
-def _save(
-    path: Path,
-    recipe: Schedule,
-    step: int,
-    network: nn.Module,
-    average: nn.Module,
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    state = {
-        "recipe": recipe.identity(),
-        "step": step,
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
-
-
-def load_checkpoint(path: Path, recipe: Schedule, device: str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint and check that it is of this recipe.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read, or is of another recipe.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-        # torch explains at length what might be wrong with a file that is simply none of its own.
-        raise DataError(f"{path}: not a checkpoint that can be read") from error
-    if state.get("recipe") != recipe.identity():
-        raise DataError(f"{path}: was made by another recipe; choose another --out, or that recipe")
-    return state
-
-
 def _resume(
     path: Path,
-    recipe: Schedule,
+    recipe: Recipe,
     network: nn.Module,
     average: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -229,5 +166,5 @@ def _resume(
     network.load_state_dict(state["network"])
     average.load_state_dict(state["average"])
     optimiser.load_state_dict(state["optimiser"])
-    log.info("going on at step %d", state["step"])
+    log.info("resuming at step %d", state["step"])
     return int(state["step"])

@@ -3,181 +3,174 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from tempocli.errors import DataError
-from tempocli.training.network import NetworkConfig
-from tempocli.training.views import ViewConfig
+
+# For `field(metadata=...)`: a setting that does not affect the weights; a run can be resumed when it changes.
+NOT_IN_WEIGHTS = {"weights": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """One training run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How a network is trained, whatever its kind.
 
     Attributes
     ----------
-    name : str
-        Name of the model.
-    mix : dict of str to float
-        Share of each labelled store in a batch, by folder name; empty to learn from unlabelled music alone.
-    unlabelled : str
-        Folder name of the store of unlabelled music; empty for none.
-    calibration : tuple of str
-        Stores of `mix` whose clips, kept out of training, the confidence is fitted on; all by default. It has
-        no part in the training itself.
-    scale : str
-        Folder name of a store of click tracks. They set the scale of a network that has learned from
-        unlabelled music alone, at export; they have no part in its training.
-    seed, steps : int
+    seed : int
         Every draw follows from the seed and the number of the step.
-    batch_size, unlabelled_size : int
-        Labelled windows, and unlabelled recordings, in a step.
-    n_views : int
-        Views of each unlabelled recording.
-    elsewhere : float
-        Chance that a view is of another excerpt of the recording than the view before it.
-    beatless : float
-        Share of the labelled windows that have no tempo.
+    steps : int
+        Number of training steps.
     learning_rate, weight_decay : float
-        Of AdamW, with one cycle of the rate.
+        Of AdamW, with one cycle of the learning rate.
     ema : float
-        Decay of the moving average of the weights, which is what ships.
-    target_width : float
-        Standard deviation of the target, in bins.
-    equivariance : float
-        Weight of the equivariance loss (Quinton 2022), reached after `equivariance_start` steps.
-    equivariance_start : int
-        Steps before the equivariance loss counts.
-    sharpness : float
-        Power that sharpens the targets of the equivariance loss: `objectives.equivariance`, folded to
-        an octave, beside labels, and `objectives.consensus` without.
-    centring : float
-        Weight of `objectives.off_centre`, which goes with `objectives.consensus`.
-    octave_tilt : float
-        Power of the tempo by which the decoder weighs octaves; see `tempocli.decoder.pool`. It has no part in
-        the training itself.
+        Decay of the moving average of the weights, which is what is exported.
+    held_out : int
+        One group of clips in so many is held out of training, for validation.
     validate_every, checkpoint_every : int
         In steps.
-    network : NetworkConfig
-    views : ViewConfig
     """
 
-    name: str
-    mix: dict[str, float] = field(default_factory=dict)
-    unlabelled: str = ""
-    calibration: tuple[str, ...] = ()
-    scale: str = ""
     seed: int = 0
-    steps: int = 6000
-    batch_size: int = 32
-    unlabelled_size: int = 12
-    n_views: int = 2
-    elsewhere: float = 0.0
-    beatless: float = 0.03
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-3
+    steps: int = 2000
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
     ema: float = 0.998
-    target_width: float = 1.0
-    equivariance: float = 0.5
-    equivariance_start: int = 1000
-    sharpness: float = 2.0
-    centring: float = 1.0
-    octave_tilt: float = 0.0
-    validate_every: int = 500
-    checkpoint_every: int = 250
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    views: ViewConfig = field(default_factory=ViewConfig)
+    held_out: int = 20
+    validate_every: int = field(default=250, metadata=NOT_IN_WEIGHTS)
+    checkpoint_every: int = field(default=250, metadata=NOT_IN_WEIGHTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe(Schedule):
+    """One training run; each kind of network has its own recipe, with its own settings.
+
+    Attributes
+    ----------
+    kind : str
+        What is trained; see `tempocli.training.kinds.KINDS`.
+    name : str
+        Name of the model.
+    losses : dict of str to float
+        Weights of further losses, by the names under which the kind registers them; see
+        `tempocli.training.losses`.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    losses: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if bool(self.mix) == bool(self.scale):
-            raise ValueError("either labelled stores (mix) or click tracks (scale) set the scale")
-        if not self.mix and (not self.unlabelled or self.equivariance_start > 0):
-            raise ValueError("without labelled stores, unlabelled music must count from step 0")
-        if self.n_views < 2 or (self.mix and self.n_views > 2):
-            raise ValueError("two views of a recording beside labels, two or more without")
-        # TOML has lists.
-        object.__setattr__(self, "calibration", tuple(self.calibration))
-        if not set(self.calibration) <= self.mix.keys():
-            raise ValueError("calibration names a store that mix does not")
+        if self.held_out < 2:
+            raise ValueError("held_out is less than 2, which leaves no clips to train on")
 
-    def identity(self) -> str:
-        """Describe all that decides the weights, so that a run goes on with its own recipe only."""
-        return repr(replace(self, octave_tilt=0.0, calibration=()))
+    @property
+    def encoder_recipe(self) -> str:
+        """Name of the recipe whose trained encoder the network reads from; empty for none."""
+        return ""
 
 
-def load_recipe(path: Path) -> Recipe:
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+
+
+def read_recipe(path: Path, *kinds: type[AnyRecipe]) -> AnyRecipe:
     """Read a recipe.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, or holds a setting that does not exist or has the wrong type.
-    """
-    recipe: Recipe = read_recipe(path, Recipe, {"network": NetworkConfig, "views": ViewConfig})
-    return recipe
-
-
-def read_recipe(path: Path, kind: type, parts: dict[str, type]) -> Any:
-    """Read a recipe of any kind.
 
     Parameters
     ----------
     path : Path
-    kind : type
-        Dataclass of the recipe.
-    parts : dict of str to type
-        Dataclasses of the tables within it.
+        TOML file.
+    *kinds : type of Recipe
+        Kinds of recipes that are accepted; the file's setting ``kind`` chooses among them.
+
+    Returns
+    -------
+    Recipe
 
     Raises
     ------
     DataError
-        If the file cannot be read, or holds a setting that does not exist or has the wrong type.
+        If the file cannot be read, is of another kind, or holds a setting that does not exist or has the
+        wrong type.
     """
+    by_kind = {recipe.kind: recipe for recipe in kinds}
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        for name, part in parts.items():
-            table[name] = _build(part, table.get(name, {}))
-        return _build(kind, table)
+        kind = table.pop("kind", None)
+        if not isinstance(kind, str) or kind not in by_kind:
+            found = "it has no kind" if kind is None else f"its kind is {kind!r}"
+            raise ValueError(f"{found}; needed is kind = " + " or ".join(f'"{name}"' for name in by_kind))
+        return build_recipe(by_kind[kind], table)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a recipe ({error})") from error
 
 
-def _build(kind: type, table: dict[str, Any]) -> Any:
+def build_recipe(recipe: type[AnyRecipe], table: dict[str, Any]) -> AnyRecipe:
+    """Build a recipe from a table of its settings, with tables for its parts.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting does not exist, has the wrong type, or is missing.
+    """
+    built: AnyRecipe = _build(recipe, table)
+    return built
+
+
+def _build(kind: Any, table: dict[str, Any]) -> Any:
     known = {item.name: item for item in fields(kind)}
+    values = {}
     for key, value in table.items():
         if key not in known:
             raise ValueError(f"unknown setting {key!r}")
-        wanted = str(known[key].type)
-        if wanted in {"int", "float"} and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ValueError(f"setting {key!r} is not a number")
-        if wanted == "bool" and not isinstance(value, bool):
-            raise ValueError(f"setting {key!r} is neither true nor false")
-        if wanted == "int" and not isinstance(value, int):
-            raise ValueError(f"setting {key!r} is not a whole number")
-        if wanted == "int" and value < 0:
-            raise ValueError(f"setting {key!r} is negative")
-    return kind(**table)
+        part = known[key].default_factory
+        if isinstance(part, type) and is_dataclass(part):
+            if not isinstance(value, dict):
+                raise ValueError(f"setting {key!r} is not a table")
+            values[key] = _build(part, value)
+        else:
+            _check(key, value, str(known[key].type))
+            values[key] = value
+    return kind(**values)
 
 
-def shipped_recipes(kind: str = "") -> list[Path]:
-    """List the recipes that ship: of tempo encoders, or of a kind by name, such as ``"comparison"``."""
-    return sorted((Path(__file__).parent / "recipes" / kind).glob("*.toml"))
+def _check(key: str, value: Any, wanted: str) -> None:
+    if wanted in {"int", "float"} and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError(f"setting {key!r} is not a number")
+    if wanted == "bool" and not isinstance(value, bool):
+        raise ValueError(f"setting {key!r} is neither true nor false")
+    if wanted == "int" and not isinstance(value, int):
+        raise ValueError(f"setting {key!r} is not a whole number")
+    if wanted == "int" and value < 0:
+        raise ValueError(f"setting {key!r} is negative")
 
 
-def find_recipe(name: str, kind: str = "") -> Path:
-    """Find a recipe of a kind by the name of one that ships, or by its path.
+def default_of(setting: Field[Any]) -> Any:
+    """Return the default of a setting, or `dataclasses.MISSING` if it has none."""
+    if setting.default_factory is not MISSING:
+        return setting.default_factory()
+    return setting.default
+
+
+def shipped_recipes() -> list[Path]:
+    """List the recipes that ship, of all kinds; their names are unique."""
+    return sorted((Path(__file__).parent / "recipes").rglob("*.toml"))
+
+
+def find_recipe(name: str) -> Path:
+    """Find a recipe by the name of one that ships, or by its path.
 
     Raises
     ------
     DataError
         If there is none.
     """
-    for path in (Path(name), *shipped_recipes(kind)):
+    for path in (Path(name), *shipped_recipes()):
         if path.is_file() and name in {str(path), path.name, path.stem}:
             return path
-    names = ", ".join(path.stem for path in shipped_recipes(kind))
+    names = ", ".join(path.stem for path in shipped_recipes())
     raise DataError(f"{name}: no such recipe; those that ship are {names}")

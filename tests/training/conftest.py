@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from tempocli.features import FrontEnd
-from tempocli.training.store import StoreWriter
+from tempocli.training.data.store import StoreWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = """
+kind = "tempo"
 name = "small"
 steps = 6
 batch_size = 6
@@ -67,6 +68,6 @@ def recipe_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def recipe(recipe_file: Path):
     pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
-    from tempocli.training.recipe import load_recipe
+    from tempocli.training.kinds import load_recipe
 
     return load_recipe(recipe_file)

@@ -21,9 +21,9 @@ from tempocli.comparator import Comparator  # noqa: E402
 from tempocli.encoder import Calibration, Encoder  # noqa: E402
 from tempocli.ensemble import TrackTempo  # noqa: E402
 from tempocli.training import calibrate as calibration_module  # noqa: E402
-from tempocli.training.calibrate import calibrate, fit_pulse, held_tones  # noqa: E402
-from tempocli.training.calibrate_methods import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
-from tempocli.training.sampling import Sampler  # noqa: E402
+from tempocli.training.calibrate import calibrate, fit_logistic, fit_pulse, held_tones  # noqa: E402
+from tempocli.training.recalibrate import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
+from tempocli.training.tempo.sampler import TempoSampler  # noqa: E402
 
 BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
 
@@ -45,7 +45,7 @@ def test_the_threshold_of_the_pulse_lies_between_noise_and_music_near_the_noise(
 
 def test_confidence_of_a_method_that_is_right_as_often_as_it_says(recipe, data_folder: Path) -> None:
     """A method whose octaves are a coin's is told so; its families, always right, are trusted."""
-    sampler = Sampler(data_folder, recipe)
+    sampler = TempoSampler(data_folder, recipe)
     rng = np.random.default_rng(1)
     tempi = iter(_tempi(sampler))
 
@@ -62,7 +62,7 @@ def test_confidence_of_a_method_that_is_right_as_often_as_it_says(recipe, data_f
     assert 0.2 < probability < 0.8
 
 
-def _tempi(sampler: Sampler) -> list[float]:
+def _tempi(sampler: TempoSampler) -> list[float]:
     from tempocli.training.calibrate import _known_clips
 
     return [bpm for _, bpm in _known_clips(sampler, np.random.default_rng(0))]
@@ -83,7 +83,7 @@ def test_an_exported_model_gets_a_calibration_and_keeps_its_weights(
     path = tmp_path / "tempo.onnx"
     shutil.copy(model_path, path)
     before = Encoder(path, device="cpu")
-    recalibrate(path, Sampler(data_folder, recipe))
+    recalibrate(path, TempoSampler(data_folder, recipe))
     after = Encoder(path, device="cpu")
     windows = np.random.default_rng(0).random((2, after.n_frames, 40), np.float32)
     np.testing.assert_array_equal(before.encode(windows)[0], after.encode(windows)[0])
@@ -100,7 +100,7 @@ def test_a_comparator_keeps_its_references(
     shutil.copy(compare_path, path)
     shutil.copy(references_path(compare_path), references_path(path))
     before = load_bank(Comparator(path, device="cpu"), tmp_path / "no cache").embeddings
-    recalibrate(path, Sampler(data_folder, recipe))
+    recalibrate(path, TempoSampler(data_folder, recipe))
     after = load_bank(Comparator(path, device="cpu"), tmp_path / "no cache")
     np.testing.assert_array_equal(before, after.embeddings)
     assert not (tmp_path / "no cache").exists()
@@ -109,7 +109,7 @@ def test_a_comparator_keeps_its_references(
 def test_the_methods_without_a_file(
     recipe, data_folder: Path, tmp_path: Path, model_path: Path, compare_path: Path
 ) -> None:
-    write_calibrations(Sampler(data_folder, recipe), tmp_path / "calibration.json")
+    write_calibrations(TempoSampler(data_folder, recipe), tmp_path / "calibration.json")
     written = json.loads((tmp_path / "calibration.json").read_text())
     assert written.keys() == set(WITHOUT_FILE)
     for fitted in written.values():
@@ -122,3 +122,21 @@ def test_the_command_wants_one_thing(options: list[str], data_folder: Path, mode
     result = CliRunner().invoke(cli, ["train", "calibrate", "--data", str(data_folder), *options])
     assert result.exit_code == 2
     assert "either --output or --model" in result.stderr
+
+
+def test_logistic_calibration_recovers_its_coefficients() -> None:
+    rng = np.random.default_rng(0)
+    score = rng.normal(0, 2, 20_000)
+    right = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 + 0.7 * score)))
+    bias, slope = fit_logistic(score, right)
+    assert bias == pytest.approx(0.5, abs=0.05)
+    assert slope == pytest.approx(0.7, abs=0.05)
+
+
+def test_logistic_calibration_does_not_run_away_where_nearly_all_is_certain() -> None:
+    score = np.concatenate([np.full(300, 9.2), np.full(20, 0.0)])
+    right = np.arange(320) % 16 != 0
+    bias, slope = fit_logistic(score, right)
+    expected = 1 / (1 + np.exp(-(bias + slope * score)))
+    assert expected[:300].mean() == pytest.approx(right[:300].mean(), abs=0.02)
+    assert 0.0 <= slope < 1.0

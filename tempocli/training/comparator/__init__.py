@@ -1,0 +1,1 @@
+"""The comparator: whether two windows have the same tempo (Henkel 2024)."""

@@ -1,0 +1,23 @@
+"""What the losses of the contrastive encoder are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOutputs:
+    """The two views of a batch's tracks.
+
+    Attributes
+    ----------
+    a, b : Tensor of float32, shape=(tracks, projection_dim)
+        Projections; row ``k`` of both is of one track.
+    """
+
+    a: Tensor
+    b: Tensor

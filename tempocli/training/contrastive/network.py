@@ -1,0 +1,67 @@
+"""The contrastive encoder (McCallum 2022, at a small size): convolutions over time, then pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tempocli.training.layers.residual import dilated_trunk
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastiveConfig:
+    """Sizes of the encoder.
+
+    Attributes
+    ----------
+    n_frames, n_mels : int
+        Shape of a window; 256 frames are 3 s.
+    channels : tuple of int
+        Of the convolutions over time, each of which halves the frame rate.
+    n_blocks : int
+        Residual blocks after them, each with twice the dilation of the last.
+    embedding_dim, projection_dim : int
+        Length of the embedding, and of its projection that only the loss sees.
+    """
+
+    n_frames: int = 256
+    n_mels: int = 40
+    channels: tuple[int, ...] = (64, 128, 192, 256)
+    n_blocks: int = 2
+    embedding_dim: int = 256
+    projection_dim: int = 128
+
+
+class ContrastiveNetwork(nn.Module):
+    """Log-mel windows to embeddings, with the projection that only the loss sees.
+
+    Parameters
+    ----------
+    config : ContrastiveConfig
+    """
+
+    def __init__(self, config: ContrastiveConfig) -> None:
+        super().__init__()
+        self.config = config
+        layers: list[nn.Module] = [nn.BatchNorm1d(config.n_mels)]
+        before = config.n_mels
+        for width in config.channels:
+            layers += [nn.Conv1d(before, width, 5, stride=2, padding=2), nn.BatchNorm1d(width), nn.ReLU()]
+            before = width
+        self.stem = nn.Sequential(*layers)
+        self.blocks = dilated_trunk(before, config.n_blocks)
+        self.embedding = nn.Linear(2 * before, config.embedding_dim)
+        self.projection = nn.Sequential(
+            nn.ReLU(),
+            nn.Linear(config.embedding_dim, config.embedding_dim),
+            nn.ReLU(),
+            nn.Linear(config.embedding_dim, config.projection_dim),
+        )
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Embed windows, shape=(batch, n_frames, n_mels), to shape=(batch, embedding_dim)."""
+        x = self.blocks(self.stem(log_mel.transpose(1, 2)))
+        embedding: Tensor = self.embedding(torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1))
+        return embedding

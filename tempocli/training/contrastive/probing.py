@@ -1,0 +1,193 @@
+"""Probing an embedding: how often nearest neighbours share tempo, style or package (McCallum 2024)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from tempocli.training.data.views import stretch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tempocli.training.contrastive.network import ContrastiveNetwork
+    from tempocli.training.data.sampling import Split
+    from tempocli.training.data.store import Clip, Store
+
+_NEIGHBOURS = 5
+_TOLERANCE = 0.04
+_MAX_SECONDS = 40.0
+# Tempi 9 % apart. None is 1: every copy is interpolated, and no blur tells one from the others.
+_RATES = tuple(1.01 * np.exp(0.09 * np.arange(-2, 3)))
+_RATE_SECONDS = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Locality:
+    """Shares of neighbours, from 0 to 1, and what chance alone would give.
+
+    Attributes
+    ----------
+    tempo, folded : float
+        Within 4 %, and within 4 % of it or of it times a power of two.
+    tempo_elsewhere : float
+        Within 4 %, among neighbours of another style: styles have their tempi, which would answer for it.
+    style : float
+        Of one style.
+    group : float
+        Of one package.
+    rate : float
+        Of one rate, where the neighbours are another excerpt of the same recording at five rates: tempo with
+        all else held still.
+    """
+
+    tempo: float
+    folded: float
+    tempo_elsewhere: float
+    style: float
+    group: float
+    rate: float
+
+
+def neighbour_share(
+    embeddings: NDArray[np.float32], shared: NDArray[np.bool_], allowed: NDArray[np.bool_] | None = None
+) -> tuple[float, float]:
+    """Return how often the nearest five neighbours share something, and how often any others do.
+
+    Parameters
+    ----------
+    embeddings : ndarray of float32, shape=(n, dim)
+        Compared by cosine.
+    shared : ndarray of bool, shape=(n, n)
+        What pairs share.
+    allowed : ndarray of bool, shape=(n, n), optional
+        Pairs that count as neighbours; by default all. Nothing is its own neighbour.
+
+    Returns
+    -------
+    share, chance : float
+        NaN when there are no neighbours that count.
+    """
+    count = len(embeddings)
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    pairs = ~np.eye(count, dtype=bool) if allowed is None else allowed & ~np.eye(count, dtype=bool)
+    similarity = np.where(pairs, unit @ unit.T, -np.inf)
+    nearest = np.argsort(-similarity, axis=1)[:, :_NEIGHBOURS]
+    rows = np.arange(count)[:, None]
+    counted = shared[rows, nearest][pairs[rows, nearest]]
+    if not len(counted):
+        return math.nan, math.nan
+    return float(counted.mean()), float(shared[pairs].mean())
+
+
+def tempo_pairs(bpms: NDArray[np.float64], *, folded: bool) -> NDArray[np.bool_]:
+    """Return which pairs share a tempo within 4 %, or, folded, up to a power of two."""
+    octaves = np.abs(np.log2(bpms[:, None] / bpms[None]))
+    if folded:
+        octaves = np.abs(octaves - np.round(octaves))
+    return np.asarray(octaves <= np.log2(1.0 + _TOLERANCE))
+
+
+def equal_pairs(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which pairs have one name."""
+    array = np.array(names)
+    return np.asarray(array[:, None] == array[None])
+
+
+def measure(
+    network: ContrastiveNetwork, labelled: Store, unlabelled: Store, split: Split, *, clips: int = 800
+) -> tuple[Locality, Locality]:
+    """Measure an encoder on music it was not trained on.
+
+    Parameters
+    ----------
+    network : ContrastiveNetwork
+        In evaluation mode.
+    labelled : Store
+        Clips of known tempo and style; the encoder was trained on none of them.
+    unlabelled : Store
+        Its packages that were held out of the training are used.
+    split : Split
+        That of the training.
+    clips : int
+        Of the labelled store, at the most.
+
+    Returns
+    -------
+    found, chance : Locality
+    """
+    known = [clip for clip in labelled.clips if clip.bpm is not None][:clips]
+    embeddings = embed_clips(network, labelled, known)
+    bpms = np.array([clip.bpm for clip in known], np.float64)
+    style = equal_pairs([clip.style for clip in known])
+    _, held_out = split.parts(unlabelled.clips)
+    pairs = [
+        neighbour_share(embeddings, tempo_pairs(bpms, folded=False)),
+        neighbour_share(embeddings, tempo_pairs(bpms, folded=True)),
+        neighbour_share(embeddings, tempo_pairs(bpms, folded=False), ~style),
+        neighbour_share(embeddings, style),
+        neighbour_share(
+            embed_clips(network, unlabelled, held_out), equal_pairs([clip.group for clip in held_out])
+        ),
+    ]
+    pairs.append((rate_share(network, unlabelled, held_out), 1.0 / len(_RATES)))
+    return Locality(*(found for found, _ in pairs)), Locality(*(chance for _, chance in pairs))
+
+
+@torch.inference_mode()
+def rate_share(network: ContrastiveNetwork, store: Store, clips: Sequence[Clip]) -> float:
+    """Return how often an excerpt is nearest to the copy of another one that is played at its own rate.
+
+    Parameters
+    ----------
+    network : ContrastiveNetwork
+        In evaluation mode.
+    store : Store
+    clips : sequence of Clip
+        Those too short for two excerpts are left out.
+
+    Returns
+    -------
+    float
+        NaN when all are too short.
+    """
+    n_frames = network.config.n_frames
+    needed = max(1, round(_RATE_SECONDS * store.front_end.frame_rate / n_frames)) * n_frames
+    right = []
+    for clip in clips:
+        if clip.length < 2 * (needed * max(_RATES) + 2):
+            continue
+        frames = store.frames_of(clip)
+        a, b = (_embed_rates(network, frames, start, needed) for start in (0.0, clip.length / 2.0))
+        right += ((a @ b.T).argmax(dim=1) == torch.arange(len(_RATES))).tolist()
+    return float(np.mean(right)) if right else math.nan
+
+
+def _embed_rates(
+    network: ContrastiveNetwork, frames: NDArray[np.float16], start: float, needed: int
+) -> Tensor:
+    copies = np.stack([stretch(frames, start=start, rate=float(rate), n_frames=needed) for rate in _RATES])
+    windows = torch.from_numpy(copies.reshape(-1, network.config.n_frames, frames.shape[1]))
+    return normalize(network(windows).reshape(len(_RATES), -1, network.config.embedding_dim).mean(dim=1))
+
+
+@torch.inference_mode()
+def embed_clips(network: ContrastiveNetwork, store: Store, clips: list[Clip]) -> NDArray[np.float32]:
+    """Embed clips: the mean of the embeddings of their windows, shape=(n_clips, embedding_dim)."""
+    n_frames = network.config.n_frames
+    reach = int(_MAX_SECONDS * store.front_end.frame_rate)
+    means = []
+    for clip in clips:
+        frames = np.asarray(store.frames[clip.start : clip.start + min(clip.length, reach)], np.float32)
+        whole = max(1, len(frames) // n_frames)
+        windows = np.resize(frames, (whole * n_frames, frames.shape[1])).reshape(whole, n_frames, -1)
+        means.append(network(torch.from_numpy(windows)).mean(dim=0).numpy())
+    return np.stack(means)

@@ -1,0 +1,90 @@
+"""Batches of a contrastive encoder: two views of each of several tracks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.training.data.sampling import Split, UnlabelledTracks
+from tempocli.training.data.views import augment, pitch_shift, stretch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tempocli.training.contrastive.recipe import ContrastiveRecipe
+    from tempocli.training.data.store import Clip, Store
+
+_VALIDATION_TRACKS = 128
+
+
+class ExcerptSampler:
+    """Cuts two windows from each of several tracks.
+
+    Parameters
+    ----------
+    data : Path
+        Folder whose subfolders are the stores that the recipe names.
+    recipe : ContrastiveRecipe
+
+    Raises
+    ------
+    DataError
+        If a store is missing, empty, or was made with another front end than the first.
+    """
+
+    def __init__(self, data: Path, recipe: ContrastiveRecipe) -> None:
+        self._recipe = recipe
+        self._tracks = UnlabelledTracks(data, recipe.stores, Split(recipe.held_out))
+        self.front_end = self._tracks.front_end
+
+    def batch(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Make the two views of a step's tracks, each of shape=(tracks, n_frames, n_mels)."""
+        rng = np.random.default_rng([self._recipe.seed, step])
+        chosen: dict[tuple[int, int], tuple[Store, Clip]] = {}
+        for _ in range(4 * self._recipe.tracks):
+            store, clip = self._tracks.draw(rng)
+            # A track twice in a batch would have to be told from itself.
+            chosen[id(store), clip.start] = (store, clip)
+            if len(chosen) == self._recipe.tracks:
+                break
+        return self._views(list(chosen.values()), rng)
+
+    def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Make the two views of tracks held out of training, the same every time.
+
+        Raises
+        ------
+        DataError
+            If there are none.
+        """
+        rng = np.random.default_rng([self._recipe.seed, 2**31])
+        return self._views(self._tracks.draw_held_out(rng, _VALIDATION_TRACKS), rng)
+
+    def _views(
+        self, tracks: list[tuple[Store, Clip]], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        pairs = [self._pair(store, clip, rng) for store, clip in tracks]
+        return np.stack([a for a, _ in pairs]), np.stack([b for _, b in pairs])
+
+    def _pair(self, store: Store, clip: Clip, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+        recipe, n_frames = self._recipe, self._recipe.network.n_frames
+        frames = store.frames_of(clip)
+        spare = max(0.0, clip.length - np.exp(recipe.max_stretch) * n_frames - 2)
+        first = rng.uniform(0.0, spare)
+        reach = recipe.reach * self.front_end.frame_rate
+        starts = [first, float(np.clip(first + rng.uniform(-reach, reach), 0.0, spare))]
+        return [self._view(frames, start, rng) for start in starts]
+
+    def _view(
+        self, frames: NDArray[np.float16], start: float, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        recipe = self._recipe
+        rate = float(np.exp(rng.uniform(-recipe.max_stretch, recipe.max_stretch)))
+        view = stretch(frames, start=start, rate=rate, n_frames=recipe.network.n_frames)
+        if recipe.semitones:
+            shift = float(rng.uniform(-recipe.semitones, recipe.semitones))
+            view = pitch_shift(view, shift, self.front_end)
+        return augment(view, recipe.augmentation, self.front_end, rng)

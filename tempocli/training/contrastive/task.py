@@ -1,0 +1,63 @@
+"""The training task of the contrastive encoder: excerpts of one track are alike (McCallum 2022)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tempocli.training.contrastive.losses import LOSSES, ViewOutputs
+from tempocli.training.contrastive.sampler import ExcerptSampler
+from tempocli.training.losses import total_loss
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tempocli.training.contrastive.network import ContrastiveNetwork
+    from tempocli.training.contrastive.recipe import ContrastiveRecipe
+
+
+class ContrastiveTask:
+    """One step of contrastive training, and its score: tracks whose other view is the nearest, in percent.
+
+    Parameters
+    ----------
+    data : Path
+        Data folder; holds the stores that the recipe names.
+    recipe : ContrastiveRecipe
+
+    Raises
+    ------
+    DataError
+        If the data do not fit the recipe.
+    """
+
+    def __init__(self, data: Path, recipe: ContrastiveRecipe) -> None:
+        self._recipe = recipe
+        sampler = ExcerptSampler(data, recipe)
+        self.batch = sampler.batch
+        self._validation = sampler.validation()
+
+    def loss(
+        self,
+        network: ContrastiveNetwork,
+        batch: tuple[NDArray[np.float32], NDArray[np.float32]],
+        step: int,
+        device: str,
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Compute the loss of a batch."""
+        windows = torch.from_numpy(np.concatenate(batch)).to(device)
+        outputs = ViewOutputs(*network.projection(network(windows)).chunk(2))
+        return total_loss(LOSSES, outputs, self._recipe, step)
+
+    @torch.inference_mode()
+    def validate(self, network: ContrastiveNetwork, device: str) -> dict[str, float]:
+        """Score tracks held out."""
+        a, b = (network(torch.from_numpy(views).to(device)).cpu() for views in self._validation)
+        similarity = nn.functional.normalize(a, dim=1) @ nn.functional.normalize(b, dim=1).T
+        found = similarity.argmax(dim=1) == torch.arange(len(a))
+        return {"validation_found": 100.0 * float(found.float().mean())}

@@ -1,0 +1,1 @@
+"""Training data: sources, feature stores, augmented views, and the sampling of clips."""

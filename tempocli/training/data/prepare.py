@@ -1,0 +1,274 @@
+"""Preparing feature stores from composed music, MIDI, MMA and folders of audio."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.audio import load_audio
+from tempocli.batch import find_files
+from tempocli.errors import AudioError, DataError
+from tempocli.features import FrontEnd
+from tempocli.training.data.store import StoreWriter
+from tempocli.training.synth.composer import accompany, compose
+from tempocli.training.synth.midi import (
+    Song,
+    groove_performances,
+    midi_length,
+    midi_songs,
+    mma_grooves,
+    play_groove,
+    read_midi,
+)
+from tempocli.training.synth.render import Renderer, master
+from tempocli.training.synth.score import DRUMS, Note, Score
+from tempocli.training.synth.speech import speak
+from tempocli.training.synth.styles import draw_style, draw_tempo, load_styles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+log = logging.getLogger(__name__)
+
+CLIP_SECONDS = 40.0
+_SOUNDFONTS = Path("/usr/share/sounds")
+_KITS = Path("/usr/share/hydrogen/data/drumkits")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The features of one clip, ready to be stored."""
+
+    name: str
+    log_mel: np.ndarray[tuple[int, int], np.dtype[np.float32]]
+    bpm: float | None
+    style: str
+    group: str
+
+
+def find_soundfonts(folder: Path = _SOUNDFONTS) -> list[Path]:
+    """List the distinct soundfonts of a folder, smallest first.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    found = {path.resolve() for pattern in ("*.sf2", "*.sf3") for path in folder.rglob(pattern)}
+    # Two soundfonts of one set differ in size only; the small one renders faster.
+    fonts = sorted(
+        (path for path in found if path.stem != "MuseScore_General"), key=lambda p: (p.stat().st_size, p)
+    )
+    if not fonts:
+        raise DataError(f"{folder}: holds no soundfonts; install fluid-soundfont-gm or another")
+    return fonts
+
+
+def prepare(
+    folder: Path, names: Iterable[str], make: Callable[[str], Prepared | None], *, jobs: int
+) -> Iterator[str]:
+    """Make the clips that a store lacks and append them.
+
+    Parameters
+    ----------
+    folder : Path
+        The store.
+    names : iterable of str
+        Names of the clips that the store shall have.
+    make : callable
+        Makes the clip of a name, or ``None`` when it cannot; the same for the same name.
+    jobs : int
+        Processes.
+
+    Yields
+    ------
+    str
+        Each name when it is done, those that were there already included.
+    """
+    with StoreWriter(folder, FrontEnd()) as writer:
+        names = list(names)
+        yield from (name for name in names if name in writer.names)
+        missing = [name for name in names if name not in writer.names]
+        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+            for name, clip in zip(missing, pool.imap(make, missing, chunksize=1), strict=True):
+                if clip is not None:
+                    writer.add(clip.name, clip.log_mel, bpm=clip.bpm, style=clip.style, group=clip.group)
+                yield name
+
+
+_renderers: dict[int, Renderer] = {}
+
+
+def _render(score: Score, rng: np.random.Generator, name: str, group: str) -> Prepared:
+    front_end = FrontEnd()
+    if 0 not in _renderers:  # one a process: a soundfont takes a while to load
+        kits = sorted(path.parent for path in _KITS.glob("*/drumkit.xml"))
+        _renderers[0] = Renderer(find_soundfonts(), kits, front_end.sample_rate)
+    samples = _renderers[0].render(score, rng)
+    return Prepared(name, front_end.log_mel(samples), score.bpm, score.style, group)
+
+
+def _rng(kind: int, seed: int, index: int) -> np.random.Generator:
+    return np.random.default_rng([kind, seed, index])
+
+
+def make_synthetic(name: str, *, seed: int) -> Prepared:
+    """Compose and render one procedural clip; `name` ends in its index."""
+    rng = _rng(1, seed, int(name.split("-")[-1]))
+    score = compose(draw_style(rng), rng, duration=CLIP_SECONDS)
+    return _render(score, rng, name, name)
+
+
+def make_mma(name: str, *, seed: int) -> Prepared | None:
+    """Play and render one MMA groove; `name` ends in its index."""
+    index = int(name.split("-")[-1])
+    rng = _rng(2, seed, index)
+    grooves = mma_grooves()
+    groove, tempo = grooves[index % len(grooves)]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            score = play_groove(groove, tempo, rng, duration=CLIP_SECONDS + 5.0, folder=Path(folder))
+    except DataError as error:
+        log.info("%s", error)
+        return None
+    if score.duration < 15.0 or len(score.notes) < 20:
+        return None
+    return _render(score, rng, name, groove)
+
+
+_ACCOMPANIMENTS = {
+    "rock": ("rock", "slow rock", "fast rock", "pop"),
+    "funk": ("funk", "soul"),
+    "soul": ("soul", "neo-soul"),
+    "jazz": ("swing", "slow swing"),
+    "hiphop": ("hip-hop", "neo-soul"),
+    "latin": ("afrobeat", "cha-cha", "pop"),
+    "punk": ("punk",),
+    "reggae": ("reggae",),
+    "country": ("country",),
+    "dance": ("house",),
+}
+
+
+def make_groove(name: str, *, seed: int, folder: Path) -> Prepared:
+    """Render one drum performance of the Groove MIDI Dataset, most with an accompaniment of its style."""
+    index = int(name.split("-")[-1])
+    rng = _rng(3, seed, index)
+    performances = groove_performances(folder, min_duration=15.0)
+    path, bpm, style = performances[index % len(performances)]
+    score = read_midi(
+        Song(path.name, path.read_bytes()), bpm=bpm, style=f"groove:{style}", duration=CLIP_SECONDS
+    )
+    score.kit = "acoustic" if rng.random() < 0.8 else "electronic"
+    parts = tuple(part for part in ("bass", "chords", "melody", "pad") if rng.random() < 0.6)
+    if parts and rng.random() < 0.75:
+        wanted = _ACCOMPANIMENTS.get(style, ("pop", "rock", "soul"))
+        choices = [style for style in load_styles() if style.name in wanted]
+        accompany(score, choices[int(rng.integers(len(choices)))], rng, parts=parts)
+    return _render(score, rng, name, str(path.relative_to(folder).parent))
+
+
+def make_clicks(name: str, *, seed: int) -> Prepared:
+    """Render a click track: one drum sound on every beat, with or without accents."""
+    rng = _rng(4, seed, int(name.split("-")[-1]))
+    bpm = draw_tempo((30.0, 300.0), rng)
+    every = int(rng.choice([1, 2, 3, 4]))
+    accent = int(rng.integers(20, 127))
+    pitch = int(rng.choice([36, 37, 38, 39, 42, 45, 54, 63, 75, 76]))
+    score = Score(bpm=bpm, style="clicks", duration=CLIP_SECONDS, kit="electronic")
+    first = float(rng.uniform(0.0, 60.0 / bpm))
+    n_beats = int((CLIP_SECONDS - first) * bpm / 60.0)
+    score.notes = [
+        Note(first + beat * 60.0 / bpm, 0.1, DRUMS, pitch, 127 if beat % every == 0 else accent)
+        for beat in range(n_beats)
+    ]
+    return _render(score, rng, name, name)
+
+
+def music_files(folder: Path) -> list[str]:
+    """List the audio files of a folder, as paths below it; its subfolders are the groups never split.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    paths = (Path(path) for path in find_files([folder]))
+    found = sorted(str(path.relative_to(folder)) for path in paths if path.is_file())
+    if not found:
+        raise DataError(f"{folder}: holds no music")
+    return found
+
+
+def listed_music(folder: Path, listed: Path) -> list[str]:
+    """Read which files of a folder to take, one path below it a line.
+
+    Raises
+    ------
+    DataError
+        If the list cannot be read, is empty, or names a file that is not there.
+    """
+    try:
+        names = [line for line in listed.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{listed}: not a list of files ({error})") from error
+    if not names:
+        raise DataError(f"{listed}: names no file")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise DataError(f"{folder}: lacks {len(missing)} of the listed files, {missing[0]} among them")
+    return names
+
+
+def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
+    """Render a part of one of a folder's MIDI songs, transposed, at the tempo that the file itself gives."""
+    index = int(name.split("-")[-1])
+    rng = _rng(5, seed, index)
+    songs = midi_songs(folder)
+    song = songs[index % len(songs)]
+    try:
+        start = float(rng.uniform(0.0, max(1.0, midi_length(song) - CLIP_SECONDS)))
+        score = read_midi(song, style="midi", duration=CLIP_SECONDS, start=start)
+    except DataError as error:
+        log.info("%s", error)
+        return None
+    if score.duration < 15.0 or len(score.notes) < 20:
+        return None
+    shift = int(rng.integers(-3, 4))
+    score.notes = [
+        note if note.channel == DRUMS else replace(note, pitch=min(127, max(0, note.pitch + shift)))
+        for note in score.notes
+    ]
+    score.kit = "acoustic" if rng.random() < 0.7 else "electronic"
+    return _render(score, rng, name, song.name)
+
+
+def make_speech(name: str, *, seed: int) -> Prepared:
+    """Synthesise speech of random sentences: a clip without a tempo."""
+    rng = _rng(6, seed, int(name.split("-")[-1]))
+    front_end = FrontEnd()
+    with tempfile.TemporaryDirectory() as folder:
+        samples = speak(rng, duration=CLIP_SECONDS, sample_rate=front_end.sample_rate, folder=Path(folder))
+    samples = master(samples, rng, sample_rate=front_end.sample_rate)
+    return Prepared(name, front_end.log_mel(samples), None, "speech", name)
+
+
+def make_audio(name: str, *, folder: Path) -> Prepared | None:
+    """Read one file of unlabelled audio; `name` is its path below `folder`, whose first part is its group."""
+    front_end = FrontEnd()
+    try:
+        samples = load_audio(folder / name, sample_rate=front_end.sample_rate)
+    except AudioError as error:
+        log.info("%s", error)
+        return None
+    # An hour-long file would weigh as much as a whole package.
+    samples = samples[: 300 * front_end.sample_rate]
+    if len(samples) < 15 * front_end.sample_rate:
+        return None
+    return Prepared(name, front_end.log_mel(samples), None, "audio", Path(name).parts[0])

@@ -1,0 +1,133 @@
+"""The split into training and validation, and the drawing of unlabelled tracks."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.errors import DataError
+from tempocli.training.data.store import open_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tempocli.training.data.store import Clip, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The split of clips into training and validation, by their groups.
+
+    Attributes
+    ----------
+    held_out : int
+        One group in so many is held out of training.
+    """
+
+    held_out: int
+
+    def is_held_out(self, clip: Clip) -> bool:
+        """Return whether a clip is held out; all clips of a group are on one side."""
+        return zlib.crc32(clip.group.encode()) % self.held_out == 0
+
+    def parts(self, clips: Iterable[Clip]) -> tuple[list[Clip], list[Clip]]:
+        """Return the clips for training, and those held out, in their order."""
+        training: list[Clip] = []
+        validation: list[Clip] = []
+        for clip in clips:
+            (validation if self.is_held_out(clip) else training).append(clip)
+        return training, validation
+
+
+class Groups:
+    """Draws clips of unlabelled music, group by group.
+
+    Parameters
+    ----------
+    clips : list of Clip
+        At least one.
+    """
+
+    def __init__(self, clips: list[Clip]) -> None:
+        by_group: dict[str, list[Clip]] = {}
+        for clip in clips:
+            by_group.setdefault(clip.group, []).append(clip)
+        self._groups = list(by_group.values())
+        # The root keeps large packages from drowning the others and small ones from being worn out.
+        shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
+        self._weights = shares / shares.sum()
+
+    def draw(self, rng: np.random.Generator) -> Clip:
+        """Draw a group, then a clip of it."""
+        group = self._groups[int(rng.choice(len(self._groups), p=self._weights))]
+        return group[int(rng.integers(len(group)))]
+
+
+class UnlabelledTracks:
+    """Draws tracks from several stores; tempi that a store may hold are never read.
+
+    Parameters
+    ----------
+    data : Path
+        Folder whose subfolders are the stores.
+    shares : dict of str to float
+        Share of each store in what is drawn, by folder name.
+    split : Split
+    longer_than : float
+        Frames; clips that are not longer are left out.
+
+    Attributes
+    ----------
+    stores : list of Store
+    front_end : FrontEnd
+        What all of them were made with.
+    held_out : list of (Store, Clip)
+        Clips for validation.
+
+    Raises
+    ------
+    DataError
+        If no stores are named, or one is missing, empty, without clips to train on, or was made with
+        another front end than the first.
+    """
+
+    def __init__(self, data: Path, shares: dict[str, float], split: Split, *, longer_than: float = 0) -> None:
+        if not shares:
+            raise DataError("the recipe names no stores")
+        self.stores = list(open_stores(data, shares).values())
+        self.front_end = self.stores[0].front_end
+        values = np.array(list(shares.values()))
+        self._shares = values / values.sum()
+        self._groups: list[Groups] = []
+        self.held_out: list[tuple[Store, Clip]] = []
+        for name, store in zip(shares, self.stores, strict=True):
+            training, validation = split.parts(clip for clip in store.clips if clip.length > longer_than)
+            if not training:
+                raise DataError(f"{data / name}: too few long clips to train on")
+            self._groups.append(Groups(training))
+            self.held_out += [(store, clip) for clip in validation]
+
+    def draw(self, rng: np.random.Generator) -> tuple[Store, Clip]:
+        """Draw a store by its share, then a clip for training."""
+        which = int(rng.choice(len(self.stores), p=self._shares))
+        return self.stores[which], self._groups[which].draw(rng)
+
+    def draw_first(self, rng: np.random.Generator) -> tuple[Store, Clip]:
+        """Draw a clip for training from the first store."""
+        return self.stores[0], self._groups[0].draw(rng)
+
+    def draw_held_out(self, rng: np.random.Generator, number: int) -> list[tuple[Store, Clip]]:
+        """Draw up to `number` different clips for validation.
+
+        Raises
+        ------
+        DataError
+            If there are none.
+        """
+        if not self.held_out:
+            raise DataError("too few tracks: none is left for validation")
+        return [self.held_out[index] for index in rng.permutation(len(self.held_out))[:number]]

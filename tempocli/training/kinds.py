@@ -1,0 +1,183 @@
+"""The kinds of networks that can be trained: one entry each in `KINDS`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tempocli.errors import DataError
+from tempocli.training.checkpoint import CHECKPOINT, load_network
+from tempocli.training.comparator.build import build_comparator
+from tempocli.training.comparator.export import export_comparator
+from tempocli.training.comparator.recipe import ComparisonRecipe
+from tempocli.training.comparator.task import ComparisonTask
+from tempocli.training.contrastive.export import export_contrastive
+from tempocli.training.contrastive.network import ContrastiveNetwork
+from tempocli.training.contrastive.recipe import ContrastiveRecipe
+from tempocli.training.contrastive.task import ContrastiveTask
+from tempocli.training.engine import fit
+from tempocli.training.recipe import Recipe, read_recipe
+from tempocli.training.tempo.export import export_tempo
+from tempocli.training.tempo.network import TempoNetwork
+from tempocli.training.tempo.recipe import TempoRecipe
+from tempocli.training.tempo.task import TempoTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import nn
+
+    from tempocli.training.engine import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What there is to know of a kind of network.
+
+    Attributes
+    ----------
+    recipe : type of Recipe
+        Its settings.
+    task : callable
+        From data folder and recipe to the `Task` that is trained.
+    build : callable
+        From a recipe, and the folder of its encoder's run if it has one, to the untrained network.
+    export : callable
+        From network, recipe, data folder and ONNX file to the largest difference from torch.
+    scores : tuple of str
+        Names of the scores that a progress bar shows, of those that the task's `validate` gives.
+    """
+
+    recipe: type[Recipe]
+    task: Callable[[Path, Any], Task]
+    build: Callable[[Any, Path | None], nn.Module]
+    export: Callable[[Any, Any, Path, Path], float]
+    scores: tuple[str, ...]
+
+
+KINDS = {
+    kind.recipe.kind: kind
+    for kind in (
+        Kind(
+            recipe=TempoRecipe,
+            task=TempoTask,
+            build=lambda recipe, encoder: TempoNetwork(recipe.network),
+            export=export_tempo,
+            scores=("validation_accuracy1", "validation_accuracy2"),
+        ),
+        Kind(
+            recipe=ComparisonRecipe,
+            task=ComparisonTask,
+            build=build_comparator,
+            export=export_comparator,
+            scores=("validation_same", "validation_different"),
+        ),
+        Kind(
+            recipe=ContrastiveRecipe,
+            task=ContrastiveTask,
+            build=lambda recipe, encoder: ContrastiveNetwork(recipe.network),
+            export=export_contrastive,
+            scores=("validation_found",),
+        ),
+    )
+}
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe of any kind.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or holds a setting that does not exist or has the wrong type.
+    """
+    return read_recipe(path, *(kind.recipe for kind in KINDS.values()))
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    encoder: Path | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
+) -> Path:
+    """Train a network of any kind, resuming from the checkpoint in `out` if there is one.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    data : Path
+        Data folder; holds the stores that the recipe names.
+    out : Path
+        Folder of the run; see `tempocli.training.engine.fit`, also for what follows.
+    encoder : Path, optional
+        Folder of the run of the encoder that the recipe names, if it names one.
+    device : str
+    threads : int
+    report : callable
+
+    Returns
+    -------
+    Path
+        The checkpoint.
+
+    Raises
+    ------
+    DataError
+        If the data or the encoder do not fit the recipe, or the checkpoint is of another recipe.
+    """
+    if bool(recipe.encoder_recipe) != (encoder is not None):
+        wanted = recipe.encoder_recipe
+        needs = f"the run of an encoder by the recipe {wanted}" if wanted else "no encoder"
+        raise DataError(f"the recipe {recipe.name} needs {needs}")
+    kind = KINDS[recipe.kind]
+    task = kind.task(data, recipe)
+    return fit(
+        lambda: kind.build(recipe, encoder), task, recipe, out, device=device, threads=threads, report=report
+    )
+
+
+def load_run(run: Path, recipe: Recipe) -> nn.Module:
+    """Build the network of a run with its averaged weights, ready for inference.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint cannot be read or is of another recipe.
+    """
+    return load_network(KINDS[recipe.kind].build(recipe, None), run / CHECKPOINT, recipe)
+
+
+def export(recipe: Recipe, data: Path, run: Path, path: Path) -> float:
+    """Write a trained network of any kind as ONNX, checked against torch.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe of the run.
+    data : Path
+        Data folder; holds the stores that the recipe names.
+    run : Path
+        Folder of the run.
+    path : Path
+        ONNX file, written only when its outputs agree with torch's.
+
+    Returns
+    -------
+    float
+        Largest difference from torch.
+
+    Raises
+    ------
+    TempoError
+        If the difference is 1e-4 or more.
+    DataError
+        If the checkpoint cannot be read or is of another recipe, or the data do not fit the recipe.
+    MissingExtraError
+        If the extra ``train`` is not installed.
+    """
+    return KINDS[recipe.kind].export(load_run(run, recipe), recipe, data, path)

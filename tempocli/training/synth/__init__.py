@@ -1,0 +1,1 @@
+"""Synthetic music of known tempo: scores, composed or read from MIDI, and their sound."""

@@ -1,0 +1,96 @@
+"""Scores: notes at exact times, with the tempo that made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DRUMS = 9  # the General MIDI percussion channel
+EXPRESSION_RATE = 100  # levels a second of a channel's expression
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note.
+
+    Attributes
+    ----------
+    time, duration : float
+        Seconds from the start of the score, and seconds held.
+    channel : int
+        MIDI channel, 0 to 15; 9 holds drums.
+    pitch, velocity : int
+        MIDI pitch and velocity, 0 to 127.
+    """
+
+    time: float
+    duration: float
+    channel: int
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A delay unit.
+
+    Attributes
+    ----------
+    delay : float
+        Seconds from one repeat to the next.
+    feedback : float
+        Level of each repeat relative to the one before, 0 to 1.
+    level : float
+        Level of the first repeat, 0 to 1.
+    parts : str
+        What it is on: ``"drums"``, ``"band"`` or ``"all"``.
+    """
+
+    delay: float
+    feedback: float
+    level: float
+    parts: str
+
+
+@dataclass(slots=True)
+class Score:
+    """A piece of music to be rendered.
+
+    Attributes
+    ----------
+    bpm : float
+        Tempo in beats per minute, in the octave in which musicians count the style.
+    style : str
+        Name of the style.
+    duration : float
+        Length in seconds.
+    notes : list of Note
+        In any order.
+    programs : dict of int to int
+        General MIDI program of each channel.
+    kit : str
+        ``"acoustic"``, ``"electronic"``, ``"brushes"``, ``"orchestral"`` or ``"none"``.
+    pump : float
+        Depth, 0 to 1, by which the kick drum ducks everything else (side-chain compression).
+    electronic : dict of int to str
+        What channels a synthesiser may play, and the part of each; see `tempocli.training.synth.synthesiser`.
+    chip : bool
+        Whether that synthesiser is a sound chip.
+    expression : dict of int to list of float
+        Levels of channels, 0 to 1, `EXPRESSION_RATE` a second; full where there are none.
+    echo : Echo, optional
+    hall : bool
+        Whether it is played in a large room.
+    """
+
+    bpm: float
+    style: str
+    duration: float
+    notes: list[Note] = field(default_factory=list)
+    programs: dict[int, int] = field(default_factory=dict)
+    kit: str = "acoustic"
+    pump: float = 0.0
+    electronic: dict[int, str] = field(default_factory=dict)
+    chip: bool = False
+    expression: dict[int, list[float]] = field(default_factory=dict)
+    echo: Echo | None = None
+    hall: bool = False

@@ -1,0 +1,72 @@
+"""Styles of music: patterns, tempo ranges and ways of playing, from `styles.toml`."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_PARTS = ("bass", "chords", "melody", "pad", "ostinato")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A style of `styles.toml`; its fields are explained there."""
+
+    name: str
+    tempo: tuple[float, float]
+    beats: float
+    weight: float
+    kits: tuple[str, ...]
+    programs: str
+    density: float
+    drums: tuple[dict[str, str], ...]
+    bass: tuple[str, ...]
+    chords: tuple[str, ...]
+    swing: tuple[float, float] = (0.0, 0.0)
+    pump: float = 0.0
+    parts: tuple[str, ...] = _PARTS
+    touch: tuple[float, float] = (1.0, 1.0)
+    roll: tuple[float, float] = (0.0, 0.0)
+    rubato: tuple[float, float] = (0.0, 0.0)
+    timing: tuple[float, float] = (0.0, 0.0)
+    loose: tuple[float, float] = (0.0, 0.0)
+    attack: tuple[float, float] = (0.0, 0.0)
+    hairpins: float = 0.0
+    hall: float = 0.0
+    echo: float = 0.0
+    breaks: float = 0.0
+
+
+@cache
+def load_styles() -> tuple[Style, ...]:
+    """Read the styles that ship.
+
+    Returns
+    -------
+    tuple of Style
+    """
+    text = files("tempocli.training.synth").joinpath("styles.toml").read_text(encoding="utf-8")
+    fields: list[dict[str, Any]] = [
+        {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        for table in tomllib.loads(text)["style"]
+    ]
+    return tuple(Style(**table) for table in fields)
+
+
+def draw_style(rng: np.random.Generator) -> Style:
+    """Draw a style by its weight."""
+    styles = load_styles()
+    total = sum(style.weight for style in styles)
+    return styles[int(rng.choice(len(styles), p=[style.weight / total for style in styles]))]
+
+
+def draw_tempo(tempo: tuple[float, float], rng: np.random.Generator) -> float:
+    """Draw a tempo from a range, evenly in its logarithm, in BPM."""
+    return math.exp(rng.uniform(math.log(tempo[0]), math.log(tempo[1])))

@@ -1,0 +1,1 @@
+"""The tempo encoder: windows to a distribution over tempi."""

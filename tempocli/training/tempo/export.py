@@ -1,0 +1,182 @@
+"""Tempo encoder to ONNX: scale, calibration, metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from tempocli.encoder import METADATA_VERSION, Calibration, Encoder, octave_prior
+from tempocli.training.calibrate import Facts, calibrate, track_by
+from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
+from tempocli.training.tempo.deploy import deployable
+from tempocli.training.tempo.sampler import TempoSampler
+from tempocli.training.tempo.scale import rescale
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tempocli.features import FrontEnd
+    from tempocli.training.calibrate import Track
+    from tempocli.training.tempo.network import NetworkConfig, TempoNetwork
+    from tempocli.training.tempo.recipe import TempoRecipe
+
+
+def export_tempo(network: TempoNetwork, recipe: TempoRecipe, data: Path, path: Path) -> float:
+    """Write a tempo encoder as ONNX, its scale set and its confidence calibrated on the recipe's data.
+
+    Parameters
+    ----------
+    network : TempoNetwork
+        Trained by the recipe, in evaluation mode.
+    recipe : TempoRecipe
+    data : Path
+        Data folder.
+    path : Path
+        Written only when its outputs agree with torch's.
+
+    Returns
+    -------
+    float
+        Largest difference from torch.
+
+    Raises
+    ------
+    TempoError
+        If the difference is 1e-4 or more; nothing is written.
+    DataError
+        If the data do not fit the recipe.
+    MissingExtraError
+        If the extra ``train`` is not installed.
+    """
+    sampler = TempoSampler(data, recipe)
+    windows, tempi = sampler.validation()
+    if recipe.scale:
+        network = rescale(network, windows, tempi)
+    track, bpms = network_track(network, sampler.front_end, recipe.octave_tilt)
+    return write_encoder(
+        network,
+        path,
+        name=recipe.name,
+        front_end=sampler.front_end,
+        calibration=calibrate(track, bpms, sampler),
+        tilt=recipe.octave_tilt,
+        windows=windows,
+    )
+
+
+def network_track(
+    network: TempoNetwork, front_end: FrontEnd, tilt: float
+) -> tuple[Track, NDArray[np.float64]]:
+    """Make the function from log-mel frames to the distribution of their tempo.
+
+    Parameters
+    ----------
+    network : TempoNetwork
+        In evaluation mode.
+    front_end : FrontEnd
+    tilt : float
+        Of the octave prior, see `tempocli.encoder.octave_prior`.
+
+    Returns
+    -------
+    track : callable
+        See `tempocli.training.calibrate.track_by`.
+    bpms : ndarray of float64, shape=(n_bins,)
+        The tempo axis.
+    """
+    config = network.config
+    bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
+    facts = Facts(
+        name="network",
+        front_end=front_end,
+        n_frames=config.n_frames,
+        bpms=bpms,
+        bins_per_octave=config.bins_per_octave,
+        prior=octave_prior(bpms, tilt),
+        embedding_dim=config.embedding_dim,
+    )
+
+    @torch.inference_mode()
+    def encode(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits, _ = network(torch.from_numpy(windows))
+        return logits.numpy(), np.zeros((len(windows), config.embedding_dim), np.float32)
+
+    return track_by({"classify": facts}, encode), bpms
+
+
+def write_encoder(
+    network: TempoNetwork,
+    path: Path,
+    *,
+    name: str,
+    front_end: FrontEnd,
+    calibration: Calibration,
+    tilt: float,
+    windows: NDArray[np.float32],
+) -> float:
+    """Write a network as ONNX and check it against torch.
+
+    Parameters
+    ----------
+    network : TempoNetwork
+        In evaluation mode.
+    path : Path
+        Written only when the check has passed.
+    name : str
+        The model's name.
+    front_end : FrontEnd
+        What the network was trained with.
+    calibration : Calibration
+    tilt : float
+        Of the octave prior, see `tempocli.encoder.octave_prior`.
+    windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
+        What to compare the two on; at least one window of music.
+
+    Returns
+    -------
+    float
+        Largest difference between the two, over logits and embeddings, at batches of 1 and 32.
+
+    Raises
+    ------
+    TempoError
+        If the difference is 1e-4 or more; nothing is written.
+    MissingExtraError
+        If the extra ``train`` is not installed.
+    """
+    config = network.config
+    example = torch.zeros(2, config.n_frames, config.n_mels)
+    model = to_onnx(
+        deployable(network), {"log_mel": example}, {"log_mel": "windows"}, ["logits", "embedding"]
+    )
+    with proven(path) as partial:
+        save(model, partial, _metadata(config, name, front_end, calibration, tilt))
+        difference = parity(Encoder(partial, device="cpu").encode, in_torch(network), windows)
+        refuse_difference(difference)
+    return difference
+
+
+def _metadata(
+    config: NetworkConfig, name: str, front_end: FrontEnd, calibration: Calibration, tilt: float
+) -> dict[str, str]:
+    axis = {
+        "n_frames": config.n_frames,
+        "n_bins": config.n_bins,
+        "bins_per_octave": config.bins_per_octave,
+        "min_bpm": config.min_bpm,
+    }
+    return {
+        "version": METADATA_VERSION,
+        "name": name,
+        "front_end": front_end.to_json(),
+        "axis": json.dumps(axis),
+        "calibration": calibration.to_json(),
+        "tilt": json.dumps(tilt),
+        "network": json.dumps(asdict(config)),
+    }

@@ -1,0 +1,122 @@
+"""The tempo scale of a network trained on unlabelled music alone, set by click tracks.
+
+Equivariance leaves one constant free: if every answer is off by the same factor, all ratios still hold. Click
+tracks tell it but for octaves, since a plain click is as good at twice its tempo. The octave is settled
+without them: training holds the mean tempo of music at the middle of its axis (`losses.off_centre`),
+and that goes to the middle of the axis that ships.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from tempocli.training.tempo.network import NetworkConfig, TempoNetwork
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_NEAR = 1.5  # bins: 2 %
+
+
+def middle_shift(config: NetworkConfig) -> float:
+    """Return how far the middle of an axis is from the middle of the axis that ships, in bins."""
+    usual = NetworkConfig()
+    octaves = math.log2(config.min_bpm / usual.min_bpm)
+    return octaves * config.bins_per_octave + (config.n_bins - usual.n_bins) / 2.0
+
+
+def common_shift(offsets: NDArray[np.float64], *, expected: float, bins_per_octave: int) -> float:
+    """Find the shift that most answers share, octaves ignored, in the octave around the expected one.
+
+    Parameters
+    ----------
+    offsets : ndarray of float64, shape=(n,)
+        How far answers are from the truth, in bins.
+    expected : float
+        In bins.
+    bins_per_octave : int
+        Resolution of the tempo axis.
+
+    Returns
+    -------
+    float
+        In bins.
+    """
+
+    def fold(bins: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (bins + 0.5 * bins_per_octave) % bins_per_octave - 0.5 * bins_per_octave
+
+    apart = fold(offsets[None, :] - offsets[:, None])
+    near = np.abs(apart) <= _NEAR
+    best = int(near.sum(axis=1).argmax())
+    shift = offsets[best] + np.median(apart[best][near[best]])
+    return float(expected + fold(shift - expected))
+
+
+@torch.inference_mode()
+def tempo_offsets(
+    network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return how far a network's answers to single windows are from the truth.
+
+    Parameters
+    ----------
+    network : TempoNetwork
+        In evaluation mode.
+    windows : ndarray of float32, shape=(n, n_frames, n_mels)
+    tempi : ndarray of float32, shape=(n,)
+        In BPM.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n,)
+        In bins; positive is too fast.
+    """
+    config = network.config
+    device = next(network.parameters()).device
+    answers = [
+        network(torch.from_numpy(windows[start : start + 64]).to(device))[0].argmax(dim=1).cpu().numpy()
+        for start in range(0, len(windows), 64)
+    ]
+    truth = np.log2(tempi.astype(np.float64) / config.min_bpm) * config.bins_per_octave
+    return np.asarray(np.concatenate(answers) - truth)
+
+
+def rescale(network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[np.float32]) -> TempoNetwork:
+    """Set a network's scale by windows of known tempo, and cut its axis to the tempi that ship.
+
+    Parameters
+    ----------
+    network : TempoNetwork
+        Without a context path, in evaluation mode.
+    windows : ndarray of float32, shape=(n, n_frames, n_mels)
+        Of click tracks.
+    tempi : ndarray of float32, shape=(n,)
+        In BPM.
+
+    Returns
+    -------
+    TempoNetwork
+        With the same weights, in evaluation mode.
+    """
+    config, usual = network.config, NetworkConfig()
+    shift = common_shift(
+        tempo_offsets(network, windows, tempi),
+        expected=middle_shift(config),
+        bins_per_octave=config.bins_per_octave,
+    )
+    scaled = TempoNetwork(
+        replace(
+            config,
+            min_bpm=usual.min_bpm,
+            n_bins=usual.n_bins,
+            scale=2.0 ** (shift / config.bins_per_octave),
+        )
+    )
+    scaled.load_state_dict(network.state_dict())
+    return scaled.eval()

@@ -1,0 +1,87 @@
+"""The training task of the tempo encoder: its batches, losses and scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tempocli import metrics
+from tempocli.training.losses import total_loss
+from tempocli.training.tempo.losses import LOSSES, TempoOutputs
+from tempocli.training.tempo.sampler import TempoSampler
+from tempocli.training.tempo.scale import common_shift, middle_shift, tempo_offsets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tempocli.training.tempo.network import TempoNetwork
+    from tempocli.training.tempo.recipe import TempoRecipe
+    from tempocli.training.tempo.sampler import Batch
+
+
+class TempoTask:
+    """One step of training a tempo encoder, and its score.
+
+    Parameters
+    ----------
+    data : Path
+        Data folder; holds the stores that the recipe names.
+    recipe : TempoRecipe
+
+    Raises
+    ------
+    DataError
+        If the data do not fit the recipe.
+    """
+
+    def __init__(self, data: Path, recipe: TempoRecipe) -> None:
+        self._recipe = recipe
+        sampler = TempoSampler(data, recipe)
+        self.batch = sampler.batch
+        self._windows, self._tempi = sampler.validation()
+
+    def loss(
+        self, network: TempoNetwork, batch: Batch, step: int, device: str
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Compute the loss of a batch."""
+        n_labelled = len(batch.labelled)
+        views = batch.views.reshape(-1, *batch.labelled.shape[1:])
+        windows = torch.from_numpy(np.concatenate([batch.labelled, views])).to(device)
+        logits, octave, _ = network.parts(windows)
+        outputs = TempoOutputs(
+            labelled=logits[:n_labelled] + octave[:n_labelled],
+            bpm=torch.from_numpy(batch.bpm).to(device),
+            # Equivariance is for what knows no absolute tempo; the context is there to know it.
+            views=logits[n_labelled:].reshape(*batch.log2_rate.shape, logits.shape[-1]),
+            log2_rate=torch.from_numpy(batch.log2_rate).to(device),
+        )
+        return total_loss(LOSSES, outputs, self._recipe, step)
+
+    def validate(self, network: TempoNetwork, device: str) -> dict[str, float]:
+        """Score single windows of clips held out."""
+        return validate(network, self._windows, self._tempi, self._recipe)
+
+
+def validate(
+    network: TempoNetwork,
+    windows: np.ndarray[Any, Any],
+    tempi: np.ndarray[Any, Any],
+    recipe: TempoRecipe,
+) -> dict[str, float]:
+    """Score single windows of known tempo: Accuracy 1 and 2 at 4 %, in percent.
+
+    Those of click tracks are scored after they have set the scale.
+    """
+    offsets = tempo_offsets(network, windows, tempi)
+    if recipe.scale:
+        bins = recipe.network.bins_per_octave
+        offsets -= common_shift(offsets, expected=middle_shift(recipe.network), bins_per_octave=bins)
+    truth = tempi.astype(np.float64)
+    estimates = truth * 2.0 ** (offsets / recipe.network.bins_per_octave)
+    return {
+        "validation_accuracy1": 100.0 * float(metrics.accuracy1(truth, estimates).mean()),
+        "validation_accuracy2": 100.0 * float(metrics.accuracy2(truth, estimates).mean()),
+    }

@@ -1,0 +1,146 @@
+"""The contrastive encoder: its loss, its views, its training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
+
+from tempocli.cli import cli  # noqa: E402
+from tempocli.features import FrontEnd, onset_strength  # noqa: E402
+from tempocli.training.contrastive.losses import nt_xent  # noqa: E402
+from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402
+from tempocli.training.contrastive.sampler import ExcerptSampler  # noqa: E402
+from tempocli.training.data.views import pitch_shift  # noqa: E402
+from tempocli.training.engine import HISTORY  # noqa: E402
+from tempocli.training.kinds import train  # noqa: E402
+from tempocli.training.recipe import find_recipe, read_recipe  # noqa: E402
+
+SMALL = """
+kind = "contrastive"
+name = "small"
+steps = 6
+tracks = 8
+validate_every = 3
+checkpoint_every = 2
+
+[stores]
+audio = 1.0
+
+[network]
+n_blocks = 1
+embedding_dim = 32
+projection_dim = 16
+"""
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture
+def recipe(recipe_file: Path) -> ContrastiveRecipe:
+    return read_recipe(recipe_file, ContrastiveRecipe)
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_nt_xent_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 1, (2, 4, 6))
+    views = np.concatenate([a, b])
+    views /= np.linalg.norm(views, axis=1, keepdims=True)
+    expected = []
+    for index in range(8):
+        similar = views @ views[index] / 0.2
+        others = np.delete(similar, index)
+        expected.append(np.log(np.exp(others).sum()) - similar[(index + 4) % 8])
+    loss = nt_xent(torch.from_numpy(a), torch.from_numpy(b), temperature=0.2)
+    assert loss.item() == pytest.approx(np.mean(expected))
+
+
+def test_nt_xent_is_small_when_views_agree_and_tracks_do_not() -> None:
+    tracks = torch.eye(8)
+    assert nt_xent(tracks, tracks, temperature=0.1) < 0.01
+    assert nt_xent(tracks, tracks.roll(1, 0), temperature=0.1) > 5.0
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(
+    recipe: ContrastiveRecipe, data_folder: Path, tmp_path: Path
+) -> None:
+    def kill(step: int, values: dict[str, float]) -> None:
+        if step == 5:
+            raise KilledError
+
+    whole = train(recipe, data_folder, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        train(recipe, data_folder, tmp_path / "killed", report=kill)
+    resumed = train(recipe, data_folder, tmp_path / "killed")
+    one, other = (torch.load(path, weights_only=True)["average"] for path in (whole, resumed))
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+def test_it_learns(recipe: ContrastiveRecipe, data_folder: Path, tmp_path: Path) -> None:
+    train(replace(recipe, steps=40, validate_every=40), data_folder, tmp_path)
+    losses = [json.loads(line)["loss"] for line in (tmp_path / HISTORY).read_text().splitlines()]
+    assert np.mean(losses[-8:]) < np.mean(losses[:4])
+
+
+def test_a_batch_has_no_track_twice(
+    recipe: ContrastiveRecipe, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = ExcerptSampler(data_folder, replace(recipe, tracks=20))
+    a, b = sampler.batch(0)
+    assert a.shape == b.shape == (20, 256, 40)
+    drawn: list[str] = []
+    monkeypatch.setattr(sampler, "_views", lambda tracks, _: drawn.extend(clip.name for _, clip in tracks))
+    sampler.batch(0)
+    assert len(drawn) == len(set(drawn)) == 20
+
+
+def test_a_pitch_shift_moves_bands_and_leaves_the_rhythm(click_track) -> None:
+    front_end = FrontEnd()
+    log_mel = front_end.log_mel(click_track(120.0, 4.0))
+    up = pitch_shift(log_mel, 5.0, front_end)
+    assert (up.mean(axis=0) @ np.arange(40)) / up.mean(axis=0).sum() > (
+        log_mel.mean(axis=0) @ np.arange(40)
+    ) / log_mel.mean(axis=0).sum()
+    assert np.corrcoef(onset_strength(up), onset_strength(log_mel))[0, 1] > 0.9
+    np.testing.assert_allclose(pitch_shift(log_mel, 0.0, front_end), log_mel, atol=1e-5)
+
+
+def test_the_four_recipes_of_the_table_ship() -> None:
+    names = ("none", "eq", "pitch", "stretch")
+    recipes = {name: read_recipe(find_recipe(name), ContrastiveRecipe) for name in names}
+    assert all(recipe.name == name for name, recipe in recipes.items())
+    assert recipes["none"].max_stretch == recipes["none"].semitones == recipes["none"].augmentation.eq_db == 0
+    assert recipes["eq"].augmentation.eq_db > 0
+    assert recipes["pitch"].semitones > 0
+    assert recipes["stretch"].max_stretch > 0
+
+
+def test_by_the_command_line(data_folder: Path, recipe_file: Path, tmp_path: Path) -> None:
+    data = ["--data", str(data_folder)]
+    out = str(tmp_path / "run")
+    trained = CliRunner().invoke(cli, ["train", "run", str(recipe_file), *data, "--out", out])
+    assert trained.exit_code == 0, trained.output
+    model = tmp_path / "small.onnx"
+    arguments = ["train", "export", str(recipe_file), *data, "--run", out, "-o", str(model)]
+    exported = CliRunner().invoke(cli, arguments)
+    assert exported.exit_code == 0, exported.output
+    assert model.is_file()
