@@ -66,7 +66,7 @@ def export_contrastive(
     return difference
 
 
-def _run(path: Path) -> Callable[[NDArray[np.float32]], tuple[NDArray[np.float32]]]:
+def _run(path: Path) -> Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]]:
     session = open_session(path, "cpu", 1)
     width = session.width("embedding")
 
