@@ -122,6 +122,11 @@ def resolve(model: str | Path, method: str | None = None) -> Path:
     )
 
 
+def is_name(model: str) -> bool:
+    """Tell whether this is the name of a model that ships; else it is the path of a file."""
+    return any(entry.name == model for entry in list_models())
+
+
 def verify(entry: ModelEntry) -> None:
     """Compare a model's file with its checksum.
 

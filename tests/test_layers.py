@@ -16,13 +16,15 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tempocli"
 # one is given a place on purpose.
 RANKS = {
     "ahead": 0,
+    "axis": 0,
     "ranges": 0,
     "errors": 0,
     "locks": 1,
     "temporary": 2,
-    "schema": 0,
+    "schema": 1,
     "metrics": 1,
     "registry": 1,
+    "inference": 3,
     "audio": 1,
     "parts": 2,
     "onnxfile": 1,
@@ -33,7 +35,7 @@ RANKS = {
     "windows": 3,
     "references": 3,
     "decoder": 3,
-    "encoder": 3,
+    "encoder": 4,
     "comparator": 4,
     "periodicity": 4,
     "quantile": 0,
@@ -47,7 +49,8 @@ RANKS = {
     "listening": 7,
     "relate": 8,
     "track_decoder": 8,
-    "estimator": 9,
+    "analyser": 9,
+    "estimator": 10,
     "batch": 10,
     "tags": 10,
     "evaluation": 11,
@@ -59,7 +62,7 @@ RANKS = {
 }
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {
-    "errors", "schema", "metrics", "audio", "features", "encoder", "decoder", "batch",
+    "errors", "schema", "axis", "inference", "metrics", "audio", "features", "encoder", "decoder", "batch",
     "references", "comparator", "bank", "methods", "runtime", "ensemble", "estimator", "listening", "search",
     "writers",
 }  # fmt: skip

@@ -13,6 +13,7 @@ from tempocli.cli import console, limits, local, options, ray
 from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import GROWING, View
 from tempocli.cli.sizes import read_size
+from tempocli.schema import EstimatorOptions, SearchOptions
 
 if TYPE_CHECKING:
     from tempocli.cli.options import EngineOptions, PartOptions, ResumeOptions, TagOptions
@@ -163,21 +164,12 @@ def command(
         raise click.UsageError("--ray-address needs --engine ray.")
     # The two best are what MIREX asks for.
     top = max(top, 2) if format_name == "mirex" else top
-    search = {
-        "model": model,
-        "method": method,
-        "references": references,
-        "device": device,
-        "top": top,
-        "min_bpm": min_bpm,
-        "max_bpm": max_bpm,
-    }
+    wanted = EstimatorOptions(model, method, references, device, SearchOptions(min_bpm, max_bpm, top))
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     if engine.engine == "ray":
         others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed
         ray.check(inputs, format_name, output, others=others)
-        search |= {"timeout": timeout or local.TIMEOUT, "max_memory": max_memory}
-        work = ray.work(search, layout, hashed=resuming.verify_hash)
+        work = ray.work(wanted, layout, timeout or local.TIMEOUT, max_memory, hashed=resuming.verify_hash)
         status = ray.run(inputs, str(output), work, engine.ray_address, resume=resuming.resume, quiet=quiet)
     else:
         view = View(format_name, layout, output, inputs.single)
@@ -186,7 +178,7 @@ def command(
         request = local.Request(
             inputs,
             view,
-            search,
+            wanted,
             jobs,
             local.Limits(timeout, max_memory),
             resuming,

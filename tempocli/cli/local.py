@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tempocli import writers
 from tempocli.batch import estimate_files
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tempocli.cli.options import ResumeOptions, TagOptions
     from tempocli.estimator import Estimator
     from tempocli.results import ResultFile
-    from tempocli.schema import AudioInput
+    from tempocli.schema import AudioInput, EstimatorOptions
 
     Image = Callable[..., None]
 
@@ -70,8 +70,8 @@ class Request:
         What to estimate.
     view : View
         How and where results are shown.
-    search : dict
-        What `tempocli.estimator.Estimator` takes.
+    options : EstimatorOptions
+        What to estimate with.
     jobs : int
         Worker processes.
     limits : Limits
@@ -90,7 +90,7 @@ class Request:
 
     inputs: Inputs
     view: View
-    search: dict[str, Any]
+    options: EstimatorOptions
     jobs: int
     limits: Limits
     resuming: ResumeOptions
@@ -126,7 +126,9 @@ def run(request: Request) -> int:
         image = _open_image(stack, request.plot) if request.plot is not None else None
         estimator = _load(request)
         if file is not None:
-            settings = estimator.settings() + view.layout.settings()
+            from tempocli.results.settings import canonical
+
+            settings = canonical(estimator.settings(), view.layout)
             file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
         if image is not None:
             sink.write(tally.watch(_draw(estimator, request, image)))
@@ -192,8 +194,8 @@ def _summarise(tally: Tally, view: View) -> None:
 def _load(request: Request) -> Estimator:
     from tempocli.estimator import Estimator
 
-    load = partial(Estimator, **request.search)
-    references = request.search["references"]
+    load = partial(Estimator.from_options, request.options)
+    references = request.options.references
     # These are audio files, too, and whose they are is not known.
     estimator = load() if references is None else call_within(request.limits.max_memory, references, load)
     logger.info("model: %s", estimator.model_name)

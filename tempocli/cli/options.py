@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tempocli.schema import Part
+from tempocli import axis
+from tempocli.schema import DEVICES, METHODS, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
-MIN_BPM, MAX_BPM = 30, 300
-# Those of tempocli.methods, the default first; that module would bring numpy and onnxruntime to --help.
-METHODS = ("both", "classify", "compare", "periodicity")
+MIN_BPM, MAX_BPM = int(axis.MIN_BPM), int(axis.MAX_BPM)  # which --help shows without decimals
 
 
 def model(function: Function) -> Function:
@@ -66,8 +65,8 @@ def device(function: Function) -> Function:
     """Add --device."""
     return click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
+        type=click.Choice(DEVICES),
+        default=DEVICES[0],
         show_default=True,
         help="Where the model runs; auto takes the GPU if there is one.",
     )(function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from tempocli.cli.tally import EXIT_SOME_FAILED, doubtful, duration
 if TYPE_CHECKING:
     from tempocli.cli.inputs import Inputs
     from tempocli.cluster import Outcome, Work
+    from tempocli.schema import EstimatorOptions
     from tempocli.writers import Layout
 
 _SHOWN_REASONS = 10
@@ -37,11 +38,13 @@ def check_unused(inputs: Inputs) -> None:
             raise click.UsageError(f"{path!r}: URLs need --engine ray.")
 
 
-def work(settings: dict[str, Any], layout: Layout, *, hashed: bool) -> Work:
-    """Describe how files are estimated; `settings` are those of `tempocli.cluster.Work`."""
+def work(
+    options: EstimatorOptions, layout: Layout, timeout: float, max_memory: int | None, *, hashed: bool
+) -> Work:
+    """Describe how files are estimated; see `tempocli.cluster.Work`."""
     from tempocli.cluster import Work
 
-    return Work(layout=layout, hashed=hashed, **settings)
+    return Work(options, layout, timeout, hashed, max_memory)
 
 
 def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume: bool, quiet: bool) -> int:

@@ -21,6 +21,7 @@ from tempocli.errors import MissingExtraError, OutputError, TempoError
 from tempocli.results import parquet
 from tempocli.results.index import PathIndex
 from tempocli.results.rows import read_part
+from tempocli.results.settings import difference
 from tempocli.schema import DOUBTFUL_CONFIDENCE, input_key
 
 if TYPE_CHECKING:
@@ -155,8 +156,7 @@ def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathInd
             for row in rows:
                 if row["settings"] != settings:
                     raise OutputError(
-                        f"{job.output}: made with other settings ({row['settings']}; now {settings}); "
-                        "give the same, or another output"
+                        f"{job.output}: {difference(row['settings'], settings)}; give another output"
                     )
                 key = input_key(parquet.from_text(row["path"]), read_part(row))
                 index.add(key, failed=row["error"] is not None)

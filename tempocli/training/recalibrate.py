@@ -10,7 +10,7 @@ from tempocli.bank import bank_key, load_bank, references_path, write_bank
 from tempocli.comparator import Comparator
 from tempocli.encoder import Encoder
 from tempocli.errors import DataError, MissingExtraError, ModelError
-from tempocli.methods import ReferenceModel, encode_by_all, open_models
+from tempocli.methods import ReferenceModel, open_model
 from tempocli.training.calibrate import calibrate, track_by
 from tempocli.training.export import proven, save
 from tempocli.writers.files import atomic_file
@@ -18,7 +18,7 @@ from tempocli.writers.files import atomic_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tempocli.encoder import Calibration
+    from tempocli.inference.calibration import Calibration
     from tempocli.methods import WindowModel
     from tempocli.training.calibrate import KnownMusic
 
@@ -42,8 +42,7 @@ def write_calibrations(music: KnownMusic, path: Path) -> None:
     """
     fitted = {}
     for method in WITHOUT_FILE:
-        models = open_models(method, None, device="cpu", references=None)
-        fitted[method] = asdict(_fit(models, music))
+        fitted[method] = asdict(_fit(open_model(method, device="cpu"), music))
     with atomic_file(str(path)) as file:
         file.write((json.dumps(fitted, indent=2) + "\n").encode())
 
@@ -75,22 +74,21 @@ def recalibrate(path: Path, music: KnownMusic) -> None:
         raise MissingExtraError("calibrating a model", "train") from error
     try:
         model: WindowModel = Encoder(path, device="cpu")
-        kind = "classify"
+        bank = None
     except ModelError:
         comparator = Comparator(path, device="cpu")
         bank = load_bank(comparator)
-        model, kind = ReferenceModel(comparator, bank), "compare"
-    calibration = _fit({kind: model}, music)
+        model = ReferenceModel(comparator, bank)
+    calibration = _fit(model, music)
     graph = onnx.load(str(path))
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     with proven(path) as written:
         save(graph, written, metadata | {"calibration": calibration.to_json()})
-    if kind == "compare":
+    if bank is not None:
         write_bank(references_path(path), bank_key(Comparator(path, device="cpu")), bank.embeddings)
 
 
-def _fit(models: dict[str, WindowModel], music: KnownMusic) -> Calibration:
-    leading = next(iter(models.values()))
-    if leading.front_end != music.front_end:
-        raise DataError(f"the clips were made with another front end than {leading.name}")
-    return calibrate(track_by(dict(models), encode_by_all(models)), leading.bpms, music)
+def _fit(model: WindowModel, music: KnownMusic) -> Calibration:
+    if model.spec.front_end != music.front_end:
+        raise DataError(f"the clips were made with another front end than {model.spec.name}")
+    return calibrate(track_by(model.spec, model.encode), model.spec.axis, music)

@@ -106,7 +106,7 @@ def test_from_recipe_to_model_by_the_command_line(
     )
     assert exported.exit_code == 0, exported.output
     encoder = Encoder(model, device="cpu")
-    assert encoder.name == "small"
+    assert encoder.spec.name == "small"
     assert encoder.encode(np.zeros((3, 1024, 40), np.float32))[0].shape == (3, 160)
     assert [path.name for path in tmp_path.glob("*.onnx")] == ["small.onnx"]
     assert b".py" not in model.read_bytes()

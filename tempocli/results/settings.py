@@ -1,0 +1,81 @@
+"""The record of what results were made with, by which a run that goes on knows that it may."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tempocli.writers import Layout
+
+
+def canonical(settings: Mapping[str, Any], layout: Layout) -> str:
+    """Write a record as one line of JSON with sorted keys: equal records are equal texts.
+
+    Parameters
+    ----------
+    settings : dict of str to Any
+        Of `tempocli.estimator.Estimator.settings`.
+    layout : Layout
+        How numbers are written.
+    """
+    record = {**settings, "precision": layout.precision, "curve": layout.curve}
+    return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+
+def difference(old: str, new: str) -> str:
+    """Say in one line what differs between the record of a result file and that of this run.
+
+    Parameters
+    ----------
+    old, new : str
+        From `canonical`; `old` is read from a file, and may be anything.
+    """
+    try:
+        record = json.loads(old)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        # Before 0.2 the settings were prose, without the versions of the models.
+        return "made by an earlier version of tempo, which may estimate otherwise"
+    parts = [
+        f"{name} {before}, now {now}"
+        for name, (before, now) in _differing(_facts(record), _facts(json.loads(new))).items()
+    ]
+    return f"made with other settings ({'; '.join(parts)})"
+
+
+def _differing(old: dict[str, str], new: dict[str, str]) -> dict[str, tuple[str, str]]:
+    return {
+        name: (old.get(name, "none"), new.get(name, "none"))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    }
+
+
+def _facts(record: Mapping[str, Any]) -> dict[str, str]:
+    """Write a record as names and values for a person; a model by name, version and checksum."""
+    facts = {key: _text(value) for key, value in record.items() if key != "model"}
+    model = record.get("model")
+    if isinstance(model, dict):
+        facts["model"] = _text(model.get("name"))
+        facts["model version"] = _text(model.get("version"))
+        facts["model files"] = " and ".join(_checksums(model))
+        facts["references"] = " and ".join(_references(model))
+    return facts
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _checksums(model: Mapping[str, Any]) -> list[str]:
+    inner = [text for member in model.get("members", ()) for text in _checksums(member)]
+    return [str(model.get("sha256", "none")), *inner]
+
+
+def _references(model: Mapping[str, Any]) -> list[str]:
+    inner = [text for member in model.get("members", ()) for text in _references(member)]
+    return [str(model["references"]), *inner] if "references" in model else inner
