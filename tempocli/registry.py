@@ -32,6 +32,8 @@ class ModelEntry:
         Its size, in bytes.
     summary, licence : str
         One line each; the model card beside the file says more.
+    version : str
+        Raised with every change of the model's answers; the file has it, too.
     method : str
         The method of `tempocli.estimator.Estimator` that the model is for.
     """
@@ -42,6 +44,7 @@ class ModelEntry:
     size: int
     summary: str
     licence: str
+    version: str
     method: str = "classify"
 
 

@@ -98,6 +98,8 @@ class Estimate:
         Seconds of audio that were heard.
     model : str
         Name of the model that made the estimate, or of several with ``+`` between them.
+    model_version : str
+        Its version, or those of several with ``+`` between them.
     curve : tuple of CurvePoint
         Tempo over time, one point a window.
     by_method : tuple of (str, float)
@@ -126,6 +128,7 @@ class Estimate:
     bpm_error: float | None = None
     steady: bool | None = None
     tempo_sections: tuple[TempoSection, ...] = ()
+    model_version: str = ""
 
     @property
     def doubtful(self) -> bool:

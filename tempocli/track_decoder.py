@@ -116,7 +116,8 @@ class TrackDecoder:
 
     def no_tempo(self, reason: str, duration: float) -> Estimate:
         """Make the Estimate of audio without a tempo."""
-        return Estimate(None, 0.0, 0.0, (), reason, duration, self._spec.name)
+        spec = self._spec
+        return Estimate(None, 0.0, 0.0, (), reason, duration, spec.name, model_version=spec.version)
 
     def _track(self, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]) -> TrackTempo:
         return track_tempo(self._spec, tempograms, curve)
@@ -202,6 +203,7 @@ class TrackDecoder:
             reason=None,
             duration=heard.duration,
             model=self._spec.name,
+            model_version=self._spec.version,
             curve=tuple(self._curve(heard, best)),
             by_method=self._by_method(heard, best),
             bpm_error=best.refined.error,

@@ -38,7 +38,7 @@ def difference(old: str, new: str) -> str:
     except ValueError:
         record = None
     if not isinstance(record, dict):
-        # Before 0.2 the settings were prose, without the versions of the models.
+        # Those wrote the settings as prose, without the versions of the models.
         return "made by an earlier version of tempo, which may estimate otherwise"
     parts = [
         f"{name} {before}, now {now}"
@@ -72,10 +72,16 @@ def _text(value: Any) -> str:
 
 
 def _checksums(model: Mapping[str, Any]) -> list[str]:
-    inner = [text for member in model.get("members", ()) for text in _checksums(member)]
+    inner = [text for member in _members(model) for text in _checksums(member)]
     return [str(model.get("sha256", "none")), *inner]
 
 
 def _references(model: Mapping[str, Any]) -> list[str]:
-    inner = [text for member in model.get("members", ()) for text in _references(member)]
+    inner = [text for member in _members(model) for text in _references(member)]
     return [str(model["references"]), *inner] if "references" in model else inner
+
+
+def _members(model: Mapping[str, Any]) -> list[dict[str, Any]]:
+    members = model.get("members", [])
+    # What is read from a file may be anything.
+    return [each for each in members if isinstance(each, dict)] if isinstance(members, list) else []

@@ -18,6 +18,7 @@ from tempocli.writers.files import atomic_file
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tempocli.bank import Bank
     from tempocli.inference.calibration import Calibration
     from tempocli.methods import WindowModel
     from tempocli.training.calibrate import KnownMusic
@@ -47,7 +48,7 @@ def write_calibrations(music: KnownMusic, path: Path) -> None:
         file.write((json.dumps(fitted, indent=2) + "\n").encode())
 
 
-def recalibrate(path: Path, music: KnownMusic) -> None:
+def recalibrate(path: Path, music: KnownMusic, *, version: str | None = None) -> None:
     """Fit the calibration of an exported model anew, and write it into the file's metadata.
 
     The weights stay. So do a comparator's references, which are kept under the file's checksum.
@@ -58,6 +59,8 @@ def recalibrate(path: Path, music: KnownMusic) -> None:
         An ONNX file made by ``tempo train export``.
     music : KnownMusic
         Clips of known tempo.
+    version : str, optional
+        Of the model from now on; by default it stays.
 
     Raises
     ------
@@ -68,22 +71,57 @@ def recalibrate(path: Path, music: KnownMusic) -> None:
     MissingExtraError
         If the extra ``train`` is not installed.
     """
+    _need_onnx()
+    changes = {} if version is None else {"model_version": version}
+    model, bank = _open(path)
+    _rewrite(path, changes | {"calibration": _fit(model, music).to_json()}, bank)
+
+
+def set_version(path: Path, version: str) -> None:
+    """Write the version of an exported model into the file's metadata; all else stays.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX file made by ``tempo train export``.
+    version : str
+
+    Raises
+    ------
+    ModelError
+        If the file is something else.
+    MissingExtraError
+        If the extra ``train`` is not installed.
+    """
+    _need_onnx()
+    _, bank = _open(path)
+    _rewrite(path, {"model_version": version}, bank)
+
+
+def _need_onnx() -> None:
     try:
-        import onnx
+        import onnx  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("calibrating a model", "train") from error
+        raise MissingExtraError("changing a model's metadata", "train") from error
+
+
+def _open(path: Path) -> tuple[WindowModel, Bank | None]:
+    """Open an exported model and, if it compares, its references."""
     try:
-        model: WindowModel = Encoder(path, device="cpu")
-        bank = None
+        return Encoder(path, device="cpu"), None
     except ModelError:
         comparator = Comparator(path, device="cpu")
-        bank = load_bank(comparator)
-        model = ReferenceModel(comparator, bank)
-    calibration = _fit(model, music)
+    bank = load_bank(comparator)
+    return ReferenceModel(comparator, bank), bank
+
+
+def _rewrite(path: Path, changes: dict[str, str], bank: Bank | None) -> None:
+    import onnx
+
     graph = onnx.load(str(path))
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     with proven(path) as written:
-        save(graph, written, metadata | {"calibration": calibration.to_json()})
+        save(graph, written, metadata | changes)
     if bank is not None:
         write_bank(references_path(path), bank_key(Comparator(path, device="cpu")), bank.embeddings)
 

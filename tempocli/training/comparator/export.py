@@ -102,6 +102,7 @@ def _metadata(recipe: ComparisonRecipe, front_end: FrontEnd, calibration: Calibr
     return {
         "version": FORMATS["comparator"],
         "name": recipe.name,
+        "model_version": recipe.version,
         "front_end": front_end.to_json(),
         "n_frames": json.dumps(recipe.network.n_frames),
         "calibration": calibration.to_json(),

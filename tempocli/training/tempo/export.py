@@ -67,6 +67,7 @@ def export_tempo(network: TempoNetwork, recipe: TempoRecipe, data: Path, path: P
         network,
         path,
         name=recipe.name,
+        version=recipe.version,
         front_end=sampler.front_end,
         calibration=calibrate(track, axis, sampler),
         tilt=recipe.octave_tilt,
@@ -117,6 +118,7 @@ def write_encoder(
     path: Path,
     *,
     name: str,
+    version: str,
     front_end: FrontEnd,
     calibration: Calibration,
     tilt: float,
@@ -130,8 +132,8 @@ def write_encoder(
         In evaluation mode.
     path : Path
         Written only when the check has passed.
-    name : str
-        The model's name.
+    name, version : str
+        Of the model.
     front_end : FrontEnd
         What the network was trained with.
     calibration : Calibration
@@ -158,14 +160,20 @@ def write_encoder(
         deployable(network), {"log_mel": example}, {"log_mel": "windows"}, ["logits", "embedding"]
     )
     with proven(path) as partial:
-        save(model, partial, _metadata(config, name, front_end, calibration, tilt))
+        save(model, partial, _metadata(config, front_end, calibration, tilt, name=name, version=version))
         difference = parity(Encoder(partial, device="cpu").encode, in_torch(network), windows)
         refuse_difference(difference)
     return difference
 
 
 def _metadata(
-    config: NetworkConfig, name: str, front_end: FrontEnd, calibration: Calibration, tilt: float
+    config: NetworkConfig,
+    front_end: FrontEnd,
+    calibration: Calibration,
+    tilt: float,
+    *,
+    name: str,
+    version: str,
 ) -> dict[str, str]:
     axis = {
         "n_frames": config.n_frames,
@@ -176,6 +184,7 @@ def _metadata(
     return {
         "version": FORMATS["classifier"],
         "name": name,
+        "model_version": version,
         "front_end": front_end.to_json(),
         "axis": json.dumps(axis),
         "calibration": calibration.to_json(),

@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 from tempocli.cli import cli  # noqa: E402
 from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import TempoError  # noqa: E402
+from tempocli.inference.calibration import Calibration  # noqa: E402
 from tempocli.training.data.sampling import Split  # noqa: E402
 from tempocli.training.engine import HISTORY  # noqa: E402
 from tempocli.training.kinds import load_run, train  # noqa: E402
@@ -124,8 +125,9 @@ def test_a_model_that_differs_from_torch_is_not_written(
             network,
             target,
             name="x",
+            version="1",
             front_end=TempoSampler(data_folder, recipe).front_end,
-            calibration=export_module.Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 1.0, 1.0)),
+            calibration=Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 1.0, 1.0)),
             tilt=0.0,
             windows=TempoSampler(data_folder, recipe).validation()[0],
         )
