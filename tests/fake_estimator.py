@@ -33,7 +33,7 @@ def make_estimate(
     steady: bool = True,
 ) -> Estimate:
     if bpm is None:
-        return Estimate(None, 0.0, 0.0, (), reason, 12.5, model)
+        return Estimate(None, 0.0, 0.0, (), reason, 12.5, model, model_version="7")
     candidates = (Candidate(bpm, 0.75, "1"), Candidate(bpm / 2, 0.25, "1/2"))
     curve = (CurvePoint(6.0, bpm, 0.9), CurvePoint(12.0, bpm + 1.0, 0.8))
     if steady:
@@ -55,6 +55,7 @@ def make_estimate(
         bpm_error=0.01234,
         steady=steady,
         tempo_sections=sections,
+        model_version="7",
     )
 
 

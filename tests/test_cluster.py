@@ -19,7 +19,7 @@ from tempocli.batch import Selection
 from tempocli.batch.worker import Done
 from tempocli.cluster import Job, Outcome, Work, chunk, engine
 from tempocli.errors import AudioError, DataError, TempoError
-from tempocli.schema import AudioInput, FileResult, Part
+from tempocli.schema import AudioInput, EstimatorOptions, FileResult, Part
 from tempocli.writers import Layout
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class TestResume:
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(engine, "_run", run)
-        work = Work(None, "classify", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
+        work = Work(EstimatorOptions(method="classify", device="cpu"), Layout(), 100.0, False)
         try:
             return engine._estimate(Job(files, "out", work, resume=True), None)
         except KeyboardInterrupt:

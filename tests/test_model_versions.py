@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -153,7 +153,7 @@ def test_results_of_another_decoding_are_not_gone_on_with(
 
 
 class TestRecord:
-    MODEL = {"name": "tempo", "version": "2", "sha256": "ab"}
+    MODEL: ClassVar = {"name": "tempo", "version": "2", "sha256": "ab"}
 
     def text(self, **changes: Any) -> str:
         settings = {"method": "classify", "model": self.MODEL, "min_bpm": 30.0, "top": 5} | changes
