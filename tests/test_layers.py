@@ -57,8 +57,9 @@ RANKS = {
     "plot": 11,
     "writers": 11,
     "results": 12,
-    "cluster": 13,
-    "cli": 14,
+    "engines": 13,
+    "cluster": 14,
+    "cli": 15,
 }
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {

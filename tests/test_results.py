@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tempocli import results as results_package
 from tempocli.batch.stamps import is_unchanged, stamp_of
-from tempocli.cli.sinks import GROWING
+from tempocli.engines.output import GROWING
 from tempocli.errors import DataError, MissingExtraError, OutputError
 from tempocli.results import ResultFile, part_of
 from tempocli.results.index import PathIndex

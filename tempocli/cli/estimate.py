@@ -11,8 +11,10 @@ from tempocli import tags, writers
 from tempocli.batch import Selection
 from tempocli.cli import console, limits, local, options, ray
 from tempocli.cli.inputs import MAX_STDIN, Inputs
-from tempocli.cli.sinks import GROWING, View
+from tempocli.cli.sinks import View
 from tempocli.cli.sizes import read_size
+from tempocli.engines.local import TIMEOUT, Limits
+from tempocli.engines.output import GROWING
 from tempocli.schema import EstimatorOptions, SearchOptions
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help=f"Give up a file after this time.  [default: {local.TIMEOUT:g} when there are several]",
+    help=f"Give up a file after this time.  [default: {TIMEOUT:g} when there are several]",
 )
 @limits.max_memory
 @click.option(
@@ -168,8 +170,8 @@ def command(
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     if engine.engine == "ray":
         others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed
-        ray.check(inputs, format_name, output, others=others)
-        work = ray.work(wanted, layout, timeout or local.TIMEOUT, max_memory, hashed=resuming.verify_hash)
+        ray.check(inputs, format_name, output, others=others, hashed=resuming.verify_hash)
+        work = ray.work(wanted, layout, timeout or TIMEOUT, max_memory)
         status = ray.run(inputs, str(output), work, engine.ray_address, resume=resuming.resume, quiet=quiet)
     else:
         view = View(format_name, layout, output, inputs.single)
@@ -180,7 +182,7 @@ def command(
             view,
             wanted,
             jobs,
-            local.Limits(timeout, max_memory),
+            Limits(timeout, max_memory),
             resuming,
             tagging,
             plot,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import console, limits, options
-from tempocli.cli.tally import EXIT_SOME_FAILED
+from tempocli.engines.local import TIMEOUT
+from tempocli.engines.summary import EXIT_SOME_FAILED
 from tempocli.errors import DataError
 from tempocli.schema import EstimatorOptions, SearchOptions
 from tempocli.writers.layout import encode, printable
@@ -96,7 +97,6 @@ def command(
         tracks, n_failed = _match(rows, estimates), 0
     else:
         from tempocli.batch import estimate_files
-        from tempocli.cli.local import TIMEOUT
         from tempocli.estimator import Estimator
 
         estimator = Estimator.from_options(EstimatorOptions(model, method, references, device, search))

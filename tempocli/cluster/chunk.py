@@ -41,8 +41,6 @@ class Work:
         How numbers are written.
     timeout : float or None
         Seconds that one file may take.
-    hashed : bool
-        Whether results have the checksum of the content.
     max_memory : int or None
         Bytes of memory that one file may take.
     """
@@ -50,7 +48,6 @@ class Work:
     options: EstimatorOptions
     layout: Layout
     timeout: float | None
-    hashed: bool
     max_memory: int | None = DEFAULT_MAX_MEMORY
 
     def estimator(self) -> Estimator:
@@ -136,7 +133,7 @@ def _workplace(work: Work, process: int) -> tuple[str, Seat]:
         estimator.portable(),
         estimator.encode,
         timeout=work.timeout,
-        hashed=work.hashed,
+        hashed=False,
         max_memory=work.max_memory,
     )
     return work.settings(estimator), seat
