@@ -225,6 +225,12 @@ def test_references_without_comparison_are_wrong_usage(tmp_path: Path) -> None:
     assert "--references needs --method" in result.stderr
 
 
+def test_a_model_for_the_baseline_is_wrong_usage() -> None:
+    result = CliRunner().invoke(cli, ["estimate", "--method", "periodicity", "--model", "tempo", str(SAMPLE)])
+    assert result.exit_code == 2
+    assert "--method periodicity has no --model" in result.stderr
+
+
 def test_what_is_exported_can_be_compared_with(compare_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "references"
     export = ["references", "export", str(folder), "--bpm", "84", "--bpm", "112", "--bpm", "150"]

@@ -174,6 +174,7 @@ class TestRecord:
                 {"model": MODEL | {"version": "3", "sha256": "cd"}},
                 "model files ab, now cd; model version 2, now 3",
             ),
+            ({"model": {"name": "mine", "version": "2"}}, "model tempo, now mine"),
             ({"min_bpm": 70.5}, "min_bpm 30, now 70.5"),
             ({"method": "compare"}, "method classify, now compare"),
             ({"decoding": 2}, "decoding none, now 2"),

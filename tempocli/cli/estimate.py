@@ -145,7 +145,7 @@ def command(
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
-    options.check_references(method, references)
+    options.check_method(method, model, references)
     inputs = Inputs(
         paths,
         files_from,

@@ -88,7 +88,7 @@ def command(
     search = SearchOptions(min_bpm, max_bpm)
     if estimates is not None:
         _refuse(context, ("method", "references", "model", "device", "jobs", "save"))
-    options.check_references(method, references)
+    options.check_method(method, model, references)
     options.check_overwrites([None if save is None else str(save)], map(str, reference))
     files = _read(reference, unique=estimates is not None or save is not None)
     rows = [row for row, _ in files]

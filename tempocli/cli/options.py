@@ -33,7 +33,7 @@ def model(function: Function) -> Function:
 
 
 def method(function: Function) -> Function:
-    """Add --method and --references; the command passes them on by `check_references`."""
+    """Add --method and --references; the command passes them on by `check_method`."""
     function = references(function)
     return click.option(
         "--method",
@@ -55,8 +55,10 @@ def references(function: Function) -> Function:
     )(function)
 
 
-def check_references(method: str, references: str | None) -> None:
-    """Refuse references that nothing is compared with."""
+def check_method(method: str, model: str | None, references: str | None) -> None:
+    """Refuse references that nothing is compared with, and a model for the method that has none."""
+    if model is not None and method == "periodicity":
+        raise click.UsageError("--method periodicity has no --model.")
     if references is not None and method not in {"compare", "both"}:
         raise click.UsageError("--references needs --method compare or both.")
 

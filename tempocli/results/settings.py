@@ -40,19 +40,16 @@ def difference(old: str, new: str) -> str:
     if not isinstance(record, dict):
         # Those wrote the settings as prose, without the versions of the models.
         return "made by an earlier version of tempo, which may estimate otherwise"
+    before, now = _facts(record), _facts(json.loads(new))
     parts = [
-        f"{name} {before}, now {now}"
-        for name, (before, now) in _differing(_facts(record), _facts(json.loads(new))).items()
+        f"{name} {before.get(name, 'none')}, now {now.get(name, 'none')}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
     ]
+    # Of another model, all the rest is another, too.
+    if before.get("model") != now.get("model"):
+        parts = [part for part in parts if not part.startswith(("model version", "model files"))]
     return f"made with other settings ({'; '.join(parts)})"
-
-
-def _differing(old: dict[str, str], new: dict[str, str]) -> dict[str, tuple[str, str]]:
-    return {
-        name: (old.get(name, "none"), new.get(name, "none"))
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    }
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, str]:
@@ -63,7 +60,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, str]:
         facts["model"] = _text(model.get("name"))
         facts["model version"] = _text(model.get("version"))
         facts["model files"] = " and ".join(_checksums(model))
-        facts["references"] = " and ".join(_references(model))
+        facts["references"] = " and ".join(_references(model)) or "none"
     return facts
 
 
