@@ -16,14 +16,14 @@ import numpy as np
 from tempocli import temporary
 from tempocli.arrays import read_npz
 from tempocli.audio import load_audio
-from tempocli.encoder import checksum
+from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.errors import AudioError, DataError
+from tempocli.inference.spec import checksum_of
 from tempocli.references import (
+    AXIS,
     BANK_VERSION,
-    BINS_PER_OCTAVE,
     PATTERNS,
     bank,
-    bank_tempi,
     synthesise,
 )
 from tempocli.registry import check_if_ours
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.axis import TempoAxis
     from tempocli.comparator import Comparator
 
 log = logging.getLogger(__name__)
@@ -54,18 +55,14 @@ class Bank:
     ----------
     name : str
         Of the references, whichever model embeds them.
-    bpms : ndarray of float64, shape=(n_tempi,)
+    axis : TempoAxis
+        Of the tempi of the references.
     embeddings : ndarray of float32, shape=(n_tempi, n_patterns, embedding_dim)
     """
 
     name: str
-    bpms: NDArray[np.float64]
+    axis: TempoAxis
     embeddings: NDArray[np.float32]
-
-    @property
-    def bins_per_octave(self) -> int:
-        """Resolution of the tempo axis."""
-        return BINS_PER_OCTAVE
 
 
 def load_bank(comparator: Comparator, cache: Path | None = None) -> Bank:
@@ -85,24 +82,24 @@ def load_bank(comparator: Comparator, cache: Path | None = None) -> Bank:
     ModelError
         If the references that ship are missing or damaged, or the model cannot embed others.
     """
-    shape = (len(bank_tempi()), len(PATTERNS), comparator.embedding_dim)
+    shape = (AXIS.n_bins, len(PATTERNS), comparator.spec.embedding_dim)
     key = bank_key(comparator)
     shipped = references_path(comparator.path)
     check_if_ours(shipped)
     embeddings = _read(shipped, key, shape)
     if embeddings is not None:
-        return Bank(BUILT_IN, bank_tempi(), embeddings)
+        return Bank(BUILT_IN, AXIS, embeddings)
     kept = (cache or _cache_folder()) / f"{key}.npz"
     embeddings = _read(kept, key, shape)
     if embeddings is not None:
-        return Bank(BUILT_IN, bank_tempi(), embeddings)
+        return Bank(BUILT_IN, AXIS, embeddings)
     log.info("embedding %d references", shape[0] * shape[1])
     embeddings = embed_bank(comparator)
     try:
         write_bank(kept, key, embeddings)
     except OSError as error:
         log.warning("%s: the references cannot be kept there (%s)", kept, error.strerror)
-    return Bank(BUILT_IN, bank_tempi(), embeddings)
+    return Bank(BUILT_IN, AXIS, embeddings)
 
 
 def references_path(model: Path) -> Path:
@@ -112,19 +109,19 @@ def references_path(model: Path) -> Path:
 
 def bank_key(comparator: Comparator) -> str:
     """Name what embeddings depend on: the model's bytes and the bank's version."""
-    return f"{comparator.digest()}-{BANK_VERSION}"
+    return f"{comparator.spec.checksum}-{BANK_VERSION}"
 
 
 def embed_bank(comparator: Comparator) -> NDArray[np.float32]:
     """Synthesise and embed the built-in references, shape=(n_tempi, n_patterns, embedding_dim)."""
-    front_end = comparator.front_end
-    n_samples = comparator.n_frames * front_end.hop_length
+    front_end = comparator.spec.front_end
+    n_samples = comparator.spec.n_frames * front_end.hop_length
     windows = (
         front_end.log_mel(synthesise(reference, sample_rate=front_end.sample_rate, n_samples=n_samples))
         for reference in bank()
     )
     embeddings = _embed(comparator, windows)
-    return embeddings.reshape(len(bank_tempi()), len(PATTERNS), -1)
+    return embeddings.reshape(AXIS.n_bins, len(PATTERNS), -1)
 
 
 def _embed(comparator: Comparator, windows: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -215,21 +212,20 @@ def load_own_bank(comparator: Comparator, folder: Path) -> Bank:
     tempi = _own_tempi(folder)
     if not tempi:
         raise DataError(f"{folder}: holds no audio files to compare with")
-    axis = bank_tempi()
     files = sorted(tempi)
     known = np.array([tempi[path] for path in files])
-    chosen = [_nearest(known, bpm) for bpm in axis]
+    chosen = [_nearest(known, bpm) for bpm in AXIS.bpms]
     n_patterns = max(map(len, chosen))
     windows = _own_windows(comparator, files, known, [np.resize(each, n_patterns) for each in chosen])
-    embeddings = _embed(comparator, windows).reshape(len(axis), n_patterns, -1)
-    return Bank(_own_name(tempi), axis, embeddings)
+    embeddings = _embed(comparator, windows).reshape(AXIS.n_bins, n_patterns, -1)
+    return Bank(_own_name(tempi), AXIS, embeddings)
 
 
 def _own_name(tempi: dict[Path, float]) -> str:
     """Name references by what is in their files, for they may change under one folder's name."""
     digest = hashlib.sha256()
     for path in sorted(tempi):
-        digest.update(f"{path.name} {tempi[path]:g} {checksum(path)}\n".encode())
+        digest.update(f"{path.name} {tempi[path]:g} {checksum_of(path)}\n".encode())
     return f"own {digest.hexdigest()[:16]}"
 
 
@@ -244,10 +240,10 @@ def _own_windows(
     comparator: Comparator, files: list[Path], known: NDArray[np.float64], chosen: list[NDArray[np.intp]]
 ) -> Iterator[NDArray[np.float32]]:
     loops = [_loop(path, bpm, comparator) for path, bpm in zip(files, known, strict=True)]
-    for bpm, which in zip(bank_tempi(), chosen, strict=True):
+    for bpm, which in zip(AXIS.bpms, chosen, strict=True):
         for index in which:
             frames, period = loops[index]
-            positions = (np.arange(comparator.n_frames) * bpm / known[index]) % period
+            positions = (np.arange(comparator.spec.n_frames) * bpm / known[index]) % period
             below = positions.astype(np.intp)
             weight = (positions - below).astype(np.float32)[:, None]
             yield frames[below] * (1.0 - weight) + frames[below + 1] * weight
@@ -255,7 +251,7 @@ def _own_windows(
 
 def _loop(path: Path, bpm: float, comparator: Comparator) -> tuple[NDArray[np.float32], float]:
     """Read a file as frames that repeat: whole beats of it, and their length in frames."""
-    front_end = comparator.front_end
+    front_end = comparator.spec.front_end
     samples = load_audio(path, sample_rate=front_end.sample_rate)
     beat = 60.0 * front_end.sample_rate / bpm
     if not samples.any():
@@ -292,7 +288,7 @@ def tempo_in_name(path: Path) -> float:
     """
     marked = [float(number) for number in _NUMBER_BPM.findall(path.stem)]
     found = marked or [float(number) for number in _NUMBER.findall(path.stem)]
-    tempi = [bpm for bpm in found if 30.0 <= bpm <= 300.0]
+    tempi = [bpm for bpm in found if MIN_BPM <= bpm <= MAX_BPM]
     if len(tempi) != 1:
         raise DataError(f"{path}: its name does not tell its tempo; call it such as {path.stem}-120bpm")
     return tempi[0]
@@ -304,6 +300,6 @@ def _tempi_of_table(table: Path) -> dict[Path, float]:
 
     tempi = {table.parent / row.path: row.bpm for row in read_references(table)}
     for path, bpm in tempi.items():
-        if not 30.0 <= bpm <= 300.0:
-            raise DataError(f"{table}: {bpm:g} BPM of {path.name} is not within 30 to 300")
+        if not MIN_BPM <= bpm <= MAX_BPM:
+            raise DataError(f"{table}: {bpm:g} BPM of {path.name} is not within {MIN_BPM:g} to {MAX_BPM:g}")
     return tempi

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.encoder import MAX_EMBEDDING, Calibration, checksum
 from tempocli.errors import ModelError
-from tempocli.features import FrontEnd
-from tempocli.ranges import number, whole, word
+from tempocli.inference.spec import checksum_of, read_comparator
+from tempocli.references import AXIS
 from tempocli.registry import ships
 from tempocli.runtime import open_session
 
@@ -20,42 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-METADATA_VERSION = "compare-2"
 _DOUBT = 0.03  # share of answers not to be trusted; of five values tried on two models, the best for both
-
-
-@dataclass(frozen=True, slots=True)
-class OctavePrior:
-    """A log-normal distribution of tempi, which settles the octave that unlabelled music cannot teach.
-
-    Attributes
-    ----------
-    centre : float
-        In BPM.
-    octaves : float
-        Standard deviation, in octaves.
-    weight : float
-        Power to which it is raised.
-    """
-
-    centre: float = 125.0
-    octaves: float = 0.55
-    weight: float = 0.5
-
-    def of(self, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Compute its density, up to a constant."""
-        distance = np.log2(bpms / self.centre) / self.octaves
-        return np.asarray(np.exp(-0.5 * self.weight * np.square(distance)))
-
-    def check(self) -> None:
-        """Raise ValueError for values that make no sense."""
-        number(self.centre, "centre", 10.0, 1200.0)
-        number(self.octaves, "octaves", 0.01, 100.0)
-        number(self.weight, "weight", 0.0, 100.0)
-
-    def to_json(self) -> str:
-        """Write as JSON, for the metadata of a model."""
-        return json.dumps(asdict(self))
 
 
 class Comparator:
@@ -72,15 +34,10 @@ class Comparator:
 
     Attributes
     ----------
-    name : str
     path : Path
+    spec : ModelSpec
+        What the file says of itself; its axis is that of the references.
     device : str
-    front_end : FrontEnd
-    n_frames : int
-        Frames of a window.
-    calibration : Calibration
-    prior : OctavePrior
-    embedding_dim : int
 
     Raises
     ------
@@ -94,32 +51,23 @@ class Comparator:
         self.path = path
         self._session = open_session(path, device, threads, trusted=ships(path))
         self.device = self._session.device
-        metadata = self._session.metadata
         try:
-            if metadata["version"] != METADATA_VERSION:
-                raise ValueError(f"version {metadata['version']}")
-            self.name = word(metadata["name"], "name")
-            self.front_end = FrontEnd.from_json(metadata["front_end"])
-            self.n_frames = json.loads(metadata["n_frames"])
-            self.front_end.check_window(self.n_frames)
-            self.calibration = Calibration.from_json(metadata["calibration"])
-            self.prior = OctavePrior(**json.loads(metadata["prior"]))
-            self.prior.check()
-            self.embedding_dim = whole(self._session.width("embedding"), "embedding_dim", 1, MAX_EMBEDDING)
+            self.spec = read_comparator(
+                self._session.metadata,
+                AXIS,
+                embedding_dim=self._session.width("embedding"),
+                checksum=checksum_of(path),
+            )
         except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"{path}: not a model that compares (metadata: {error})") from error
-        self._no_window = np.zeros((1, self.n_frames, self.front_end.n_mels), np.float32)
-        self._no_embedding = np.zeros((1, self.embedding_dim), np.float32)
-
-    def digest(self) -> str:
-        """Compute the SHA-256 of the model's file: what is kept of its embeddings is kept under this."""
-        return checksum(self.path)
+        self._no_window = np.zeros((1, self.spec.n_frames, self.spec.front_end.n_mels), np.float32)
+        self._no_embedding = np.zeros((1, self.spec.embedding_dim), np.float32)
 
     def embed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed log-mel windows, shape=(n, n_frames, n_mels), to shape=(n, embedding_dim)."""
         # The graph has both halves; the one that is not asked for gets the least to do.
         inputs = {"log_mel": windows, "a": self._no_embedding, "b": self._no_embedding}
-        return self._session.run({"embedding": (len(windows), self.embedding_dim)}, inputs)[0]
+        return self._session.run({"embedding": (len(windows), self.spec.embedding_dim)}, inputs)[0]
 
     def log_odds(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compare embeddings each with each.

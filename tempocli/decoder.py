@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.axis import TOLERANCE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOLERANCE = 0.04  # the field's: Accuracy 1 counts an estimate within 4 %
+    from tempocli.axis import TempoAxis
+
 _RELATIONS = {
     "2": 2.0, "1/2": 1 / 2, "3": 3.0, "1/3": 1 / 3, "3/2": 3 / 2, "2/3": 2 / 3, "4/3": 4 / 3, "3/4": 3 / 4,
     "4": 4.0, "1/4": 1 / 4,
@@ -43,12 +46,9 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def pool(
-    tempogram: NDArray[np.float32], *, prior: NDArray[np.float64] | None = None, geometric: bool = False
+    tempogram: NDArray[np.float32], *, prior: NDArray[np.float64] | None = None, rule: str = "certainty"
 ) -> NDArray[np.float64]:
     """Pool the windows' distributions into the track's.
-
-    Each window counts as much as it is certain, by the top value of its distribution: breaks and fills have
-    less of a say in what the tempo is.
 
     Parameters
     ----------
@@ -56,67 +56,67 @@ def pool(
         Rows are distributions.
     prior : ndarray of float64, shape=(n_bins,), optional
         The distribution is weighted by this; without it all tempi are alike.
-    geometric : bool
-        Take the geometric mean of all windows alike: their log-probabilities are averaged, not their
-        probabilities, and what is uncertain says little by itself.
+    rule : str
+        ``"certainty"``: each window counts as much as it is certain, by the top value of its distribution, so
+        that breaks and fills have less of a say. ``"geometric"``: the geometric mean of all windows alike;
+        their log-probabilities are averaged, and what is uncertain says little by itself.
 
     Returns
     -------
     ndarray of float64, shape=(n_bins,)
         Sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no such rule.
     """
-    if geometric:
+    if rule == "geometric":
         mean = np.exp(np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64))
-    else:
+    elif rule == "certainty":
         mean = (tempogram * tempogram.max(axis=1, keepdims=True)).mean(axis=0, dtype=np.float64)
+    else:
+        raise ValueError(f"pooling rule {rule!r} is neither certainty nor geometric")
     pooled = mean if prior is None else mean * prior
     return np.asarray(pooled / pooled.sum())
 
 
-def agree(
-    first: NDArray[np.float64], second: NDArray[np.float64], bpms: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def agree(first: NDArray[np.float64], second: NDArray[np.float64], axis: TempoAxis) -> NDArray[np.float64]:
     """Multiply two distributions of one track, shape=(n_bins,), that need not agree to the bin.
 
     What the second one says of a tempo is the most that it says within 4 % of it: else two sharp peaks a bin
     apart would lose to a weak one that both happen to have.
     """
-    product = first * largest_near(second, bpms)
+    product = first * largest_near(second, axis.bins_within())
     return np.asarray(product / product.sum())
 
 
-def largest_near(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give every tempo the largest value of a distribution within 4 % of it, shape=(n_bins,)."""
-    width = tolerance(bpms)
+def largest_near(distribution: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Give every bin the largest value at most `width` bins away, shape=(n_bins,)."""
     padded = np.pad(distribution, width, mode="edge")
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).max(axis=1))
 
 
-def tolerance(bpms: NDArray[np.float64]) -> int:
-    """Count the bins that 4 % are."""
-    return round(math.log(1.0 + TOLERANCE) / math.log(bpms[1] / bpms[0]))
-
-
-def masses(distribution: NDArray[np.floating], bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+def masses(distribution: NDArray[np.floating], axis: TempoAxis) -> NDArray[np.float64]:
     """Sum a distribution within 4 % of every bin: what Accuracy 1 would accept there, shape=(n_bins,)."""
-    return np.convolve(distribution, np.ones(2 * tolerance(bpms) + 1), "same")
+    return np.convolve(distribution, np.ones(2 * axis.bins_within() + 1), "same")
 
 
-def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> list[Peak]:
+def find_peaks(distribution: NDArray[np.float64], axis: TempoAxis) -> list[Peak]:
     """Find the peaks of a distribution, the one with the largest mass first; all are 4 % apart and more.
 
     Parameters
     ----------
     distribution : ndarray of float64, shape=(n_bins,)
-    bpms : ndarray of float64, shape=(n_bins,)
+    axis : TempoAxis
 
     Returns
     -------
     list of Peak
         Never empty.
     """
-    width = tolerance(bpms)
-    mass = masses(distribution, bpms)
+    width = axis.bins_within()
+    mass = masses(distribution, axis)
     left, open_ = distribution.copy(), mass.copy()
     peaks: list[Peak] = []
     while True:
@@ -126,7 +126,7 @@ def find_peaks(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> 
         low = max(0, centre - width)
         best = low + int(left[low : centre + width + 1].argmax())
         if left[best] > 0.0 or not peaks:
-            peaks.append(Peak(_interpolate(distribution, bpms, best), float(mass[centre])))
+            peaks.append(Peak(_interpolate(distribution, axis.bpms, best), float(mass[centre])))
         taken = slice(max(0, min(best, centre) - width), max(best, centre) + width + 1)
         left[taken] = 0.0
         open_[max(0, best - 2 * width) : best + 2 * width + 1] = 0.0
@@ -166,20 +166,18 @@ def at_relation(bpm: float, first: float) -> float:
     return near if abs(near / bpm - 1.0) <= _SAME_PULSE else bpm
 
 
-def mass_near(distribution: NDArray[np.floating], bpms: NDArray[np.float64], bpm: float) -> float:
+def mass_near(distribution: NDArray[np.floating], axis: TempoAxis, bpm: float) -> float:
     """Tell how much of a distribution, shape=(n_bins,), lies within 4 % of a tempo."""
-    return float(distribution[np.abs(bpms - bpm) <= TOLERANCE * bpm].sum())
+    return float(distribution[np.abs(axis.bpms - bpm) <= TOLERANCE * bpm].sum())
 
 
-def folded_peak(distribution: NDArray[np.floating], bins_per_octave: int) -> float:
+def folded_peak(distribution: NDArray[np.floating], axis: TempoAxis) -> float:
     """Fold a distribution into one octave and tell how much lies within 4 % of its largest peak.
 
     It is near 1 for any clear pulse, whatever its octave, and small where there is none.
     """
-    n_octaves = -(-len(distribution) // bins_per_octave)
-    padded = np.pad(distribution, (0, n_octaves * bins_per_octave - len(distribution)))
-    folded = padded.reshape(n_octaves, bins_per_octave).sum(axis=0)
-    width = round(math.log2(1.0 + TOLERANCE) * bins_per_octave)
+    folded = axis.fold(distribution)
+    width = axis.bins_within()
     around = np.convolve(
         np.concatenate([folded[-width:], folded, folded[:width]]), np.ones(2 * width + 1), "valid"
     )
@@ -199,14 +197,14 @@ def calibrated(share: float, coefficients: tuple[float, float]) -> float:
 
 
 def local_tempi(
-    tempogram: NDArray[np.float32], bpms: NDArray[np.float64], pooled: NDArray[np.float64]
+    tempogram: NDArray[np.float32], axis: TempoAxis, pooled: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read each window's own tempo, with the track's distribution to settle the tempo octave.
 
     Parameters
     ----------
     tempogram : ndarray of float32, shape=(n_windows, n_bins)
-    bpms : ndarray of float64, shape=(n_bins,)
+    axis : TempoAxis
     pooled : ndarray of float64, shape=(n_bins,)
 
     Returns
@@ -221,7 +219,7 @@ def local_tempi(
     prior = np.where(pooled > 0.0, prior, 0.0)
     tempi, shares = [], []
     for row in tempogram:
-        peak = find_peaks(row * prior / (row * prior).sum(), bpms)[0]
+        peak = find_peaks(row * prior / (row * prior).sum(), axis)[0]
         tempi.append(peak.bpm)
-        shares.append(mass_near(row, bpms, peak.bpm))
+        shares.append(mass_near(row, axis, peak.bpm))
     return np.array(tempi), np.array(shares)

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.methods import ModelFacts
+    from tempocli.axis import TempoAxis
+    from tempocli.inference.spec import ModelSpec
     from tempocli.periodicity import Periodicity
 
 # Powers from 0.5 to 8 are alike on the development files: this is no setting to tune.
 _FOLDED_POWER = 2.0
-# The method without a model: tempi as people count them, of which nothing was learned.
+# The baseline without a network: tempi as people count them, of which nothing was learned.
 _ALONE_POWER, _ALONE_FOLDED_POWER = 0.3, 4.0
 _ALONE_BPM, _ALONE_OCTAVES = 115.0, 0.7
 _NEAR_RATIOS = np.array([1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0])
@@ -51,21 +52,19 @@ class TrackTempo:
     pulse: tuple[float, float]
     kept: float = 1.0
 
-    def near(self, bpm: float, bpms: NDArray[np.float64]) -> TrackTempo:
+    def near(self, bpm: float, axis: TempoAxis) -> TrackTempo:
         """Keep what is said near a tempo, its octaves and its triples, and next to nothing else.
 
         A section is short: heard alone, its tempo may come out at another ratio of the beat, such as 3/2,
         than beside the rest of the track. `by_method` stays as it is.
         """
-        distance = np.abs(np.log2(bpms / bpm)[:, None] - np.log2(_NEAR_RATIOS)).min(axis=1)
+        distance = np.abs(np.log2(axis.bpms / bpm)[:, None] - np.log2(_NEAR_RATIOS)).min(axis=1)
         said = self.distribution * np.where(distance <= _NEAR_OCTAVES, 1.0, _ELSEWHERE)
         return replace(self, distribution=said / said.sum(), kept=float(said.sum()))
 
 
 def track_tempo(
-    models: Mapping[str, ModelFacts],
-    tempograms: Mapping[str, NDArray[np.float32]],
-    curve: NDArray[np.float32],
+    spec: ModelSpec, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]
 ) -> TrackTempo:
     """Pool the windows of all methods, and measure the periodicity of the whole.
 
@@ -75,42 +74,43 @@ def track_tempo(
 
     Parameters
     ----------
-    models : dict of str to ModelFacts
-        By method, the leading one first.
+    spec : ModelSpec
+        Of the model, which may be an ensemble.
     tempograms : dict of str to ndarray of float32, shape=(n_windows, n_bins)
-        By method; at least one window.
+        By method, one for each of the model's parts; at least one window.
     curve : ndarray of float32, shape=(n_frames,)
         Rises, from `tempocli.periodicity.rises`.
     """
-    (leading, model), *others = models.items()
-    bpms = model.bpms
-    periodicity = measure(curve, frame_rate=model.front_end.frame_rate, bpms=bpms)
-    if leading == "periodicity":
-        alone = _alone(periodicity, bpms)
+    leading, *others = spec.parts
+    axis = spec.axis
+    periodicity = measure(curve, frame_rate=spec.front_end.frame_rate, axis=axis)
+    if leading.pooling == "whole":
+        alone = _alone(periodicity, axis)
         # Raised to powers, what it says of noise is as sharp as what it says of music.
-        pulse = _pulse(periodicity.distribution, periodicity, model.bins_per_octave)
-        return TrackTempo(alone, {leading: alone}, pulse)
+        pulse = _pulse(periodicity.distribution, periodicity, axis)
+        return TrackTempo(alone, {leading.method: alone}, pulse)
     by_method = {
-        method: pool(tempograms[method], prior=each.prior, geometric=method == "compare")
-        for method, each in models.items()
+        each.method: pool(tempograms[each.method], prior=each.prior_weights, rule=each.pooling)
+        for each in spec.parts
     }
-    said = {method: pool(tempograms[method], geometric=method == "compare") for method, _ in others}
-    together = _agreed(by_method[leading], said.values(), bpms)
-    pulse = _pulse(together, periodicity, model.bins_per_octave)
+    first = by_method[leading.method]
+    said = [pool(tempograms[each.method], rule=each.pooling) for each in others]
+    together = _agreed(first, said, axis)
+    pulse = _pulse(together, periodicity, axis)
     if others:
         # Weighed before they are multiplied: a tempo takes what the others say beside it.
-        weighed = [periodicity.division * each for each in (by_method[leading], *said.values())]
-        together = _agreed(_scaled(weighed[0]), weighed[1:], bpms)
+        weighed = [periodicity.division * each for each in (first, *said)]
+        together = _agreed(_scaled(weighed[0]), weighed[1:], axis)
         periodic = periodicity.distribution * periodicity.division
-        together = _scaled(together * fold(periodic, bpms) ** _FOLDED_POWER)
+        together = _scaled(together * fold(periodic, axis) ** _FOLDED_POWER)
     return TrackTempo(together, by_method, pulse)
 
 
 def _agreed(
-    first: NDArray[np.float64], others: Iterable[NDArray[np.float64]], bpms: NDArray[np.float64]
+    first: NDArray[np.float64], others: Iterable[NDArray[np.float64]], axis: TempoAxis
 ) -> NDArray[np.float64]:
     for other in others:
-        first = agree(first, other, bpms)
+        first = agree(first, other, axis)
     return first
 
 
@@ -119,14 +119,14 @@ def _scaled(distribution: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _pulse(
-    distribution: NDArray[np.float64], periodicity: Periodicity, bins_per_octave: int
+    distribution: NDArray[np.float64], periodicity: Periodicity, axis: TempoAxis
 ) -> tuple[float, float]:
-    peak = log_odds(folded_peak(distribution, bins_per_octave))
+    peak = log_odds(folded_peak(distribution, axis))
     return peak, math.log(periodicity.strength + 1e-3)
 
 
-def _alone(periodicity: Periodicity, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
-    prior = np.exp(-0.5 * np.square(np.log2(bpms / _ALONE_BPM) / _ALONE_OCTAVES))
+def _alone(periodicity: Periodicity, axis: TempoAxis) -> NDArray[np.float64]:
+    prior = np.exp(-0.5 * np.square(np.log2(axis.bpms / _ALONE_BPM) / _ALONE_OCTAVES))
     periodic = periodicity.distribution * periodicity.division
-    said = periodic**_ALONE_POWER * fold(periodic, bpms) ** _ALONE_FOLDED_POWER * prior
+    said = periodic**_ALONE_POWER * fold(periodic, axis) ** _ALONE_FOLDED_POWER * prior
     return np.asarray(said / said.sum())

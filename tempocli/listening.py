@@ -14,12 +14,12 @@ from tempocli.periodicity import rises
 from tempocli.windows import WindowCutter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from tempocli.encoder import Encode
-    from tempocli.methods import ModelFacts
+    from tempocli.inference.spec import ModelSpec
 
 SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_SECONDS = 0.9  # a bar of four beats at 260 BPM
@@ -68,27 +68,26 @@ class Heard:
         return None if len(self.times) else "silence"
 
 
-def hear(models: Mapping[str, ModelFacts], encode: Encode, chunks: Iterable[NDArray[np.float32]]) -> Heard:
-    """Run models over log-mel frames, without keeping the frames.
+def hear(spec: ModelSpec, encode: Encode, chunks: Iterable[NDArray[np.float32]]) -> Heard:
+    """Run a model over log-mel frames, without keeping the frames.
 
     Parameters
     ----------
-    models : dict of str to ModelFacts
-        By method; with the same front end, windows and tempo axis.
+    spec : ModelSpec
+        Of the model, which may be an ensemble.
     encode : callable
-        Runs all of them, see `tempocli.methods.encode_by_all`.
+        Runs it, see `tempocli.methods.WindowModel.encode`.
     chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
-        Consecutive frames, of the models' own front end.
+        Consecutive frames, of the model's own front end.
 
     Returns
     -------
     Heard
     """
-    leading = next(iter(models.values()))
-    front_end = leading.front_end
-    cutter = WindowCutter(leading.n_frames, front_end.n_mels)
-    windows = _Windows(models, encode)
-    edges = _Edges(leading.n_frames, front_end.n_mels)
+    front_end = spec.front_end
+    cutter = WindowCutter(spec.n_frames, front_end.n_mels)
+    windows = _Windows(spec, encode)
+    edges = _Edges(spec.n_frames, front_end.n_mels)
     onsets = [np.zeros(0, np.float32)]
     curves = [np.zeros(0, np.float32)]
     previous = np.zeros((0, front_end.n_mels), np.float32)
@@ -128,12 +127,11 @@ class _Edges:
 class _Windows:
     """Collects what the models say of the windows that are not silent."""
 
-    def __init__(self, models: Mapping[str, ModelFacts], encode: Encode) -> None:
-        self._methods = list(models)
+    def __init__(self, spec: ModelSpec, encode: Encode) -> None:
+        self._spec = spec
         self._encode = encode
-        leading = next(iter(models.values()))
-        self._logits = [np.zeros((0, len(models) * len(leading.bpms)), np.float32)]
-        self._embeddings = [np.zeros((0, leading.embedding_dim), np.float32)]
+        self._logits = [np.zeros((0, len(spec.parts) * spec.axis.n_bins), np.float32)]
+        self._embeddings = [np.zeros((0, spec.embedding_dim), np.float32)]
         self._times: list[float] = []
 
     def add(self, cut: Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]) -> None:
@@ -151,12 +149,11 @@ class _Windows:
         self, frame_rate: float
     ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32], NDArray[np.float64]]:
         """Put tempograms, embeddings and times together."""
-        tempograms = split_methods(self._methods, np.concatenate(self._logits))
+        tempograms = split_methods(self._spec, np.concatenate(self._logits))
         return tempograms, np.concatenate(self._embeddings), np.array(self._times) / frame_rate
 
 
-def split_methods(methods: Iterable[str], logits: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """Take the tempo distributions of each method from what `tempocli.methods.encode_by_all` gave."""
-    names = list(methods)
-    parts = np.split(logits, len(names), axis=1)
-    return {name: softmax(part) for name, part in zip(names, parts, strict=True)}
+def split_methods(spec: ModelSpec, logits: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Take the tempo distributions of each part of a model from the logits of all, by method."""
+    parts = np.split(logits, len(spec.parts), axis=1)
+    return {each.method: softmax(part) for each, part in zip(spec.parts, parts, strict=True)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoder import TOLERANCE
+from tempocli.axis import TOLERANCE
 from tempocli.periodicity import rises
 from tempocli.quantile import quantile
 

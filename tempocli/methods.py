@@ -1,91 +1,71 @@
-"""The ways to a tempo: by classification, by comparison with references, by both, or by periodicity alone."""
+"""Opening models: classification, comparison with references, both together, or periodicity alone."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tempocli.encoder import Calibration, Encoder
+from tempocli.axis import TempoAxis
+from tempocli.encoder import Encoder
 from tempocli.errors import ModelError
 from tempocli.features import FrontEnd
+from tempocli.inference.calibration import Calibration
+from tempocli.inference.priors import PowerPrior
+from tempocli.inference.spec import ModelSpec, checksum_of, ensemble
 from tempocli.periodicity import measure, rises
 from tempocli.registry import resolve, resolve_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tempocli.bank import Bank
     from tempocli.comparator import Comparator
-    from tempocli.encoder import Encode
 
-METHODS = ("both", "classify", "compare", "periodicity")
-DEFAULT_METHOD = "both"
 DEFAULT_MODELS = {"classify": "tempo", "compare": "compare", "both": "tempo"}
-COMPARING = ("both", "compare")
 
-_PERIODICITY_VERSION = 1  # of its answers
-_MIN_BPM, _N_BINS = 30.0, 160
-_BINS_PER_OCTAVE = 48
+_PERIODICITY_VERSION = "1"  # of its answers
 _WINDOW_FRAMES = 1024
 
 
-class ModelFacts(Protocol):
-    """What is known of a model that scores windows on a tempo axis; for the meaning see `Encoder`.
+class WindowModel(Protocol):
+    """What scores windows on a tempo axis; `tempocli.encoder.Encoder` is one.
 
     The windows' scores are without the prior: it weighs what a whole track's windows say.
     """
 
-    name: str
+    spec: ModelSpec
     device: str
-    front_end: FrontEnd
-    n_frames: int
-    bpms: NDArray[np.float64]
-    bins_per_octave: int
-    calibration: Calibration
-    prior: NDArray[np.float64]
-    embedding_dim: int
-
-
-class WindowModel(ModelFacts, Protocol):
-    """What scores windows on a tempo axis; `tempocli.encoder.Encoder` is one."""
 
     def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Give logits, shape=(n_windows, n_bins), and embeddings, shape=(n_windows, embedding_dim)."""
+        """Score windows.
+
+        Parameters
+        ----------
+        windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
+
+        Returns
+        -------
+        logits : ndarray of float32, shape=(n_windows, n_parts * n_bins)
+            Of each part of an ensemble one after the other.
+        embedding : ndarray of float32, shape=(n_windows, embedding_dim)
+            Of the leading model.
+        """
         ...
 
-    def settings(self) -> str:
-        """Name all that the answers depend on but the windows."""
-        ...
 
-
-class RemoteModel:
-    """All that is known of a model, but for its session, which stays where it is; this one pickles.
-
-    Parameters
-    ----------
-    model : ModelFacts
-        The one with the session; its attributes are copied.
-    """
-
-    def __init__(self, model: ModelFacts) -> None:
-        self.name = model.name
-        self.device = model.device
-        self.front_end = model.front_end
-        self.n_frames = model.n_frames
-        self.bpms = model.bpms
-        self.bins_per_octave = model.bins_per_octave
-        self.calibration = model.calibration
-        self.prior = model.prior
-        self.embedding_dim = model.embedding_dim
-
-
-def load_calibration(method: str) -> Calibration:
+def load_calibration(method: str) -> tuple[Calibration, str]:
     """Read how the distributions of a method without a model file of its own are read.
+
+    Returns
+    -------
+    calibration : Calibration
+    checksum : str
+        SHA-256 of the file that it is from.
 
     Raises
     ------
@@ -94,35 +74,10 @@ def load_calibration(method: str) -> Calibration:
     """
     path = resolve_file("calibration")
     try:
-        return Calibration.from_values(json.loads(path.read_text(encoding="utf-8"))[method])
+        calibration = Calibration.from_values(json.loads(path.read_text(encoding="utf-8"))[method])
+        return calibration, checksum_of(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: damaged ({error}); install tempo again") from error
-
-
-def calibration_of(models: Mapping[str, ModelFacts]) -> Calibration:
-    """Find how the distributions of methods together are read: of one, that of its model."""
-    (leading, *others) = models.values()
-    return load_calibration("both") if others else leading.calibration
-
-
-def encode_by_all(models: dict[str, WindowModel]) -> Encode:
-    """Make one call of several models with the same axis.
-
-    Returns
-    -------
-    callable
-        From windows to the logits of all models, shape=(n_windows, n_models * n_bins), and the embeddings of
-        the leading one: for a single model, what its `encode` does.
-    """
-    leading, *others = models.values()
-    if not others:
-        return leading.encode
-
-    def encode(windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        logits, embedding = leading.encode(windows)
-        return np.concatenate([logits, *(model.encode(windows)[0] for model in others)], axis=1), embedding
-
-    return encode
 
 
 class ReferenceModel:
@@ -144,18 +99,10 @@ class ReferenceModel:
     def __init__(self, comparator: Comparator, bank: Bank, *, paired: bool = False) -> None:
         self._paired = paired
         self.comparator = comparator
-        self._bank_name = bank.name
-        self._references = bank.embeddings.reshape(-1, comparator.embedding_dim)
-        self._shape = bank.embeddings.shape[:2]
-        self.name = comparator.name
+        self.spec = replace(comparator.spec, axis=bank.axis, references=bank.name)
         self.device = comparator.device
-        self.front_end = comparator.front_end
-        self.n_frames = comparator.n_frames
-        self.bpms = bank.bpms
-        self.bins_per_octave = bank.bins_per_octave
-        self.calibration = comparator.calibration
-        self.prior = comparator.prior.of(bank.bpms)
-        self.embedding_dim = comparator.embedding_dim
+        self._references = bank.embeddings.reshape(-1, self.spec.embedding_dim)
+        self._shape = bank.embeddings.shape[:2]
 
     def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Score windows on the references' tempo axis; all windows and references are compared at once.
@@ -177,10 +124,6 @@ class ReferenceModel:
             scores = np.repeat(scores, 2, axis=0)[: len(windows)]
         return scores.astype(np.float32), embedding
 
-    def settings(self) -> str:
-        """Name all that the scores depend on but the windows."""
-        return f"{self.name} {self.comparator.digest()[:16]} with references {self._bank_name}"
-
 
 def _means_of_pairs(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average rows 0 and 1, 2 and 3, and so on; the last of an odd number stands alone."""
@@ -192,62 +135,95 @@ class PeriodicityModel:
     """Scores windows by their periodicity, without a network: the baseline; see `tempocli.periodicity`."""
 
     def __init__(self) -> None:
-        self.name = "periodicity"
+        calibration, checksum = load_calibration("periodicity")
         self.device = "cpu"
-        self.front_end = FrontEnd()
-        self.n_frames = _WINDOW_FRAMES
-        self.bins_per_octave = _BINS_PER_OCTAVE
-        self.bpms = _MIN_BPM * 2.0 ** (np.arange(_N_BINS) / _BINS_PER_OCTAVE)
-        self.calibration = load_calibration("periodicity")
-        self.prior = np.ones(len(self.bpms))
-        self.embedding_dim = 0
+        self.spec = ModelSpec(
+            kind="periodicity",
+            name="periodicity",
+            version=_PERIODICITY_VERSION,
+            front_end=FrontEnd(),
+            n_frames=_WINDOW_FRAMES,
+            axis=TempoAxis(),
+            pooling="whole",
+            prior=PowerPrior(),
+            calibration=calibration,
+            embedding_dim=0,
+            checksum=checksum,
+        )
 
     def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Score windows, shape=(n_windows, n_frames, n_mels), on the tempo axis; embeddings are empty."""
-        frame_rate = self.front_end.frame_rate
+        front_end, axis = self.spec.front_end, self.spec.axis
         scores = [
-            measure(rises(window, self.front_end), frame_rate=frame_rate, bpms=self.bpms).distribution
+            measure(rises(window, front_end), frame_rate=front_end.frame_rate, axis=axis).distribution
             for window in windows
         ]
         logits = np.log(np.stack(scores) + 1e-6).astype(np.float32)
         return logits, np.zeros((len(windows), 0), np.float32)
 
-    def settings(self) -> str:
-        """Name all that its answers depend on but the windows."""
-        return f"{self.name} {_PERIODICITY_VERSION}"
+
+class Ensemble:
+    """Several models that answer together; itself a model, with a calibration of its own.
+
+    Parameters
+    ----------
+    members : WindowModel
+        The leading one first.
+
+    Raises
+    ------
+    ModelError
+        If they do not go together.
+    """
+
+    def __init__(self, *members: WindowModel) -> None:
+        self._leading, *self._others = members
+        calibration, checksum = load_calibration("both")
+        try:
+            self.spec = ensemble(tuple(each.spec for each in members), calibration, checksum=checksum)
+        except ValueError as error:
+            raise ModelError(f"{error}: not for both") from error
+        self.device = self._leading.device
+
+    def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score windows by all members; see `WindowModel.encode`."""
+        logits, embedding = self._leading.encode(windows)
+        return np.concatenate(
+            [logits, *(each.encode(windows)[0] for each in self._others)], axis=1
+        ), embedding
 
 
-def open_models(
-    method: str, model: str | Path | None, *, device: str, references: Path | None
-) -> dict[str, WindowModel]:
-    """Open the models of a method.
+def open_model(
+    method: str, model: str | Path | None = None, *, device: str = "auto", references: Path | None = None
+) -> WindowModel:
+    """Open the model of a method.
 
     Parameters
     ----------
     method : str
-        One of `METHODS`.
+        One of `tempocli.schema.METHODS`.
     model : str, Path or None
         That of the method, with ``"both"`` the one that classifies; by default the one that ships.
     device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
     references : Path or None
         Folder of the user's own references, in place of the built-in ones.
 
     Returns
     -------
-    dict of str to WindowModel
-        By ``"classify"`` and ``"compare"``, or ``"periodicity"``; the first one leads.
+    WindowModel
 
     Raises
     ------
     ModelError
-        If a model is unknown or damaged, or the two do not go together.
+        If a model is unknown or damaged, or the two of an ensemble do not go together.
     DeviceError, DataError, AudioError
     """
     if method == "periodicity":
-        return {"periodicity": PeriodicityModel()}
+        return PeriodicityModel()
     chosen = model or DEFAULT_MODELS[method]
     if method == "classify":
-        return {"classify": Encoder(resolve(chosen, "classify"), device=device)}
+        return Encoder(resolve(chosen, "classify"), device=device)
     # Not before: the way by classification does without these modules, and starts faster.
     from tempocli.bank import load_bank, load_own_bank
     from tempocli.comparator import Comparator
@@ -258,11 +234,5 @@ def open_models(
     bank = load_bank(comparator) if references is None else load_own_bank(comparator, references)
     compare = ReferenceModel(comparator, bank, paired=method == "both")
     if method == "compare":
-        return {"compare": compare}
-    classify = Encoder(resolve(chosen, "classify"), device=device)
-    same_frames = (classify.front_end, classify.n_frames) == (compare.front_end, compare.n_frames)
-    if not same_frames or not np.allclose(classify.bpms, compare.bpms):
-        raise ModelError(
-            f"{classify.name} and {compare.name} have different front ends or axes: not for both"
-        )
-    return {"classify": classify, "compare": compare}
+        return compare
+    return Ensemble(Encoder(resolve(chosen, "classify"), device=device), compare)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.axis import TOLERANCE
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-TOLERANCE = 0.04
 P_SCORE_TOLERANCE = 0.08
 CALIBRATION_BINS = 10
 

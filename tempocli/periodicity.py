@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.axis import TOLERANCE, bins_within
 from tempocli.decoder import largest_near
 from tempocli.quantile import quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tempocli.axis import TempoAxis
     from tempocli.features import FrontEnd
 
 # Strong compression: a soft onset counts nearly as much as a loud one.
@@ -31,6 +33,7 @@ _RELATED = (1 / 3, 1 / 2, 1.0, 2.0, 3.0)
 _DIVISIONS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 _ODD_DIVISIONS = (2.5, 3.5, 5.0, 7.0, 10.0, 14.0)
 _DIVISION_CELLS = 240  # an octave
+_DIVISION_WIDTH = bins_within(TOLERANCE, _DIVISION_CELLS)
 _DIVISION_HERTZ = 20.0
 _STRONGER, _DIVISION_POWER = 1.25, 8.0
 _RESOLVED = 240.0  # BPM, in audio of one second
@@ -80,7 +83,7 @@ def rises(log_mel: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float
     return out
 
 
-def measure(curve: NDArray[np.float32], *, frame_rate: float, bpms: NDArray[np.float64]) -> Periodicity:
+def measure(curve: NDArray[np.float32], *, frame_rate: float, axis: TempoAxis) -> Periodicity:
     """Measure the periodicity of an onset curve at every tempo.
 
     The autocorrelation at one to four beats, times the magnitude of the spectrum at the tempo and at twice
@@ -92,9 +95,9 @@ def measure(curve: NDArray[np.float32], *, frame_rate: float, bpms: NDArray[np.f
         From `rises`.
     frame_rate : float
         Frames a second, in Hz.
-    bpms : ndarray of float64, shape=(n_bins,)
-        The tempo axis, in BPM.
+    axis : TempoAxis
     """
+    bpms = axis.bpms
     longest = int(_MAX_SECONDS * frame_rate)
     start = max(0, len(curve) - longest) // 2
     onset = _normalised(curve[start : start + longest], frame_rate)
@@ -105,7 +108,7 @@ def measure(curve: NDArray[np.float32], *, frame_rate: float, bpms: NDArray[np.f
     distribution = product / total if total > 0.0 else np.full(len(bpms), 1.0 / len(bpms))
     parts = np.array_split(onset, max(1, round(len(onset) / frame_rate / _PART_SECONDS)))
     strength = np.mean([_beats_repeat(part, frame_rate, bpms).max() for part in parts])
-    division = _division(magnitude, frame_rate, bpms, seconds=len(onset) / frame_rate)
+    division = _division(magnitude, frame_rate, axis, seconds=len(onset) / frame_rate)
     return Periodicity(distribution, float(max(strength, 0.0)) * _onset_weight(curve), division)
 
 
@@ -116,7 +119,7 @@ def _onset_weight(curve: NDArray[np.float32]) -> float:
     return min(1.0, quantile(curve, _ONSET_QUANTILE) / _ONSET_RISE) ** 2
 
 
-def fold(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+def fold(distribution: NDArray[np.float64], axis: TempoAxis) -> NDArray[np.float64]:
     """Give every tempo the most that is said within 4 % of it, its half, third, double and triple.
 
     What is left says nothing about the tempo octave.
@@ -124,20 +127,18 @@ def fold(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> NDArra
     Parameters
     ----------
     distribution : ndarray of float64, shape=(n_bins,)
-    bpms : ndarray of float64, shape=(n_bins,)
-        Log-spaced.
+    axis : TempoAxis
 
     Returns
     -------
     ndarray of float64, shape=(n_bins,)
         Does not sum to 1.
     """
-    step = math.log(bpms[1] / bpms[0])
-    near = largest_near(distribution, bpms)
-    folded = np.zeros(len(bpms))
+    near = largest_near(distribution, axis.bins_within())
+    folded = np.zeros(axis.n_bins)
     for factor in _RELATED:
-        places = np.arange(len(bpms)) + round(math.log(factor) / step)
-        inside = (places >= 0) & (places < len(bpms))
+        places = np.arange(axis.n_bins) + axis.bins_between(factor)
+        inside = (places >= 0) & (places < axis.n_bins)
         folded[inside] = np.maximum(folded[inside], near[places[inside]])
     return folded
 
@@ -192,19 +193,20 @@ def _at_tempo(
 
 
 def _division(
-    magnitude: NDArray[np.float64], frame_rate: float, bpms: NDArray[np.float64], *, seconds: float
+    magnitude: NDArray[np.float64], frame_rate: float, axis: TempoAxis, *, seconds: float
 ) -> NDArray[np.float64]:
     """Weigh every tempo by how its beats are divided, shape=(n_bins,).
 
     Music in five, its half bars alike, is a pulse of 2.5 beats, whose double is 4/5 of the tempo; only what
     the pulse is divided in tells: five. A tempo may be 4 % off, as the networks' bins are.
     """
+    bpms = axis.bpms
     octaves = math.log2(_DIVISION_HERTZ * 60.0 / bpms[0])
     cells = bpms[0] * 2.0 ** (np.arange(-_DIVISION_CELLS, octaves * _DIVISION_CELLS) / _DIVISION_CELLS)
     places = np.rint(cells / 60.0 * 2.0 * (len(magnitude) - 1) / frame_rate).astype(np.intp)
     if places[-1] >= len(magnitude):  # audio of next to no length, or a frame rate that resolves nothing
         return np.ones(len(bpms))
-    strongest = largest_near(np.maximum.reduceat(magnitude, places), cells)
+    strongest = largest_near(np.maximum.reduceat(magnitude, places), _DIVISION_WIDTH)
 
     def strength(multiples: tuple[float, ...]) -> NDArray[np.float64]:
         rows = [np.interp(bpms * each, cells, strongest, right=0.0) for each in multiples]

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.axis import TempoAxis
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
 SAMPLE_RATE, SECONDS = 22050, 12.0  # of what is exported for listening
-MIN_BPM, BINS_PER_OCTAVE, N_TEMPI = 30.0, 48, 160
+AXIS = TempoAxis()  # the tempi of the bank: 1.5 % apart, 30 to 298 BPM
 # A change of any sound, pattern or tempo below is a change of this number: kept embeddings then are stale.
 BANK_VERSION = 1
 _SEED = 20261121
@@ -53,14 +55,9 @@ class Reference:
         return f"{self.pattern}-{self.bpm:.2f}bpm"
 
 
-def bank_tempi() -> NDArray[np.float64]:
-    """Make the tempi of the bank, in BPM, 1.5 % apart: shape=(160,), 30 to 298."""
-    return MIN_BPM * 2.0 ** (np.arange(N_TEMPI) / BINS_PER_OCTAVE)
-
-
 def bank(tempi: Iterable[float] | None = None) -> Iterator[Reference]:
     """Iterate over the bank, or its patterns at other tempi: all of the first tempo, then of the next."""
-    for bpm in bank_tempi() if tempi is None else tempi:
+    for bpm in AXIS.bpms if tempi is None else tempi:
         for pattern in PATTERNS:
             yield Reference(pattern, float(bpm))
 

@@ -32,6 +32,8 @@ class ModelEntry:
         Its size, in bytes.
     summary, licence : str
         One line each; the model card beside the file says more.
+    version : str
+        Raised with every change of the model's answers; the file has it, too.
     method : str
         The method of `tempocli.estimator.Estimator` that the model is for.
     """
@@ -42,6 +44,7 @@ class ModelEntry:
     size: int
     summary: str
     licence: str
+    version: str
     method: str = "classify"
 
 
@@ -120,6 +123,11 @@ def resolve(model: str | Path, method: str | None = None) -> Path:
     raise ModelError(
         f"{model}: no such model; the names are {names}, anything else is a path to an ONNX file"
     )
+
+
+def is_name(model: str) -> bool:
+    """Tell whether this is the name of a model that ships; else it is the path of a file."""
+    return any(entry.name == model for entry in list_models())
 
 
 def verify(entry: ModelEntry) -> None:

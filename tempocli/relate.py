@@ -54,8 +54,8 @@ class Relater:
     def __init__(self, model: str | Path = "compare", *, device: str = "auto") -> None:
         self._comparator = Comparator(resolve(model, "compare"), device=device)
         self._model = ReferenceModel(self._comparator, load_bank(self._comparator))
-        self.model_name = self._comparator.name
-        self.front_end = self._comparator.front_end
+        self.model_name = self._model.spec.name
+        self.front_end = self._model.spec.front_end
 
     def hear(self, source: str | Path | BinaryIO) -> Heard:
         """Listen to a recording, once for all comparisons with it.
@@ -72,7 +72,7 @@ class Relater:
         return self._hear([samples])
 
     def _hear(self, blocks: Iterable[NDArray[np.float32]]) -> Heard:
-        return hear({"compare": self._model}, self._model.encode, self.front_end.stream(blocks))
+        return hear(self._model.spec, self._model.encode, self.front_end.stream(blocks))
 
     def relate(self, a: Heard, b: Heard) -> Relation:
         """Compare two recordings; the other way round gives the same probability, and one over the ratio.
@@ -102,16 +102,19 @@ class Relater:
 
     def _ratio(self, a: Heard, b: Heard) -> float:
         """Find the shift of one tempo distribution on the other, then refine both tempi at that shift."""
-        bpms = self._model.bpms
-        pooled_a, pooled_b = (pool(heard.tempograms["compare"], prior=self._model.prior) for heard in (a, b))
+        spec = self._model.spec
+        axis = spec.axis
+        pooled_a, pooled_b = (
+            pool(heard.tempograms[spec.method], prior=spec.prior_weights) for heard in (a, b)
+        )
         overlap = np.correlate(pooled_b, pooled_a, "full")
-        shift = int(overlap.argmax()) - (len(bpms) - 1)
+        shift = int(overlap.argmax()) - (axis.n_bins - 1)
         # Both at the place where the two agree best, so that their octaves are one.
-        low, high = max(0, -shift), min(len(bpms), len(bpms) - shift)
-        joint = np.zeros(len(bpms))
+        low, high = max(0, -shift), min(axis.n_bins, axis.n_bins - shift)
+        joint = np.zeros(axis.n_bins)
         joint[low:high] = pooled_a[low:high] * pooled_b[low + shift : high + shift]
-        first = find_peaks(joint / joint.sum(), bpms)[0].bpm
-        second = first * 2.0 ** (shift / self._model.bins_per_octave)
+        first = find_peaks(joint / joint.sum(), axis)[0].bpm
+        second = first * 2.0 ** (shift / axis.bins_per_octave)
         frame_rate = self.front_end.frame_rate
         first, second = (
             refine_tempo(heard.onset, frame_rate=frame_rate, bpm=bpm).bpm

@@ -1,4 +1,4 @@
-"""The plain values that pass between the stages; this module imports nothing else of tempocli.
+"""The plain values that pass between the stages; of tempocli this module imports the axis only.
 
 Times are in seconds, tempi in beats per minute (BPM), probabilities in 0 to 1.
 """
@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tempocli.axis import MAX_BPM, MIN_BPM
+
 SCHEMA_VERSION = 2
 DOUBTFUL_CONFIDENCE = 0.3  # the user is told of a confidence below this one
+METHODS = ("both", "classify", "compare", "periodicity")  # the default first
+DEVICES = ("auto", "cpu", "cuda")
 MAX_SECONDS = 1e8  # where a part of a file may begin and how long it may be: three years
 
 
@@ -94,6 +98,8 @@ class Estimate:
         Seconds of audio that were heard.
     model : str
         Name of the model that made the estimate, or of several with ``+`` between them.
+    model_version : str
+        Its version, or those of several with ``+`` between them.
     curve : tuple of CurvePoint
         Tempo over time, one point a window.
     by_method : tuple of (str, float)
@@ -122,6 +128,7 @@ class Estimate:
     bpm_error: float | None = None
     steady: bool | None = None
     tempo_sections: tuple[TempoSection, ...] = ()
+    model_version: str = ""
 
     @property
     def doubtful(self) -> bool:
@@ -288,3 +295,87 @@ class FileResult:
     error: str | None = None
     stamp: FileStamp | None = None
     part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """Which tempi may be answered.
+
+    Attributes
+    ----------
+    min_bpm, max_bpm : float
+        Range that the answer must lie in, in BPM, within 30 to 300.
+    top : int
+        Candidates at the most.
+
+    Raises
+    ------
+    ValueError
+        If the range or `top` makes no sense.
+    """
+
+    min_bpm: float = MIN_BPM
+    max_bpm: float = MAX_BPM
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        low, high = self.min_bpm, self.max_bpm
+        if not MIN_BPM <= low < high <= MAX_BPM:
+            raise ValueError(
+                f"min_bpm {low:g} and max_bpm {high:g} are no range within {MIN_BPM:g} to {MAX_BPM:g}"
+            )
+        if self.top < 1:
+            raise ValueError(f"top {self.top} is less than 1")
+        # They may become tempi.
+        object.__setattr__(self, "min_bpm", float(low))
+        object.__setattr__(self, "max_bpm", float(high))
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every tempo may be answered."""
+        return (self.min_bpm, self.max_bpm) == (MIN_BPM, MAX_BPM)
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorOptions:
+    """What an estimator is made of; it pickles, and goes to workers and to other machines.
+
+    Attributes
+    ----------
+    model : str or None
+        Name of a model that ships, or path of an ONNX file; by default the one that ships for the method.
+    method : str
+        One of `METHODS`.
+    references : str or None
+        Folder of references to compare with; by default the built-in ones.
+    device : str
+        One of `DEVICES`.
+    search : SearchOptions
+        Which tempi may be answered.
+
+    Raises
+    ------
+    ValueError
+        If one of them makes no sense, or two do not go together.
+    """
+
+    model: str | None = None
+    method: str = METHODS[0]
+    references: str | None = None
+    device: str = "auto"
+    search: SearchOptions = SearchOptions()
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise ValueError(f"device {self.device!r} is none of {', '.join(DEVICES)}")
+        if self.method not in METHODS:
+            raise ValueError(f"method {self.method!r} is none of {', '.join(METHODS)}")
+        if self.references is not None and not self.compares:
+            raise ValueError(f"references have no use with the method {self.method}")
+        if self.model is not None and self.method == "periodicity":
+            raise ValueError("the method periodicity has no model")
+
+    @property
+    def compares(self) -> bool:
+        """Whether the method compares with references."""
+        return self.method in {"both", "compare"}

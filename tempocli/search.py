@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tempocli.decoder import MIN_MASS, TOLERANCE, find_peaks, mass_near
+from tempocli.axis import TOLERANCE
+from tempocli.decoder import MIN_MASS, find_peaks, mass_near
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tempocli.axis import TempoAxis
     from tempocli.decoder import Peak
 
 _OCTAVES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
@@ -66,7 +68,7 @@ class Found:
 
 def search(
     distribution: NDArray[np.float64],
-    bpms: NDArray[np.float64],
+    axis: TempoAxis,
     *,
     min_bpm: float,
     max_bpm: float,
@@ -83,8 +85,7 @@ def search(
     ----------
     distribution : ndarray of float64, shape=(n_bins,)
         Sums to 1.
-    bpms : ndarray of float64, shape=(n_bins,)
-        The tempo axis.
+    axis : TempoAxis
     min_bpm, max_bpm : float
         The range, in BPM.
     exact : callable
@@ -94,11 +95,11 @@ def search(
     -------
     list of Found
     """
-    if min_bpm <= bpms[0] and max_bpm >= bpms[-1]:
-        return [_found(distribution, bpms, peak.bpm, peak.mass) for peak in find_peaks(distribution, bpms)]
+    if min_bpm <= axis.bpms[0] and max_bpm >= axis.bpms[-1]:
+        return [_found(distribution, axis, peak.bpm, peak.mass) for peak in find_peaks(distribution, axis)]
     inside: list[Found] = []
     likeliest = 0.0
-    families = _families(distribution, bpms)
+    families = _families(distribution, axis)
     remainder = max(0.0, 1.0 - sum(family.mass for family in families))
     for family in families:
         members = _members(exact(family.bpm), min_bpm, max_bpm)
@@ -106,7 +107,7 @@ def search(
             remainder += family.mass
             continue
         likeliest = max(likeliest, family.mass)
-        heard = [mass_near(distribution, bpms, bpm) + _UNHEARD * family.mass for bpm in members]
+        heard = [mass_near(distribution, axis, bpm) + _UNHEARD * family.mass for bpm in members]
         inside.extend(
             Found(bpm, family.mass * mass / sum(heard), family.related)
             for bpm, mass in zip(members, heard, strict=True)
@@ -117,24 +118,24 @@ def search(
     return inside[:1] + [found for found in inside[1:] if found.mass >= MIN_MASS]
 
 
-def _found(distribution: NDArray[np.float64], bpms: NDArray[np.float64], bpm: float, mass: float) -> Found:
-    related = sum(mass_near(distribution, bpms, bpm * factor) for factor in (1 / 2, 2.0, *_TRIPLES))
+def _found(distribution: NDArray[np.float64], axis: TempoAxis, bpm: float, mass: float) -> Found:
+    related = sum(mass_near(distribution, axis, bpm * factor) for factor in (1 / 2, 2.0, *_TRIPLES))
     return Found(bpm, mass, min(1.0, mass + related))
 
 
-def _families(distribution: NDArray[np.float64], bpms: NDArray[np.float64]) -> list[Family]:
+def _families(distribution: NDArray[np.float64], axis: TempoAxis) -> list[Family]:
     families: list[Family] = []
-    for peak in find_peaks(distribution, bpms):
+    for peak in find_peaks(distribution, axis):
         if not any(_is_octave(peak.bpm, family.bpm) for family in families):
-            families.append(_family(distribution, bpms, peak))
+            families.append(_family(distribution, axis, peak))
     return families
 
 
-def _family(distribution: NDArray[np.float64], bpms: NDArray[np.float64], peak: Peak) -> Family:
+def _family(distribution: NDArray[np.float64], axis: TempoAxis, peak: Peak) -> Family:
     mass = peak.mass + sum(
-        mass_near(distribution, bpms, peak.bpm * factor) for factor in _OCTAVES if factor != 1.0
+        mass_near(distribution, axis, peak.bpm * factor) for factor in _OCTAVES if factor != 1.0
     )
-    triples = sum(mass_near(distribution, bpms, peak.bpm * factor) for factor in _TRIPLES)
+    triples = sum(mass_near(distribution, axis, peak.bpm * factor) for factor in _TRIPLES)
     return Family(peak.bpm, min(1.0, mass), min(1.0, mass + triples))
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.axis import TOLERANCE
 from tempocli.decoder import (
-    TOLERANCE,
     at_relation,
     calibrated,
     find_peaks,
@@ -31,13 +31,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.encoder import Calibration, Encode
+    from tempocli.encoder import Encode
     from tempocli.ensemble import TrackTempo
+    from tempocli.inference.spec import ModelSpec
     from tempocli.listening import Heard
-    from tempocli.methods import ModelFacts
+    from tempocli.schema import SearchOptions
     from tempocli.search import Found
     from tempocli.sections import Course, Section
 
+# Raised when estimates change while the models stay: results of files are not mixed with earlier ones then.
+DECODING_VERSION = 1
 _LOOP_SECONDS = 40.0  # 32 beats, the most that are counted, at 48 BPM
 _OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)  # a point of the curve moves by the first that puts it in the range
 _MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little too low
@@ -69,40 +72,22 @@ class TrackDecoder:
 
     Parameters
     ----------
-    models : dict of str to ModelFacts
-        By method; the leading one first.
+    spec : ModelSpec
+        Of the model, which may be an ensemble.
     encode : callable
-        Runs all of them, see `tempocli.methods.encode_by_all`.
-    calibration : Calibration
-        Of the methods together.
-    min_bpm, max_bpm : float
-        Range that the tempo must lie in, in BPM.
-    top : int
-        Candidates to return at the most.
+        Runs it, see `tempocli.methods.WindowModel.encode`.
+    options : SearchOptions
+        Which tempi may be answered, and how many.
     """
 
-    def __init__(
-        self,
-        models: Mapping[str, ModelFacts],
-        encode: Encode,
-        calibration: Calibration,
-        *,
-        min_bpm: float,
-        max_bpm: float,
-        top: int,
-    ) -> None:
-        self._models = models
+    def __init__(self, spec: ModelSpec, encode: Encode, options: SearchOptions) -> None:
+        self._spec = spec
         self._encode = encode
-        self._calibration = calibration
-        self._min_bpm, self._max_bpm = float(min_bpm), float(max_bpm)  # they may become tempi
-        self._top = top
-        leading = next(iter(models.values()))
-        self._bpms = leading.bpms
-        self._bins_per_octave = leading.bins_per_octave
-        self._frame_rate = leading.front_end.frame_rate
-        self._front_end = leading.front_end
-        self._n_frames = leading.n_frames
-        self._model_name = "+".join(model.name for model in models.values())
+        self._options = options
+        self._calibration = spec.calibration
+        self._axis = spec.axis
+        self._front_end = spec.front_end
+        self._frame_rate = spec.front_end.frame_rate
 
     def decode(self, heard: Heard) -> Estimate:
         """Decide on the tempo of a piece of audio."""
@@ -112,7 +97,7 @@ class TrackDecoder:
         loop = self._loop(heard, track)
         if loop is not None:
             return self._estimate(heard, None, [loop], loop)
-        local = local_tempi(combine(heard.tempograms), self._bpms, track.distribution)
+        local = local_tempi(combine(heard.tempograms), self._axis, track.distribution)
         course = find_sections(heard.times, *local)
         # A tempo that runs has no periodicity over the whole, but windows that know theirs.
         runs = course.clear and not course.steady
@@ -131,15 +116,16 @@ class TrackDecoder:
 
     def no_tempo(self, reason: str, duration: float) -> Estimate:
         """Make the Estimate of audio without a tempo."""
-        return Estimate(None, 0.0, 0.0, (), reason, duration, self._model_name)
+        spec = self._spec
+        return Estimate(None, 0.0, 0.0, (), reason, duration, spec.name, model_version=spec.version)
 
     def _track(self, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]) -> TrackTempo:
-        return track_tempo(self._models, tempograms, curve)
+        return track_tempo(self._spec, tempograms, curve)
 
     def _part(self, heard: Heard, track: TrackTempo, start: float, end: float) -> _Part:
         onset = self._onset(heard, start, end)
         found = self._search_refined(track.distribution, onset)
-        heard_bpm = find_peaks(track.distribution, self._bpms)[0].bpm
+        heard_bpm = find_peaks(track.distribution, self._axis)[0].bpm
         refined = self._refined(onset, found[0].bpm) if found else Refined(heard_bpm, 0.0)
         return _Part(start, end, track, heard_bpm, found, refined)
 
@@ -149,7 +135,7 @@ class TrackDecoder:
             frames = slice(int(start * self._frame_rate), int(end * self._frame_rate))
             tempograms = {method: rows[windows] for method, rows in heard.tempograms.items()}
             track = self._track(tempograms, heard.curve[frames])
-            near = track.near(section.bpm, self._bpms)
+            near = track.near(section.bpm, self._axis)
             agreement = near.kept * float(course.shares[windows].mean())
             part = replace(self._part(heard, near, start, end), agreement=agreement)
             yield self._ramp(part, section, course) if section.is_ramp and part.found else part
@@ -168,7 +154,9 @@ class TrackDecoder:
         octave = round(math.log2(part.found[0].bpm / middle))
         # The candidate nearest to the middle may be in the range where the middle is not.
         near = sorted(range(octave - 2, octave + 3), key=lambda other: abs(other - octave))
-        inside = [middle * 2.0**o for o in near if self._min_bpm <= middle * 2.0**o <= self._max_bpm]
+        inside = [
+            middle * 2.0**o for o in near if self._options.min_bpm <= middle * 2.0**o <= self._options.max_bpm
+        ]
         if not inside:
             return replace(part, heard_bpm=middle, found=[])
         bpm = inside[0]
@@ -177,8 +165,8 @@ class TrackDecoder:
         return replace(part, heard_bpm=middle, found=found, refined=self._clipped(bpm, spread))
 
     def _search(self, distribution: NDArray[np.float64], exact: Callable[[float], float]) -> list[Found]:
-        low, high = self._min_bpm, self._max_bpm
-        return search(distribution, self._bpms, min_bpm=low, max_bpm=high, exact=exact)
+        low, high = self._options.min_bpm, self._options.max_bpm
+        return search(distribution, self._axis, min_bpm=low, max_bpm=high, exact=exact)
 
     def _search_refined(self, distribution: NDArray[np.float64], onset: NDArray[np.float32]) -> list[Found]:
         return self._search(
@@ -196,11 +184,11 @@ class TrackDecoder:
         return Refined(self._inside(bpm), error)
 
     def _inside(self, bpm: float) -> float:
-        return min(max(bpm, self._min_bpm), self._max_bpm)
+        return min(max(bpm, self._options.min_bpm), self._options.max_bpm)
 
     def _estimate(self, heard: Heard, course: Course | None, parts: list[_Part], best: _Part) -> Estimate:
         if not best.found:
-            low, high = self._min_bpm, self._max_bpm
+            low, high = self._options.min_bpm, self._options.max_bpm
             return self.no_tempo(f"no tempo between {low:g} and {high:g} BPM", heard.duration)
         first, bpm = best.found[0], best.refined.bpm
         if course is not None and heard.duration * bpm / 60.0 < _MIN_BEATS:
@@ -214,7 +202,8 @@ class TrackDecoder:
             candidates=tuple(self._candidates(best.found, bpm)),
             reason=None,
             duration=heard.duration,
-            model=self._model_name,
+            model=self._spec.name,
+            model_version=self._spec.version,
             curve=tuple(self._curve(heard, best)),
             by_method=self._by_method(heard, best),
             bpm_error=best.refined.error,
@@ -232,22 +221,22 @@ class TrackDecoder:
 
     def _candidates(self, found: list[Found], bpm: float) -> Iterator[Candidate]:
         first = found[0].bpm
-        for each in found[: self._top]:
+        for each in found[: self._options.top]:
             moved = self._inside(at_relation(each.bpm / first * bpm, bpm))
             yield Candidate(moved, each.mass, relation(each.bpm, first))
 
     def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
         """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
-        tempi, shares = local_tempi(combine(heard.tempograms), self._bpms, best.track.distribution)
+        tempi, shares = local_tempi(combine(heard.tempograms), self._axis, best.track.distribution)
         moved = 2.0 ** round(math.log2(best.refined.bpm / best.heard_bpm))
         for time, tempo, share in zip(heard.times, tempi * moved, shares, strict=True):
             for octave in _OCTAVES:
-                if self._min_bpm <= tempo * octave <= self._max_bpm:
+                if self._options.min_bpm <= tempo * octave <= self._options.max_bpm:
                     yield CurvePoint(float(time), float(tempo * octave), float(share))
                     break
 
     def _by_method(self, heard: Heard, best: _Part) -> tuple[tuple[str, float], ...]:
-        if len(self._models) == 1:
+        if not self._spec.members:
             return ()
         onset = self._onset(heard, best.start, best.end)
         found = {name: self._search_refined(said, onset) for name, said in best.track.by_method.items()}
@@ -268,9 +257,9 @@ class TrackDecoder:
         if not can_be_loop(heard.head, heard.tail, heard.curve, self._front_end):
             return None
         repeated = self._repeated(heard) if len(heard.head) == len(heard.onset) else track
-        if folded_peak(repeated.distribution, self._bins_per_octave) < _LOOP_PEAK:
+        if folded_peak(repeated.distribution, self._axis) < _LOOP_PEAK:
             return None
-        bpm = find_peaks(repeated.distribution, self._bpms)[0].bpm
+        bpm = find_peaks(repeated.distribution, self._axis)[0].bpm
         exact = whole_beats(heard.duration, bpm)
         if exact is None or not math.isclose(exact.nearest(bpm), exact.bpm):
             return None
@@ -291,15 +280,15 @@ class TrackDecoder:
 
     def _repeated(self, heard: Heard) -> TrackTempo:
         period = heard.duration * self._frame_rate
-        window = tile(heard.head, period=period, n_frames=self._n_frames)
-        tempograms = split_methods(self._models, self._encode(window[None])[0])
+        window = tile(heard.head, period=period, n_frames=self._spec.n_frames)
+        tempograms = split_methods(self._spec, self._encode(window[None])[0])
         return self._track(tempograms, rises(window, self._front_end))
 
     def _support(self, track: TrackTempo, bpm: float) -> float:
         """Tell how much the audio as it is speaks for a tempo or its octaves, to a bin."""
-        place = math.log2(bpm / self._bpms[0]) * self._bins_per_octave
-        distance = np.abs(np.arange(len(self._bpms)) - place)
-        bins = np.minimum(distance % self._bins_per_octave, -distance % self._bins_per_octave) <= 1.5
+        octave = self._axis.bins_per_octave
+        distance = np.abs(np.arange(self._axis.n_bins) - self._axis.index(bpm))
+        bins = np.minimum(distance % octave, -distance % octave) <= 1.5
         return float(track.distribution[bins].sum())
 
 

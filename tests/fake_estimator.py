@@ -11,13 +11,15 @@ import re
 import signal
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from tempocli.axis import TempoAxis
 from tempocli.errors import AudioError
-from tempocli.schema import Candidate, CurvePoint, Estimate, TempoSection
+from tempocli.schema import Candidate, CurvePoint, Estimate, EstimatorOptions, TempoSection
 
 SLOW_SECONDS = 60.0  # of the files that take too long
 
@@ -31,7 +33,7 @@ def make_estimate(
     steady: bool = True,
 ) -> Estimate:
     if bpm is None:
-        return Estimate(None, 0.0, 0.0, (), reason, 12.5, model)
+        return Estimate(None, 0.0, 0.0, (), reason, 12.5, model, model_version="7")
     candidates = (Candidate(bpm, 0.75, "1"), Candidate(bpm / 2, 0.25, "1/2"))
     curve = (CurvePoint(6.0, bpm, 0.9), CurvePoint(12.0, bpm + 1.0, 0.8))
     if steady:
@@ -53,6 +55,7 @@ def make_estimate(
         bpm_error=0.01234,
         steady=steady,
         tempo_sections=sections,
+        model_version="7",
     )
 
 
@@ -68,9 +71,19 @@ class FakeEstimator:
         self.model_name = model or "tempo"
         self.device = "cpu"
         self.top = settings.get("top", 5)
-        self._settings = f"{model} {settings}"
+        self._settings = {"model": {"name": self.model_name, "version": "1"}, **settings}
 
-    def settings(self) -> str:
+    @classmethod
+    def from_options(cls, options: EstimatorOptions) -> FakeEstimator:
+        return cls(
+            options.model,
+            method=options.method,
+            references=options.references,
+            device=options.device,
+            **asdict(options.search),
+        )
+
+    def settings(self) -> dict[str, Any]:
         return self._settings
 
     def portable(self) -> FakePortable:
@@ -110,7 +123,7 @@ class FakeEstimator:
 
         estimate = self.estimate(source, start=start, duration=duration)
         times = np.array([6.0, 12.0])
-        bpms = 30.0 * 2.0 ** (np.arange(160) / 48)
+        bpms = TempoAxis().bpms
         tempogram = np.full((2, 160), 1 / 160, np.float32)
         return Analysis(estimate, tempogram, times, bpms, np.zeros(8, np.float32))
 

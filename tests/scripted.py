@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tempocli.encoder import Calibration
+from tempocli.axis import TempoAxis
 from tempocli.features import FrontEnd
+from tempocli.inference.calibration import Calibration
+from tempocli.inference.priors import PowerPrior
+from tempocli.inference.spec import ModelSpec, ensemble
 from tempocli.listening import Heard
 
 if TYPE_CHECKING:
@@ -16,25 +19,45 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
+AXIS = TempoAxis()
+BPMS = AXIS.bpms
 FRONT_END = FrontEnd()
 STEP = 3.0
 PLAIN = Calibration((0.0, 1.0), (0.0, 1.0), (1e3, 0.0, 0.0))
 
 
-@dataclass(eq=False)
-class Facts:
-    """What is known of a model; see `tempocli.methods.ModelFacts`."""
+@dataclass(frozen=True)
+class ScriptedPrior:
+    """Weights of the tempi that a test has written, shape=(160,)."""
 
-    name: str = "scripted"
-    prior: NDArray[np.float64] = field(default_factory=lambda: np.ones(160))
-    calibration: Calibration = PLAIN
-    device: str = "cpu"
-    front_end: FrontEnd = FRONT_END
-    n_frames: int = 1024
-    bpms: NDArray[np.float64] = field(default_factory=lambda: BPMS)
-    bins_per_octave: int = 48
-    embedding_dim: int = 0
+    weights: Any
+
+    def of(self, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+        assert len(bpms) == len(self.weights)
+        return np.asarray(self.weights)
+
+
+def spec(kind: str = "classifier", **changes: Any) -> ModelSpec:
+    """Describe a model of one method."""
+    values: dict[str, Any] = {
+        "kind": kind,
+        "name": "scripted",
+        "version": "7",
+        "front_end": FRONT_END,
+        "n_frames": 1024,
+        "axis": AXIS,
+        "pooling": {"classifier": "certainty", "comparator": "geometric", "periodicity": "whole"}[kind],
+        "prior": PowerPrior(),
+        "calibration": PLAIN,
+        "embedding_dim": 0,
+    }
+    return ModelSpec(**(values | changes))
+
+
+def both(**changes: Any) -> ModelSpec:
+    """Describe a classifier and a comparator together."""
+    parts = spec(name="classify", **changes), spec("comparator", name="compare", **changes)
+    return ensemble(parts, parts[0].calibration, checksum="")
 
 
 def bump(*peaks: tuple[float, float], floor: float = 1e-5) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from tempocli.bank import load_bank, references_path
 from tempocli.cli import cli
 from tempocli.comparator import Comparator
 from tempocli.errors import ModelError
-from tempocli.references import PATTERNS, bank_tempi
+from tempocli.references import AXIS, PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ def test_a_bomb_beside_a_model_is_told_in_a_line_and_made_again(
 ) -> None:
     comparator = Comparator(Path(shutil.copy(compare_path, tmp_path / "mine.onnx")), device="cpu")
     shutil.copy(npz_bomb, references_path(comparator.path))
-    made = np.zeros((len(bank_tempi()), len(PATTERNS), comparator.embedding_dim), np.float32)
+    made = np.zeros((AXIS.n_bins, len(PATTERNS), comparator.spec.embedding_dim), np.float32)
     monkeypatch.setattr(bank_module, "embed_bank", lambda _: made)
     assert load_bank(comparator, tmp_path / "cache").embeddings.shape == made.shape
     (record,) = caplog.records

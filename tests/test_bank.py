@@ -15,7 +15,7 @@ from tempocli import bank as bank_module
 from tempocli.bank import bank_key, load_bank, load_own_bank, references_path, tempo_in_name, write_bank
 from tempocli.comparator import Comparator
 from tempocli.errors import AudioError, DataError
-from tempocli.references import PATTERNS, Reference, bank, bank_tempi, synthesise
+from tempocli.references import AXIS, PATTERNS, Reference, bank, synthesise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def build(comparator: Comparator) -> np.ndarray:
         counted.append(1)
-        shape = (len(bank_tempi()), len(PATTERNS), comparator.embedding_dim)
+        shape = (AXIS.n_bins, len(PATTERNS), comparator.spec.embedding_dim)
         return np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
 
     monkeypatch.setattr(bank_module, "embed_bank", build)
@@ -58,17 +58,17 @@ def test_what_ships_is_used_and_needs_no_cache(
 ) -> None:
     cache = tmp_path / "cache"
     loaded = load_bank(comparator, cache)
-    assert loaded.embeddings.shape == (160, len(PATTERNS), comparator.embedding_dim)
+    assert loaded.embeddings.shape == (160, len(PATTERNS), comparator.spec.embedding_dim)
     assert not builds
     assert not cache.exists()
 
 
 def test_what_ships_is_what_the_model_makes(comparator: Comparator) -> None:
-    front_end = comparator.front_end
-    shipped = load_bank(comparator).embeddings.reshape(-1, comparator.embedding_dim)
+    front_end = comparator.spec.front_end
+    shipped = load_bank(comparator).embeddings.reshape(-1, comparator.spec.embedding_dim)
     references = list(bank())
     chosen = [3, 301, 777]
-    n_samples = comparator.n_frames * front_end.hop_length
+    n_samples = comparator.spec.n_frames * front_end.hop_length
     windows = np.stack(
         [
             front_end.log_mel(
@@ -180,10 +180,10 @@ def test_two_loops_make_a_whole_bank(
     _write_loop(tmp_path, "a 80bpm.wav", 80.0)
     _write_loop(tmp_path, "b 150bpm.wav", 150.0)
     own = load_own_bank(comparator, tmp_path)
-    assert own.embeddings.shape == (160, 1, comparator.embedding_dim)
+    assert own.embeddings.shape == (160, 1, comparator.spec.embedding_dim)
     # A loop stretched to another tempo is what it would be, had it been played at it.
-    target = synthesise(Reference("rock", float(own.bpms[90])), sample_rate=RATE, n_samples=RATE * 12)
-    window = comparator.front_end.log_mel(target)[None, : comparator.n_frames]
+    target = synthesise(Reference("rock", float(own.axis.bpms[90])), sample_rate=RATE, n_samples=RATE * 12)
+    window = comparator.spec.front_end.log_mel(target)[None, : comparator.spec.n_frames]
     scores = comparator.log_odds(comparator.embed(window), own.embeddings[:, 0])[0]
     assert abs(int(scores.argmax()) - 90) <= 1
 

@@ -17,7 +17,8 @@ import pytest
 from hostile import broken_inputs
 from test_cli_estimate import FAKE, on_a_terminal, tempo
 
-from tempocli.cli.tally import Tally, duration
+from tempocli.cli.tally import duration, summary_lines
+from tempocli.engines.summary import BatchSummary
 from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
@@ -274,10 +275,10 @@ class TestProgress:
         assert "left" not in result.stderr
 
     def test_reasons_are_counted_in_bounded_memory(self) -> None:
-        tally = Tally()
+        summary = BatchSummary()
         for number in range(3000):
-            list(tally.watch([FileResult("a", error=f"reason {number}")]))
-        lines = list(tally.summary(histogram=True))
+            summary.add(FileResult("a", error=f"reason {number}"))
+        lines = list(summary_lines(summary))
         assert lines[0].startswith("3,000 files, 3,000 failed, in ")
         assert lines[1] == "  2,000 failed: for other reasons"
         assert lines[-1] == "  and 991 reasons more"

@@ -311,7 +311,7 @@ class TestFailures:
         def fail(*args: object, **settings: object) -> None:
             raise error
 
-        monkeypatch.setattr(tempocli.estimator, "Estimator", fail)
+        monkeypatch.setattr(tempocli.estimator.Estimator, "__init__", fail)
         result = tempo("128.wav", "-o", "out.csv")
         assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"tempo: {error}\n")
         assert not (music / "out.csv").exists()
@@ -633,7 +633,7 @@ class TestModels:
         path = tmp_path / "small.onnx"
         path.write_bytes(b"abc")
         sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        entries = [registry.ModelEntry("small", path, sha256, 3, "A\tsummary", "MIT")]
+        entries = [registry.ModelEntry("small", path, sha256, 3, "A\tsummary", "MIT", "4")]
         monkeypatch.setattr(registry, "list_models", lambda: entries)
         return entries
 
@@ -641,8 +641,8 @@ class TestModels:
         result = self.run()
         header, row = (line.split("\t") for line in result.stdout.splitlines())
         assert result.exit_code == 0
-        assert header == ["name", "size", "licence", "summary", "sha256", "path"]
-        assert row == ["small", "3", "MIT", "\\A\\tsummary", entries[0].sha256, str(entries[0].path)]
+        assert header == ["name", "size", "licence", "summary", "sha256", "path", "version"]
+        assert row == ["small", "3", "MIT", "\\A\\tsummary", entries[0].sha256, str(entries[0].path), "4"]
 
     def test_verify(self, entries: list[registry.ModelEntry]) -> None:
         result = self.run("--verify")
@@ -660,7 +660,7 @@ class TestModels:
     def test_a_terminal_gets_a_table(self, model_path: Path) -> None:
         code, shown, _ = on_a_terminal("models", "--verify")
         assert code == 0
-        assert shown.split()[:5] == ["Name", "Size", "Licence", "Summary", "State"]
+        assert shown.split()[:6] == ["Name", "Version", "Size", "Licence", "Summary", "State"]
         assert "tempo" in shown
 
 

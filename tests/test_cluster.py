@@ -17,9 +17,10 @@ from test_cli_estimate import tempo
 
 from tempocli.batch import Selection
 from tempocli.batch.worker import Done
-from tempocli.cluster import Job, Outcome, Work, chunk, engine
+from tempocli.cluster import Job, Work, chunk, engine
+from tempocli.engines.summary import BatchSummary
 from tempocli.errors import AudioError, DataError, TempoError
-from tempocli.schema import AudioInput, FileResult, Part
+from tempocli.schema import AudioInput, EstimatorOptions, FileResult, Part
 from tempocli.writers import Layout
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class TestResume:
 
     def run(
         self, monkeypatch: pytest.MonkeyPatch, files: list[str], *, lost: tuple[int, ...] = ()
-    ) -> Outcome | None:
+    ) -> BatchSummary | None:
         """Estimate files, two a task, and interrupt the run when all but the lost tasks have ended."""
 
         def run(names: dict[str, int], work: Work, folder: str, done: object) -> None:
@@ -154,7 +155,7 @@ class TestResume:
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(engine, "_run", run)
-        work = Work(None, "classify", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
+        work = Work(EstimatorOptions(method="classify", device="cpu"), Layout(), 100.0)
         try:
             return engine._estimate(Job(files, "out", work, resume=True), None)
         except KeyboardInterrupt:
@@ -168,7 +169,7 @@ class TestResume:
         self.run(monkeypatch, files, lost=lost)
         outcome = self.run(monkeypatch, [*files, "99.wav"])
         assert outcome is not None
-        assert (outcome.n_results, outcome.n_earlier) == (9, 8 - 2 * len(lost))
+        assert (outcome.n_done, outcome.n_earlier) == (9, 8 - 2 * len(lost))
         rows = sorted(table(Path("out")), key=lambda row: row["position"])
         assert [row["position"] for row in rows] == list(range(9))
         assert [row["path"] for row in rows] == [*files, "99.wav"]
@@ -217,6 +218,8 @@ class TestUsage:
             (["music", "-o", "out.csv"], "give --output FOLDER"),
             (["-", "-o", "out.parquet"], "standard input"),
             (["music", "--write-tags", "-o", "out.parquet"], "tags"),
+            (["music", "--verify-hash", "-o", "out.parquet"], "no use for --verify-hash"),
+            (["music", "--verify-hash", "--resume", "-o", "out.parquet"], "no use for --verify-hash"),
             (["music", "--ray-address", "auto", "-o", "out.parquet", "--engine", "local"], "--engine ray"),
             (["s3://bucket/music", "--engine", "local"], "URLs need --engine ray"),
         ],
@@ -227,7 +230,7 @@ class TestUsage:
         assert complaint in " ".join(result.stderr.split())
 
     def test_the_summary_counts_doubtful_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        outcome = Outcome(20, 0, Counter({"not audio": 1}), 12)
+        outcome = BatchSummary(20, n_failed=1, n_doubtful=12, reasons=Counter({"not audio": 1}))
         monkeypatch.setattr("tempocli.cluster.estimate_on_ray", lambda *_, **__: outcome)
         result = tempo("--engine", "ray", "music", "-o", "out.parquet")
         assert result.exit_code == 3

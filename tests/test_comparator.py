@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tempocli.comparator import Comparator, OctavePrior
+from tempocli.comparator import Comparator
 from tempocli.encoder import Encoder
 from tempocli.errors import ModelError
+from tempocli.inference.priors import OctavePrior
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,19 +23,19 @@ def comparator(compare_path: Path) -> Comparator:
 
 @pytest.fixture(scope="module")
 def windows(comparator: Comparator) -> np.ndarray:
-    shape = (7, comparator.n_frames, comparator.front_end.n_mels)
+    shape = (7, comparator.spec.n_frames, comparator.spec.front_end.n_mels)
     return np.random.default_rng(0).random(shape, np.float32)
 
 
 def test_the_model_says_what_it_is(comparator: Comparator) -> None:
-    assert comparator.name == "compare"
-    assert comparator.front_end.sample_rate == 22050
-    assert len(comparator.digest()) == 64
+    assert comparator.spec.name == "compare"
+    assert comparator.spec.front_end.sample_rate == 22050
+    assert len(comparator.spec.checksum) == 64
 
 
 def test_shapes(comparator: Comparator, windows: np.ndarray) -> None:
     embedding = comparator.embed(windows)
-    assert embedding.shape == (7, comparator.embedding_dim)
+    assert embedding.shape == (7, comparator.spec.embedding_dim)
     assert comparator.log_odds(embedding, embedding[:3]).shape == (7, 3)
     assert (comparator.log_same(embedding, embedding) <= 0.0).all()
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tempocli.axis import TempoAxis
 from tempocli.decoder import (
     agree,
     at_relation,
@@ -26,7 +27,8 @@ from tempocli.decoder import (
     softmax,
 )
 
-BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
+AXIS = TempoAxis()
+BPMS = AXIS.bpms
 
 
 def bump(*peaks: tuple[float, float], floor: float = 1e-6) -> np.ndarray:
@@ -41,7 +43,7 @@ def bump(*peaks: tuple[float, float], floor: float = 1e-6) -> np.ndarray:
 @settings(deadline=None)
 @given(bpm=st.floats(35.0, 280.0))
 def test_a_gaussian_peak_is_found_between_the_bins(bpm: float) -> None:
-    peak = find_peaks(bump((bpm, 1.0)), BPMS)[0]
+    peak = find_peaks(bump((bpm, 1.0)), AXIS)[0]
     assert peak.bpm == pytest.approx(bpm, rel=1e-3)
     assert peak.mass > 0.95
 
@@ -50,13 +52,13 @@ def test_a_gaussian_peak_is_found_between_the_bins(bpm: float) -> None:
 def test_the_flank_of_a_wide_peak_is_no_tempo_far_away(slope: float) -> None:
     distance = np.abs(np.arange(160) - 80.0)
     distribution = np.exp(-slope * distance - 1e-4 * distance**2)
-    for peak in find_peaks(distribution / distribution.sum(), BPMS):
+    for peak in find_peaks(distribution / distribution.sum(), AXIS):
         assert BPMS[0] <= peak.bpm <= BPMS[-1]
         assert np.abs(np.log(BPMS / peak.bpm)).min() <= np.log(BPMS[1] / BPMS[0])
 
 
 def test_candidates_are_ranked_and_apart() -> None:
-    peaks = find_peaks(bump((120.0, 0.6), (60.0, 0.3), (180.0, 0.1)), BPMS)
+    peaks = find_peaks(bump((120.0, 0.6), (60.0, 0.3), (180.0, 0.1)), AXIS)
     assert [round(peak.bpm) for peak in peaks] == [120, 60, 180]
     assert peaks[0].mass > peaks[1].mass > peaks[2].mass
 
@@ -90,7 +92,7 @@ def test_candidates_are_ranked_by_their_mass_not_by_their_top_bin() -> None:
     wide = 0.6 * np.exp(-0.5 * ((places - 110) / 1.2) ** 2)
     distribution = (high + wide) / (high + wide).sum()
     assert distribution.argmax() == 60
-    first, second, *_ = find_peaks(distribution, BPMS)
+    first, second, *_ = find_peaks(distribution, AXIS)
     assert first.bpm == pytest.approx(BPMS[110], rel=1e-3)
     assert second.bpm == pytest.approx(BPMS[60], rel=1e-3)
 
@@ -102,25 +104,25 @@ distributions = st.lists(st.tuples(st.floats(31.0, 295.0), st.floats(0.01, 1.0))
 
 @given(distribution=distributions)
 def test_peaks_are_sorted_and_no_two_are_one(distribution: np.ndarray) -> None:
-    peaks = find_peaks(distribution, BPMS)
+    peaks = find_peaks(distribution, AXIS)
     mass = [peak.mass for peak in peaks]
     assert mass == sorted(mass, reverse=True)
-    assert mass[0] == pytest.approx(masses(distribution, BPMS).max())
+    assert mass[0] == pytest.approx(masses(distribution, AXIS).max())
     tempi = sorted(peak.bpm for peak in peaks)
     assert all(later / earlier > 1.03 for earlier, later in pairwise(tempi))
 
 
 def test_mass_is_what_lies_within_four_percent() -> None:
     distribution = bump((120.0, 0.7), (80.0, 0.3))
-    assert mass_near(distribution, BPMS, 120.0) == pytest.approx(0.7, abs=0.02)
-    assert mass_near(distribution, BPMS, 80.0) == pytest.approx(0.3, abs=0.02)
-    assert mass_near(distribution, BPMS, 100.0) < 1e-3
+    assert mass_near(distribution, AXIS, 120.0) == pytest.approx(0.7, abs=0.02)
+    assert mass_near(distribution, AXIS, 80.0) == pytest.approx(0.3, abs=0.02)
+    assert mass_near(distribution, AXIS, 100.0) < 1e-3
 
 
 def test_the_prior_weighs_a_tempo_against_its_half() -> None:
     tempogram = np.stack([bump((80.0, 0.55), (160.0, 0.45))]).astype(np.float32)
-    assert find_peaks(pool(tempogram), BPMS)[0].bpm == pytest.approx(80.0, rel=0.01)
-    assert find_peaks(pool(tempogram, prior=BPMS**0.75), BPMS)[0].bpm == pytest.approx(160.0, rel=0.01)
+    assert find_peaks(pool(tempogram), AXIS)[0].bpm == pytest.approx(80.0, rel=0.01)
+    assert find_peaks(pool(tempogram, prior=BPMS**0.75), AXIS)[0].bpm == pytest.approx(160.0, rel=0.01)
 
 
 def test_two_distributions_agree_although_their_peaks_are_bins_apart() -> None:
@@ -129,12 +131,12 @@ def test_two_distributions_agree_although_their_peaks_are_bins_apart() -> None:
     # 3.7 % off where the first one is strongest, to the bin where it is weaker.
     second = bump((150.0 * step**2.5, 0.6), (100.0, 0.4))
     product = first * second
-    assert find_peaks(product / product.sum(), BPMS)[0].bpm == pytest.approx(100.0, rel=0.01)
-    agreed = agree(first, second, BPMS)
+    assert find_peaks(product / product.sum(), AXIS)[0].bpm == pytest.approx(100.0, rel=0.01)
+    agreed = agree(first, second, AXIS)
     assert agreed.sum() == pytest.approx(1.0)
     # And the place is the first one's.
-    assert find_peaks(agreed, BPMS)[0].bpm == pytest.approx(150.0, rel=0.005)
-    assert find_peaks(agree(first, np.full(160, 1 / 160), BPMS), BPMS)[0].bpm == pytest.approx(
+    assert find_peaks(agreed, AXIS)[0].bpm == pytest.approx(150.0, rel=0.005)
+    assert find_peaks(agree(first, np.full(160, 1 / 160), AXIS), AXIS)[0].bpm == pytest.approx(
         150.0, rel=0.005
     )
 
@@ -146,9 +148,9 @@ def test_log_odds_are_bounded() -> None:
 
 
 def test_folding_forgives_the_octave_and_nothing_else() -> None:
-    assert folded_peak(bump((120.0, 0.5), (60.0, 0.3), (240.0, 0.2)), 48) > 0.95
-    assert folded_peak(bump((120.0, 0.5), (97.0, 0.5)), 48) < 0.55
-    assert folded_peak(np.full(160, 1 / 160), 48) < 0.2
+    assert folded_peak(bump((120.0, 0.5), (60.0, 0.3), (240.0, 0.2)), AXIS) > 0.95
+    assert folded_peak(bump((120.0, 0.5), (97.0, 0.5)), AXIS) < 0.55
+    assert folded_peak(np.full(160, 1 / 160), AXIS) < 0.2
 
 
 def test_softmax_bears_large_logits() -> None:
@@ -168,7 +170,7 @@ def test_a_window_follows_its_tempo_but_keeps_the_tracks_octave() -> None:
     steady = bump((120.0, 0.9), (60.0, 0.1))
     undecided = bump((61.5, 0.5), (123.0, 0.49))
     tempogram = np.stack([steady, steady, steady, undecided]).astype(np.float32)
-    tempi, shares = local_tempi(tempogram, BPMS, pool(tempogram))
+    tempi, shares = local_tempi(tempogram, AXIS, pool(tempogram))
     assert tempi[0] == pytest.approx(120.0, rel=0.01)
     assert tempi[3] == pytest.approx(123.0, rel=0.01)
     assert shares[3] < shares[0]

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from tempocli.audio import load_audio
-from tempocli.encoder import Calibration, Encoder, octave_prior
+from tempocli.encoder import Encoder
 from tempocli.errors import DeviceError, ModelError
+from tempocli.inference.calibration import Calibration
+from tempocli.inference.priors import PowerPrior
 from tempocli.runtime import onnxruntime
 
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
@@ -20,20 +22,27 @@ def encoder(model_path: Path) -> Encoder:
     return Encoder(model_path, device="cpu")
 
 
+def random_windows(encoder: Encoder, n_windows: int) -> np.ndarray:
+    shape = (n_windows, encoder.spec.n_frames, encoder.spec.front_end.n_mels)
+    return np.random.default_rng(0).random(shape, np.float32)
+
+
 def test_the_model_says_what_it_is(encoder: Encoder) -> None:
-    assert encoder.name == "tempo"
+    assert encoder.spec.name == "tempo"
     assert encoder.device == "cpu"
-    assert encoder.bins_per_octave >= 48
-    assert encoder.bpms[0] == 30.0
-    assert 295.0 < encoder.bpms[-1] < 305.0
+    assert encoder.spec.axis.bins_per_octave >= 48
+    assert encoder.spec.axis.bpms[0] == 30.0
+    assert 295.0 < encoder.spec.axis.bpms[-1] < 305.0
 
 
 @pytest.mark.parametrize("batch", [1, 2, 32])
 def test_shapes(encoder: Encoder, batch: int) -> None:
-    windows = np.random.default_rng(0).random((batch, encoder.n_frames, encoder.front_end.n_mels), np.float32)
+    windows = np.random.default_rng(0).random(
+        (batch, encoder.spec.n_frames, encoder.spec.front_end.n_mels), np.float32
+    )
     logits, embedding = encoder.encode(windows)
-    assert logits.shape == (batch, len(encoder.bpms))
-    assert embedding.shape == (batch, encoder.embedding_dim)
+    assert logits.shape == (batch, encoder.spec.axis.n_bins)
+    assert embedding.shape == (batch, encoder.spec.embedding_dim)
     assert np.isfinite(logits).all()
     assert np.isfinite(embedding).all()
 
@@ -44,7 +53,8 @@ def test_the_embedding_tells_music_apart(encoder: Encoder, click_track) -> None:
         load_audio(SAMPLE, sample_rate=rate) for rate in (22050, 15750)
     ]  # the second is faster and higher
     frames = [
-        encoder.front_end.log_mel(samples)[: encoder.n_frames] for samples in [*music, click_track(90.0)]
+        encoder.spec.front_end.log_mel(samples)[: encoder.spec.n_frames]
+        for samples in [*music, click_track(90.0)]
     ]
     _, embedding = encoder.encode(np.stack(frames))
     for one, other in ((0, 1), (0, 2), (1, 2)):
@@ -52,7 +62,9 @@ def test_the_embedding_tells_music_apart(encoder: Encoder, click_track) -> None:
 
 
 def test_a_window_does_not_depend_on_its_batch(encoder: Encoder) -> None:
-    windows = np.random.default_rng(1).random((9, encoder.n_frames, encoder.front_end.n_mels), np.float32)
+    windows = np.random.default_rng(1).random(
+        (9, encoder.spec.n_frames, encoder.spec.front_end.n_mels), np.float32
+    )
     together, _ = encoder.encode(windows)
     alone = np.concatenate([encoder.encode(window[None])[0] for window in windows])
     np.testing.assert_allclose(together, alone, atol=1e-3)
@@ -61,7 +73,7 @@ def test_a_window_does_not_depend_on_its_batch(encoder: Encoder) -> None:
 def test_level_hardly_matters(encoder: Encoder) -> None:
     rng = np.random.default_rng(2)
     window = np.tile(
-        rng.random((32, encoder.front_end.n_mels), np.float32) * 0.05, (encoder.n_frames // 32, 1)
+        rng.random((32, encoder.spec.front_end.n_mels), np.float32) * 0.05, (encoder.spec.n_frames // 32, 1)
     )[None]
     loud, _ = encoder.encode(np.log1p(1000.0 * window))
     soft, _ = encoder.encode(np.log1p(250.0 * window))
@@ -125,8 +137,8 @@ def test_a_pulse_needs_a_clear_peak_or_a_strong_periodicity() -> None:
 
 def test_the_prior_rises_and_falls_again() -> None:
     bpms = np.array([50.0, 100.0, 170.0, 289.0])
-    np.testing.assert_array_equal(octave_prior(bpms, 0.0), np.ones(4))
-    prior = octave_prior(bpms, 1.5)
+    np.testing.assert_array_equal(PowerPrior(0.0).of(bpms), np.ones(4))
+    prior = PowerPrior(1.5).of(bpms)
     assert prior[0] < prior[1] < prior[2]
     # 289 BPM is to 170 as 170 is to 100.
     assert prior[3] == pytest.approx(prior[1])

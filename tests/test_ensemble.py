@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import BPMS, Facts, bump, pulse_curve, rows
+from scripted import AXIS, BPMS, ScriptedPrior, both, bump, pulse_curve, rows, spec
 
 from tempocli.decoder import find_peaks, mass_near
 from tempocli.ensemble import TrackTempo, track_tempo
@@ -17,17 +15,16 @@ STEADY = pulse_curve([100.0] * 12)
 
 
 def together(classify: np.ndarray, compare: np.ndarray, curve: np.ndarray = STEADY) -> TrackTempo:
-    models: dict[str, Any] = {"classify": Facts(), "compare": Facts()}
-    return track_tempo(models, {"classify": rows(classify), "compare": rows(compare)}, curve)
+    return track_tempo(both(), {"classify": rows(classify), "compare": rows(compare)}, curve)
 
 
 def best(distribution: np.ndarray) -> float:
-    return find_peaks(distribution, BPMS)[0].bpm
+    return find_peaks(distribution, AXIS)[0].bpm
 
 
 def test_one_method_is_pooled_and_no_more() -> None:
     said = bump((90.0, 0.7), (135.0, 0.3))
-    track = track_tempo({"classify": Facts()}, {"classify": rows(said, said)}, STEADY)
+    track = track_tempo(spec(), {"classify": rows(said, said)}, STEADY)
     np.testing.assert_allclose(track.distribution, said, atol=1e-6)
     np.testing.assert_array_equal(track.by_method["classify"], track.distribution)
     assert track.kept == 1.0
@@ -36,7 +33,7 @@ def test_one_method_is_pooled_and_no_more() -> None:
 def test_two_methods_agree_in_a_product() -> None:
     track = together(bump((100.0, 0.5), (150.0, 0.5)), bump((100.0, 0.5), (75.0, 0.5)))
     assert best(track.distribution) == pytest.approx(100.0, rel=0.005)
-    assert mass_near(track.distribution, BPMS, 100.0) > 0.95
+    assert mass_near(track.distribution, AXIS, 100.0) > 0.95
     assert track.distribution.sum() == pytest.approx(1.0)
     assert set(track.by_method) == {"classify", "compare"}
 
@@ -59,7 +56,7 @@ def test_the_periodicity_leaves_the_octave_to_the_methods(bpm: float) -> None:
 def test_the_share_of_two_octaves_stays() -> None:
     said = bump((100.0, 0.6), (50.0, 0.4))
     with_pulse = together(said, said).distribution
-    ratio = mass_near(with_pulse, BPMS, 100.0) / mass_near(with_pulse, BPMS, 50.0)
+    ratio = mass_near(with_pulse, AXIS, 100.0) / mass_near(with_pulse, AXIS, 50.0)
     assert ratio == pytest.approx((0.6 / 0.4) ** 2, rel=0.25)
 
 
@@ -67,8 +64,8 @@ def test_a_prior_counts_once_and_is_the_leading_ones() -> None:
     tilt = BPMS / 100.0
     said = bump((100.0, 0.5), (50.0, 0.5))
     windows = {"classify": rows(said), "compare": rows(said)}
-    plain = track_tempo({"classify": Facts(), "compare": Facts()}, windows, STEADY).distribution
-    tilted = track_tempo({"classify": Facts(prior=tilt), "compare": Facts(prior=tilt)}, windows, STEADY)
+    plain = track_tempo(both(), windows, STEADY).distribution
+    tilted = track_tempo(both(prior=ScriptedPrior(tilt)), windows, STEADY)
     expected = plain * tilt / (plain * tilt).sum()
     np.testing.assert_allclose(tilted.distribution, expected, atol=1e-6)
     assert best(tilted.by_method["compare"]) == pytest.approx(100.0, rel=0.01)
@@ -76,8 +73,9 @@ def test_a_prior_counts_once_and_is_the_leading_ones() -> None:
 
 @pytest.mark.parametrize("bpm", [72.0, 96.0, 118.0, 140.0])
 def test_periodicity_alone_counts_as_people_do(bpm: float) -> None:
-    models: dict[str, Any] = {"periodicity": Facts()}
-    track = track_tempo(models, {"periodicity": rows(np.full(160, 1 / 160))}, pulse_curve([bpm] * 12))
+    track = track_tempo(
+        spec("periodicity"), {"periodicity": rows(np.full(160, 1 / 160))}, pulse_curve([bpm] * 12)
+    )
     assert best(track.distribution) == pytest.approx(bpm, rel=0.03)
     assert set(track.by_method) == {"periodicity"}
 
@@ -109,10 +107,10 @@ def test_a_curve_in_which_nothing_happens_changes_nothing() -> None:
 @given(bpm=st.floats(60.0, 150.0), weight=st.floats(0.1, 0.9))
 def test_near_keeps_relatives_and_says_how_much_that_is(bpm: float, weight: float) -> None:
     said = bump((bpm, weight), (bpm * 1.26, 1.0 - weight))
-    near = TrackTempo(said, {"classify": said}, (0.0, 0.0)).near(bpm, BPMS)
+    near = TrackTempo(said, {"classify": said}, (0.0, 0.0)).near(bpm, AXIS)
     assert near.distribution.sum() == pytest.approx(1.0)
     assert near.kept == pytest.approx(weight, abs=0.03)
-    assert mass_near(near.distribution, BPMS, bpm) > 0.95
+    assert mass_near(near.distribution, AXIS, bpm) > 0.95
     np.testing.assert_array_equal(near.by_method["classify"], said)
 
 
@@ -120,4 +118,4 @@ def test_near_keeps_relatives_and_says_how_much_that_is(bpm: float, weight: floa
 def test_near_keeps_octaves_and_triples(ratio: float) -> None:
     bpm = 100.0 if 30.0 < 100.0 * ratio < 300.0 else 75.0 if ratio > 1 else 130.0
     said = bump((bpm * ratio, 1.0))
-    assert TrackTempo(said, {}, (0.0, 0.0)).near(bpm, BPMS).kept > 0.9
+    assert TrackTempo(said, {}, (0.0, 0.0)).near(bpm, AXIS).kept > 0.9

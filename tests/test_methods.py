@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from tempocli.batch import estimate_files
 from tempocli.cli import cli
-from tempocli.comparator import OctavePrior
 from tempocli.errors import ModelError
 from tempocli.estimator import Estimator
+from tempocli.inference.priors import OctavePrior
 from tempocli.references import PATTERNS, Reference, synthesise
 from tempocli.registry import list_models
 
@@ -141,16 +141,20 @@ def test_worker_processes_estimate_the_same(
 
 
 def test_settings_name_method_and_models(compare: Estimator, both: Estimator) -> None:
-    plain = Estimator(method="classify", device="cpu").settings()
-    sums = {entry.name: f"{entry.name} {entry.sha256[:16]}" for entry in list_models()}
-    assert plain == f"method classify, {sums['tempo']}, 30 to 300 BPM, top 5"
-    assert compare.settings().startswith(f"method compare, {sums['compare']} with references built-in 1, ")
-    assert Estimator(method="periodicity").settings().startswith("method periodicity, periodicity ")
-    assert both.settings().startswith(f"method both, {sums['tempo']} and {sums['compare']} with ")
+    sums = {entry.name: entry.sha256[:16] for entry in list_models()}
+    plain = Estimator(method="classify", device="cpu", min_bpm=60).settings()
+    assert plain["model"]["sha256"] == sums["tempo"]
+    assert (plain["method"], plain["min_bpm"], plain["max_bpm"], plain["top"]) == ("classify", 60, 300, 5)
+    assert compare.settings()["model"]["sha256"] == sums["compare"]
+    assert compare.settings()["model"]["references"] == "built-in 1"
+    assert Estimator(method="periodicity").settings()["model"]["name"] == "periodicity"
+    members = both.settings()["model"]["members"]
+    assert [member["sha256"] for member in members] == [sums["tempo"], sums["compare"]]
+    assert all(json.loads(json.dumps(each.settings())) == each.settings() for each in (compare, both))
 
 
 def test_settings_follow_the_contents_of_own_references(compare_path: Path, tmp_path: Path) -> None:
-    def settings(seconds: float) -> str:
+    def settings(seconds: float) -> dict[str, Any]:
         loop = synthesise(Reference("kick-hat", 90.0), sample_rate=RATE, n_samples=round(seconds * RATE))
         soundfile.write(tmp_path / "90bpm.wav", loop, RATE)
         return Estimator(method="compare", references=tmp_path, device="cpu").settings()
@@ -165,7 +169,7 @@ def test_a_batch_by_another_method_is_not_gone_on_with(
     assert CliRunner().invoke(cli, command).exit_code == 0
     refused = CliRunner().invoke(cli, [*command, "--method", "compare"])
     assert refused.exit_code == 1
-    assert "method compare" in refused.stderr
+    assert "method both, now compare" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
 
 
@@ -219,6 +223,12 @@ def test_references_without_comparison_are_wrong_usage(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 2
     assert "--references needs --method" in result.stderr
+
+
+def test_a_model_for_the_baseline_is_wrong_usage() -> None:
+    result = CliRunner().invoke(cli, ["estimate", "--method", "periodicity", "--model", "tempo", str(SAMPLE)])
+    assert result.exit_code == 2
+    assert "--method periodicity has no --model" in result.stderr
 
 
 def test_what_is_exported_can_be_compared_with(compare_path: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from test_cli_estimate import tempo
 from test_results import FORMATS, LAYOUT, interrupt, needs_pyarrow, read, result_of, resume
 
-from tempocli.cli.sinks import View, growing_file
+from tempocli.cli.sinks import saying_what_is_kept
+from tempocli.engines.output import OutputSpec, open_growing
 from tempocli.errors import OutputError
 from tempocli.locks import open_locked
 from tempocli.results import ResultFile, file, part_of
@@ -291,12 +292,14 @@ class TestLosses:
         capsys: pytest.CaptureFixture[str],
         kind: str,
     ) -> None:
-        view = View("csv", LAYOUT, str(folder / "out.csv"), single=False)
+        spec = OutputSpec(str(folder / "out.csv"), "csv", LAYOUT)
         part, n_done = folder / "out.csv.part", 0
         with (  # noqa: PT012 - it says when
             pytest.raises(OutputError, match="no more results can be kept") as caught,
-            growing_file(view, resume=False) as growing,
+            open_growing(spec, resume=False) as output,
+            saying_what_is_kept(output.file),
         ):
+            growing = output.file
             growing.begin("s")
             growing.append(result_of(songs[0]))
             said = lose(kind, folder)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tempocli.axis import TempoAxis
 from tempocli.features import FrontEnd
 from tempocli.periodicity import fold, measure, rises
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 FRONT_END = FrontEnd()
 RATE = FRONT_END.frame_rate
-BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
+AXIS = TempoAxis()
+BPMS = AXIS.bpms
 
 HEIGHT = 60.0
 
@@ -42,7 +44,7 @@ def bar(hits: str, bpm: float, seconds: float, *, division: int) -> NDArray[np.f
 
 
 def weight_at(curve: NDArray[np.float32], bpm: float) -> float:
-    found = measure(curve, frame_rate=RATE, bpms=BPMS).division
+    found = measure(curve, frame_rate=RATE, axis=AXIS).division
     return float(np.interp(bpm, BPMS, found))
 
 
@@ -54,7 +56,7 @@ def in_family(found: float, bpm: float) -> bool:
 @settings(max_examples=40)
 @given(bpm=st.floats(40.0, 250.0), offset=st.floats(0.0, 1.0))
 def test_the_peak_of_a_pulse_train_is_its_tempo_or_a_relative(bpm: float, offset: float) -> None:
-    found = measure(train(bpm, 40.0, offset=offset), frame_rate=RATE, bpms=BPMS)
+    found = measure(train(bpm, 40.0, offset=offset), frame_rate=RATE, axis=AXIS)
     assert in_family(float(BPMS[found.distribution.argmax()]), bpm)
     assert found.distribution.sum() == pytest.approx(1.0)
     assert found.distribution.min() >= 0.0
@@ -64,7 +66,7 @@ def test_the_peak_of_a_pulse_train_is_its_tempo_or_a_relative(bpm: float, offset
 @given(bpm=st.floats(50.0, 180.0))
 def test_clicks_through_the_front_end(click_track, bpm: float) -> None:
     curve = rises(FRONT_END.log_mel(click_track(bpm, 30.0)), FRONT_END)
-    found = measure(curve, frame_rate=RATE, bpms=BPMS)
+    found = measure(curve, frame_rate=RATE, axis=AXIS)
     assert in_family(float(BPMS[found.distribution.argmax()]), bpm)
     # Bare clicks are two frames wide, and most periods are no whole number of frames.
     assert found.strength > 0.2
@@ -75,8 +77,8 @@ def test_clicks_through_the_front_end(click_track, bpm: float) -> None:
 def test_a_faster_curve_moves_the_distribution(bpm: float, shift: int) -> None:
     curve = train(bpm, 60.0)
     ratio = 2.0 ** (shift / 48.0)
-    slow = measure(curve, frame_rate=RATE, bpms=BPMS).distribution
-    fast = measure(curve, frame_rate=RATE * ratio, bpms=BPMS).distribution
+    slow = measure(curve, frame_rate=RATE, axis=AXIS).distribution
+    fast = measure(curve, frame_rate=RATE * ratio, axis=AXIS).distribution
     inside = slice(20, 140)
     moved = fast[20 + shift : 140 + shift]
     # The curve that is played faster has another mean over two seconds: nearly, not exactly, the same.
@@ -85,17 +87,17 @@ def test_a_faster_curve_moves_the_distribution(bpm: float, shift: int) -> None:
 
 
 def test_strength_is_near_one_for_a_machine_and_near_nothing_for_noise() -> None:
-    machine = measure(train(120.0, 60.0), frame_rate=RATE, bpms=BPMS)
+    machine = measure(train(120.0, 60.0), frame_rate=RATE, axis=AXIS)
     noise = HEIGHT * np.random.default_rng(0).random(round(60.0 * RATE)).astype(np.float32)
     assert 0.8 < machine.strength <= 1.01
-    assert 0.0 <= measure(noise, frame_rate=RATE, bpms=BPMS).strength < 0.15
+    assert 0.0 <= measure(noise, frame_rate=RATE, axis=AXIS).strength < 0.15
 
 
 def test_a_ripple_is_no_onset_however_regular() -> None:
     machine = train(120.0, 60.0)
-    ripple = measure(machine * np.float32(3.0 / HEIGHT), frame_rate=RATE, bpms=BPMS)
+    ripple = measure(machine * np.float32(3.0 / HEIGHT), frame_rate=RATE, axis=AXIS)
     assert ripple.strength < 0.15
-    assert ripple.distribution.argmax() == measure(machine, frame_rate=RATE, bpms=BPMS).distribution.argmax()
+    assert ripple.distribution.argmax() == measure(machine, frame_rate=RATE, axis=AXIS).distribution.argmax()
 
 
 def test_jitter_lowers_the_strength() -> None:
@@ -106,19 +108,19 @@ def test_jitter_lowers_the_strength() -> None:
         times = np.arange(0.2, 60.0, 0.5) + rng.normal(0.0, jitter, 120)
         pulses = np.exp(-0.5 * (frames[:, None] - times * RATE) ** 2)
         curve = HEIGHT * pulses.sum(axis=1).astype(np.float32)
-        values.append(measure(curve, frame_rate=RATE, bpms=BPMS).strength)
+        values.append(measure(curve, frame_rate=RATE, axis=AXIS).strength)
     assert values[0] > values[1] > values[2]
 
 
 def test_strength_is_of_parts_so_that_a_change_of_tempo_hardly_lowers_it() -> None:
     joined = np.concatenate([train(100.0, 40.0), train(131.0, 40.0)])
-    assert measure(joined, frame_rate=RATE, bpms=BPMS).strength > 0.7
+    assert measure(joined, frame_rate=RATE, axis=AXIS).strength > 0.7
 
 
 @pytest.mark.parametrize("n_frames", [0, 1, 2, 3, 10, 86, 200, 3000])
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_curve_in_which_nothing_happens_says_nothing(n_frames: int, value: float) -> None:
-    found = measure(np.full(n_frames, value, np.float32), frame_rate=RATE, bpms=BPMS)
+    found = measure(np.full(n_frames, value, np.float32), frame_rate=RATE, axis=AXIS)
     assert np.isfinite(found.distribution).all()
     assert found.distribution.sum() == pytest.approx(1.0)
     assert 0.0 <= found.strength < 0.05
@@ -129,7 +131,7 @@ def test_a_curve_in_which_nothing_happens_says_nothing(n_frames: int, value: flo
 @given(n_frames=st.integers(0, 400), seed=st.integers(0, 20))
 def test_short_curves_give_a_distribution(n_frames: int, seed: int) -> None:
     curve = np.random.default_rng(seed).random(n_frames).astype(np.float32)
-    found = measure(curve, frame_rate=RATE, bpms=BPMS)
+    found = measure(curve, frame_rate=RATE, axis=AXIS)
     assert np.isfinite(found.distribution).all()
     assert found.distribution.min() >= 0.0
     assert found.distribution.sum() == pytest.approx(1.0)
@@ -138,15 +140,15 @@ def test_short_curves_give_a_distribution(n_frames: int, seed: int) -> None:
 def test_of_a_long_curve_the_middle_counts() -> None:
     middle = train(120.0, 180.0)
     ends = np.random.default_rng(0).random(round(100.0 * RATE)).astype(np.float32)
-    alone = measure(middle, frame_rate=RATE, bpms=BPMS).distribution
-    framed = measure(np.concatenate([ends, middle, ends]), frame_rate=RATE, bpms=BPMS).distribution
+    alone = measure(middle, frame_rate=RATE, axis=AXIS).distribution
+    framed = measure(np.concatenate([ends, middle, ends]), frame_rate=RATE, axis=AXIS).distribution
     np.testing.assert_allclose(framed, alone, atol=0.01)
 
 
 def test_level_does_not_matter() -> None:
     curve = train(97.0, 30.0)
-    loud = measure(1000.0 * curve, frame_rate=RATE, bpms=BPMS)
-    soft = measure(0.01 * curve, frame_rate=RATE, bpms=BPMS)
+    loud = measure(1000.0 * curve, frame_rate=RATE, axis=AXIS)
+    soft = measure(0.01 * curve, frame_rate=RATE, axis=AXIS)
     np.testing.assert_allclose(loud.distribution, soft.distribution, rtol=1e-3, atol=1e-6)
 
 
@@ -154,7 +156,7 @@ def test_level_does_not_matter() -> None:
 def test_what_is_folded_says_nothing_of_the_octave(place: int, seed: int) -> None:
     sharp = np.full(160, 1e-6)
     sharp[place] = np.random.default_rng(seed).uniform(0.1, 1.0)
-    folded = fold(sharp, BPMS)
+    folded = fold(sharp, AXIS)
     # The tempo, its half and its double have the same.
     assert folded[place] == folded[place - 48] == folded[place + 48] == sharp[place]
 
@@ -163,18 +165,18 @@ def test_what_is_folded_says_nothing_of_the_octave(place: int, seed: int) -> Non
 def test_fold_is_monotone_and_keeps_what_is_there(seed: int) -> None:
     rng = np.random.default_rng(seed)
     distribution = rng.dirichlet(np.full(160, 0.2))
-    folded = fold(distribution, BPMS)
+    folded = fold(distribution, AXIS)
     assert (folded >= distribution).all()
     assert folded.max() == distribution.max()
-    assert (fold(2.0 * distribution, BPMS) == 2.0 * folded).all()
-    assert (fold(distribution + 0.1, BPMS) >= folded).all()
+    assert (fold(2.0 * distribution, AXIS) == 2.0 * folded).all()
+    assert (fold(distribution + 0.1, AXIS) >= folded).all()
 
 
 @given(place=st.integers(60, 99))
 def test_fold_reaches_triples_and_thirds_and_no_other_ratio(place: int) -> None:
     sharp = np.zeros(160)
     sharp[place] = 1.0
-    folded = fold(sharp, BPMS)
+    folded = fold(sharp, AXIS)
     relatives = [round(48.0 * np.log2(factor)) for factor in (1 / 3, 1 / 2, 1.0, 2.0, 3.0)]
     reached = [index for index in range(160) if folded[index] > 0.0]
     assert all(min(abs(index - place - each) for each in relatives) <= 3 for index in reached)
@@ -235,6 +237,6 @@ def test_beats_in_two_three_and_four_weigh_nothing(bpm: float, hits: str) -> Non
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 1.0, 2.0])
 def test_what_is_too_short_to_tell_weighs_nothing(seconds: float) -> None:
-    weights = measure(bar("92272", 150.0, seconds, division=2), frame_rate=RATE, bpms=BPMS).division
+    weights = measure(bar("92272", 150.0, seconds, division=2), frame_rate=RATE, axis=AXIS).division
     assert weights[BPMS < 120.0] == pytest.approx(1.0)
     assert np.isfinite(weights).all()

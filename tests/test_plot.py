@@ -14,10 +14,11 @@ from fake_estimator import make_estimate
 pytest.importorskip("matplotlib")
 
 from tempocli import plot
+from tempocli.axis import TempoAxis
 from tempocli.estimator import Analysis
 from tempocli.schema import CurvePoint, Estimate
 
-BPMS = 30.0 * 2.0 ** (np.arange(160) / 48)
+BPMS = TempoAxis().bpms
 
 
 def analysis(times: list[float], bpm: float | None = 120.0) -> Analysis:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tempocli.features import FrontEnd, onset_strength
-from tempocli.references import PATTERNS, Reference, bank, bank_tempi, synthesise
+from tempocli.references import AXIS, PATTERNS, Reference, bank, synthesise
 
 RATE = 22050
 
 
 def test_the_bank_covers_all_tempi_in_small_steps() -> None:
-    tempi = bank_tempi()
+    tempi = AXIS.bpms
     assert tempi[0] == 30.0
     assert 295.0 < tempi[-1] <= 300.0
     assert (tempi[1:] / tempi[:-1]).max() <= 1.02

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tempocli import results as results_package
 from tempocli.batch.stamps import is_unchanged, stamp_of
-from tempocli.cli.sinks import GROWING
+from tempocli.engines.output import GROWING
 from tempocli.errors import DataError, MissingExtraError, OutputError
 from tempocli.results import ResultFile, part_of
 from tempocli.results.index import PathIndex
@@ -85,9 +85,9 @@ def make(path: Path, format_name: str, results: Iterable[FileResult], *, setting
         file.finish()
 
 
-def interrupt(path: Path, format_name: str, results: Iterable[FileResult]) -> None:
+def interrupt(path: Path, format_name: str, results: Iterable[FileResult], *, settings: str = "s") -> None:
     with ResultFile(str(path), format_name, LAYOUT) as file:
-        file.begin("s")
+        file.begin(settings)
         for result in results:
             file.append(result)
 
@@ -287,10 +287,10 @@ class TestResultFile:
 
     def test_other_settings_are_refused(self, tmp_path: Path, format_name: str, songs: list[str]) -> None:
         path = tmp_path / f"out.{format_name}"
-        interrupt(path, format_name, map(result_of, songs))
+        interrupt(path, format_name, map(result_of, songs), settings='{"top":1}')
         before = Path(part_of(str(path))).read_bytes()
-        with pytest.raises(OutputError, match=r"made with other settings \(s; now t\)"):
-            resume(path, format_name, songs, settings="t")
+        with pytest.raises(OutputError, match=r"made with other settings \(top 1, now 2\)"):
+            resume(path, format_name, songs, settings='{"top":2}')
         assert Path(part_of(str(path))).read_bytes() == before
         assert sorted(os.listdir(tmp_path))[-1] == f"out.{format_name}.part"
 
@@ -484,7 +484,7 @@ class TestEarlierVersions:
         path = tmp_path / f"out.{format_name}"
         self.write_old(path, format_name, songs)
         said = self.refuse(path, format_name, songs)
-        columns = "columns bpm_error, steady, part_start, part_duration, part_title"
+        columns = "columns bpm_error, steady, part_start, part_duration, part_title, model_version"
         new = columns if format_name == "csv" else f"keys {', '.join(self.MISSING)}"
         assert said == (
             f"{path}: an earlier version of tempo wrote it, without the {new}; "

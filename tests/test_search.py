@@ -7,9 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tempocli.axis import TempoAxis
 from tempocli.search import Found, search
 
-BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
+AXIS = TempoAxis()
+BPMS = AXIS.bpms
 
 
 def bump(*peaks: tuple[float, float], floor: float = 1e-6) -> np.ndarray:
@@ -36,7 +38,7 @@ def find(
                 return value
         return bpm
 
-    return search(distribution, BPMS, min_bpm=low, max_bpm=high, exact=refined)
+    return search(distribution, AXIS, min_bpm=low, max_bpm=high, exact=refined)
 
 
 distributions = st.lists(st.tuples(st.floats(31.0, 295.0), st.floats(0.02, 1.0)), min_size=1, max_size=5).map(

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted import PLAIN, STEP, Facts, bump, hear_script, rows
+from scripted import PLAIN, STEP, both, bump, hear_script, rows, spec
 
-from tempocli.encoder import Calibration
+from tempocli.inference.calibration import Calibration
+from tempocli.schema import SearchOptions
 from tempocli.track_decoder import TrackDecoder, combine
 
 if TYPE_CHECKING:
@@ -32,9 +33,8 @@ def decoder(
     top: int = 5,
     methods: int = 1,
 ) -> TrackDecoder:
-    names = ("classify", "compare")[:methods]
-    models: dict[str, Any] = {name: Facts(name=name, calibration=calibration) for name in names}
-    return TrackDecoder(models, never, calibration, min_bpm=low, max_bpm=high, top=top)
+    model = both(calibration=calibration) if methods == 2 else spec(calibration=calibration)
+    return TrackDecoder(model, never, SearchOptions(low, high, top))
 
 
 def decode(tempi: Sequence[float], **options: Any) -> Estimate:

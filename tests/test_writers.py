@@ -100,6 +100,7 @@ class TestTables:
             "part_start": "",
             "part_duration": "",
             "part_title": "",
+            "model_version": "7",
         }
         assert (rows[1]["bpm"], rows[1]["reason"], rows[1]["duration"]) == ("", "silence", "12.500")
         assert (rows[1]["bpm_error"], rows[1]["steady"]) == ("", "")
@@ -175,6 +176,7 @@ class TestJson:
             "reason": None,
             "duration": 180.068,
             "model": "fake",
+            "model_version": "7",
             "error": None,
             "bpm_error": 0.012,
             "steady": True,

@@ -10,7 +10,7 @@ import click
 
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryLimitError, call_within
 from tempocli.cli import console, options
-from tempocli.cli.tally import EXIT_SOME_FAILED
+from tempocli.engines.summary import EXIT_SOME_FAILED
 from tempocli.errors import AudioError, TempoError
 from tempocli.schema import SCHEMA_VERSION
 from tempocli.writers.layout import encode, escape, printable

@@ -11,8 +11,11 @@ from tempocli import tags, writers
 from tempocli.batch import Selection
 from tempocli.cli import console, limits, local, options, ray
 from tempocli.cli.inputs import MAX_STDIN, Inputs
-from tempocli.cli.sinks import GROWING, View
+from tempocli.cli.sinks import View
 from tempocli.cli.sizes import read_size
+from tempocli.engines.local import TIMEOUT, Limits
+from tempocli.engines.output import GROWING
+from tempocli.schema import EstimatorOptions, SearchOptions
 
 if TYPE_CHECKING:
     from tempocli.cli.options import EngineOptions, PartOptions, ResumeOptions, TagOptions
@@ -89,7 +92,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help=f"Give up a file after this time.  [default: {local.TIMEOUT:g} when there are several]",
+    help=f"Give up a file after this time.  [default: {TIMEOUT:g} when there are several]",
 )
 @limits.max_memory
 @click.option(
@@ -142,7 +145,7 @@ def command(
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
-    options.check_references(method, references)
+    options.check_method(method, model, references)
     inputs = Inputs(
         paths,
         files_from,
@@ -163,21 +166,12 @@ def command(
         raise click.UsageError("--ray-address needs --engine ray.")
     # The two best are what MIREX asks for.
     top = max(top, 2) if format_name == "mirex" else top
-    search = {
-        "model": model,
-        "method": method,
-        "references": references,
-        "device": device,
-        "top": top,
-        "min_bpm": min_bpm,
-        "max_bpm": max_bpm,
-    }
+    wanted = EstimatorOptions(model, method, references, device, SearchOptions(min_bpm, max_bpm, top))
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     if engine.engine == "ray":
         others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed
-        ray.check(inputs, format_name, output, others=others)
-        search |= {"timeout": timeout or local.TIMEOUT, "max_memory": max_memory}
-        work = ray.work(search, layout, hashed=resuming.verify_hash)
+        ray.check(inputs, format_name, output, others=others, hashed=resuming.verify_hash)
+        work = ray.work(wanted, layout, timeout or TIMEOUT, max_memory)
         status = ray.run(inputs, str(output), work, engine.ray_address, resume=resuming.resume, quiet=quiet)
     else:
         view = View(format_name, layout, output, inputs.single)
@@ -186,9 +180,9 @@ def command(
         request = local.Request(
             inputs,
             view,
-            search,
+            wanted,
             jobs,
-            local.Limits(timeout, max_memory),
+            Limits(timeout, max_memory),
             resuming,
             tagging,
             plot,

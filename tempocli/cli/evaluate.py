@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import console, limits, options
-from tempocli.cli.tally import EXIT_SOME_FAILED
+from tempocli.engines.local import TIMEOUT
+from tempocli.engines.summary import EXIT_SOME_FAILED
 from tempocli.errors import DataError
+from tempocli.schema import EstimatorOptions, SearchOptions
 from tempocli.writers.layout import encode, printable
 
 if TYPE_CHECKING:
@@ -83,9 +85,10 @@ def command(
     from tempocli.evaluation import TempoRange, evaluate, group_by
 
     options.check_tempo_range(min_bpm, max_bpm)
+    search = SearchOptions(min_bpm, max_bpm)
     if estimates is not None:
         _refuse(context, ("method", "references", "model", "device", "jobs", "save"))
-    options.check_references(method, references)
+    options.check_method(method, model, references)
     options.check_overwrites([None if save is None else str(save)], map(str, reference))
     files = _read(reference, unique=estimates is not None or save is not None)
     rows = [row for row, _ in files]
@@ -94,19 +97,15 @@ def command(
         tracks, n_failed = _match(rows, estimates), 0
     else:
         from tempocli.batch import estimate_files
-        from tempocli.cli.local import TIMEOUT
         from tempocli.estimator import Estimator
 
-        estimator = Estimator(
-            model, method=method, references=references, device=device, min_bpm=min_bpm, max_bpm=max_bpm
-        )
+        estimator = Estimator.from_options(EstimatorOptions(model, method, references, device, search))
         paths = [str(path) for _, path in files]
         results: Iterable[FileResult] = estimate_files(estimator, paths, jobs=jobs, timeout=TIMEOUT)
         if console.stderr_is_terminal() and not quiet:
             results = console.track(results, len(paths))
         tracks, n_failed = _collect(rows, results, save)
-    everything = (min_bpm, max_bpm) == (options.MIN_BPM, options.MAX_BPM)
-    score = partial(evaluate, tempo_range=None if everything else TempoRange(min_bpm, max_bpm))
+    score = partial(evaluate, tempo_range=None if search.is_everything else TempoRange(min_bpm, max_bpm))
     report = score(rows, tracks)
     group_reports = {
         name: score([rows[index] for index in members], [tracks[index] for index in members])

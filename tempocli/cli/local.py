@@ -1,26 +1,24 @@
-"""``--engine local``: from the inputs to where the results go, on this machine."""
+"""``--engine local``: what a user sees of a run on this machine; `tempocli.engines.local` does the work."""
 
 from __future__ import annotations
 
-import logging
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from tempocli import writers
-from tempocli.batch import estimate_files
-from tempocli.batch.memory import call_within
-from tempocli.batch.stamps import stamp_of
 from tempocli.cli import console, progress
 from tempocli.cli.interrupts import stopping
-from tempocli.cli.sinks import Growing, Sink, View, growing_file, plain_sink
+from tempocli.cli.sinks import saying_what_is_kept, shown_sink
 from tempocli.cli.tagging import Tagging, may_ask, untagged
-from tempocli.cli.tally import Tally
+from tempocli.cli.tally import Messages, summary_lines
 from tempocli.cli.words import Notes, input_name
+from tempocli.engines import local
+from tempocli.engines.summary import BatchSummary
 from tempocli.errors import AudioError
-from tempocli.schema import FileResult
+from tempocli.schema import AudioInput, FileResult
 from tempocli.writers.files import atomic_file
 
 if TYPE_CHECKING:
@@ -29,35 +27,16 @@ if TYPE_CHECKING:
 
     from tempocli.cli.inputs import Inputs
     from tempocli.cli.options import ResumeOptions, TagOptions
+    from tempocli.cli.sinks import View
+    from tempocli.engines.local import Limits, LocalJob
+    from tempocli.engines.output import Sink
     from tempocli.estimator import Estimator
     from tempocli.results import ResultFile
-    from tempocli.schema import AudioInput
+    from tempocli.schema import EstimatorOptions
 
     Image = Callable[..., None]
 
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
-
-# Of one file, in seconds: a mix of ten hours takes a minute of CPU.
-TIMEOUT = 600.0
 _LONG_SECONDS = 30.0  # a batch that deserves a summary wherever it is run
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one file may cost.
-
-    Attributes
-    ----------
-    timeout : float or None
-        Seconds, if the user said so.
-    max_memory : int or None
-        Bytes of memory.
-    """
-
-    timeout: float | None
-    max_memory: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +49,8 @@ class Request:
         What to estimate.
     view : View
         How and where results are shown.
-    search : dict
-        What `tempocli.estimator.Estimator` takes.
+    options : EstimatorOptions
+        What to estimate with.
     jobs : int
         Worker processes.
     limits : Limits
@@ -90,7 +69,7 @@ class Request:
 
     inputs: Inputs
     view: View
-    search: dict[str, Any]
+    options: EstimatorOptions
     jobs: int
     limits: Limits
     resuming: ResumeOptions
@@ -103,128 +82,112 @@ class Request:
     def is_simple(self) -> bool:
         """Whether one file is read in this process, which starts and is interrupted at once."""
         needs_worker = self.limits.timeout is not None or self.resuming.resume or self.tagging.skip_tagged
-        return self.inputs.single and not needs_worker
+        return self.plot is not None or (self.inputs.single and not needs_worker)
 
     @property
     def has_progress(self) -> bool:
         """Whether it is said how it goes."""
         return not self.quiet and self.view.has_room_for_progress
 
+    def job(self) -> LocalJob:
+        """Describe the work."""
+        inputs, resuming = self.inputs, self.resuming
+        if self.is_simple:
+            files: Iterable[AudioInput] = [AudioInput(inputs.paths[0], inputs.part)]
+        else:
+            files = inputs.files()
+        return local.LocalJob(
+            files,
+            self.options,
+            self.view.spec,
+            self.jobs,
+            self.limits,
+            local.Resume(resuming.resume, resuming.verify_hash, resuming.retry_failed),
+            inputs.stdin if "-" in inputs.paths else None,
+            in_process=self.is_simple,
+        )
+
 
 def run(request: Request) -> int:
     """Estimate, and return the exit status."""
-    view, resuming = request.view, request.resuming
+    view = request.view
     notes = Notes(view.layout, doubt=view.single, steadiness=request.verbose)
-    tally = Tally(notes if view.is_bare and not request.quiet else None)
+    messages = Messages(notes if view.is_bare and not request.quiet else None)
+    summary = BatchSummary()
     with ExitStack() as stack:
-        # Opened before the work, which may be long and would be lost.
-        growing = view.can_be_continued
-        file = stack.enter_context(growing_file(view, resume=resuming.resume)) if growing else None
-        sink: Sink = stack.enter_context(plain_sink(view)) if file is None else Growing(file)
-        if request.tagging.write_tags:
-            sink = Tagging(sink, request.tagging, tally, hashed=resuming.verify_hash)
+        # Opened before the work, as the output is.
         image = _open_image(stack, request.plot) if request.plot is not None else None
-        estimator = _load(request)
-        if file is not None:
-            settings = estimator.settings() + view.layout.settings()
-            file.begin(settings, by_hash=resuming.verify_hash, without_failed=resuming.retry_failed)
-        if image is not None:
-            sink.write(tally.watch(_draw(estimator, request, image)))
-        elif request.is_simple:
-            sink.write(tally.watch(_estimate_one(estimator, request)))
-        else:
-            stop = stack.enter_context(stopping(quiet=request.quiet))
-            _run_batch(request, estimator, file, sink, tally, stop)
-        if file is not None:
-            file.finish()
-    return tally.exit_code()
+        local.run(request.job(), summary, _Observer(request, summary, messages, image))
+    if not request.is_simple:
+        if not summary.n_done:
+            console.error("the list names no files")
+        elif request.has_progress:
+            _summarise(summary, messages, view)
+    return summary.exit_status()
 
 
-def _run_batch(
-    request: Request,
-    estimator: Estimator,
-    file: ResultFile | None,
-    sink: Sink,
-    tally: Tally,
-    stop: threading.Event,
-) -> None:
-    inputs, tagging = request.inputs, request.tagging
-    files = untagged(inputs.files(), tally) if tagging.skip_tagged else inputs.files()
-    results = estimate_files(
-        estimator,
-        _left_to_do(files, file, tally),
-        jobs=request.jobs,
-        timeout=request.limits.timeout or TIMEOUT,
-        max_memory=request.limits.max_memory,
-        hashed=request.resuming.verify_hash,
-        stdin=inputs.stdin() if "-" in inputs.paths else None,
-        stop=stop,
-    )
-    if request.has_progress:
+class _Observer(local.Observer):
+    """What a user sees of the work, and what is asked for beside it."""
+
+    def __init__(
+        self, request: Request, summary: BatchSummary, messages: Messages, image: Image | None
+    ) -> None:
+        self._request = request
+        self._summary = summary
+        self._messages = messages
+        self._image = image
+
+    def sink(self, output: Sink | None) -> Sink:
+        request = self._request
+        sink = shown_sink(request.view) if output is None else output
+        if not request.tagging.write_tags:
+            return sink
+        return Tagging(sink, request.tagging, self._summary, hashed=request.resuming.verify_hash)
+
+    @contextmanager
+    def watching(self, file: ResultFile) -> Iterator[None]:
+        with saying_what_is_kept(file):
+            yield
+
+    @contextmanager
+    def stopping(self) -> Iterator[threading.Event]:
+        with stopping(quiet=self._request.quiet) as stop:
+            yield stop
+
+    def wanted(self, files: Iterable[AudioInput]) -> Iterable[AudioInput]:
+        return untagged(files, self._summary) if self._request.tagging.skip_tagged else files
+
+    def shown(self, results: Iterator[FileResult]) -> Iterator[FileResult]:
+        request = self._request
+        if not request.has_progress:
+            return results
+        tagging = request.tagging
         with_bar = console.stderr_is_terminal() and not (tagging.write_tags and may_ask(tagging))
-        results = progress.shown(results, tally, inputs, bar=with_bar)
-    sink.write(tally.watch(results))
-    if stop.is_set():
-        raise KeyboardInterrupt
-    if not tally.n_done:
-        console.error("the list names no files")
-    elif request.has_progress:
-        _summarise(tally, request.view)
+        return progress.shown(results, self._summary, request.inputs, bar=with_bar)
+
+    def counted(self, result: FileResult) -> None:
+        self._messages.show(result)
+
+    def alone(self, estimator: Estimator, wanted: AudioInput, job: LocalJob) -> Iterator[FileResult]:
+        if self._image is None:
+            return super().alone(estimator, wanted, job)
+        return _draw(estimator, wanted, job, self._image)
 
 
-def _left_to_do(files: Iterable[AudioInput], done: ResultFile | None, tally: Tally) -> Iterator[AudioInput]:
-    for each in files:
-        had_failed = done.take(each.key) if done is not None else None
-        if had_failed is None:
-            yield each
-        else:
-            tally.add_earlier(failed=had_failed)
-
-
-def _summarise(tally: Tally, view: View) -> None:
+def _summarise(summary: BatchSummary, messages: Messages, view: View) -> None:
     on_terminal = console.stderr_is_terminal()
     # A pipe of few files is left in peace.
-    if on_terminal or view.output is not None or tally.seconds > _LONG_SECONDS:
-        for line in tally.summary(histogram=on_terminal):
+    if on_terminal or view.output is not None or summary.seconds > _LONG_SECONDS:
+        for line in summary_lines(summary):
+            console.error(line)
+        for line in messages.histogram() if on_terminal else ():
             console.error(line)
 
 
-def _load(request: Request) -> Estimator:
-    from tempocli.estimator import Estimator
-
-    load = partial(Estimator, **request.search)
-    references = request.search["references"]
-    # These are audio files, too, and whose they are is not known.
-    estimator = load() if references is None else call_within(request.limits.max_memory, references, load)
-    logger.info("model: %s", estimator.model_name)
-    return estimator
-
-
-def _estimate_one(estimator: Estimator, request: Request) -> Iterator[FileResult]:
-    path, part = request.inputs.paths[0], request.inputs.part
-    stamp = None if path == "-" else stamp_of(path, hashed=request.resuming.verify_hash)
+def _draw(estimator: Estimator, wanted: AudioInput, job: LocalJob, image: Image) -> Iterator[FileResult]:
+    path, part = wanted.path, wanted.part
     try:
-        estimate = _call_alone(estimator.estimate, request)
-        yield FileResult(path, estimate=estimate, stamp=stamp, part=part)
-    except AudioError as error:
-        yield FileResult(path, error=error.reason, stamp=stamp, part=part)
-    except Exception as error:
-        error.add_note(f"while estimating {path!r}")
-        raise
-
-
-def _call_alone(function: Callable[..., T], request: Request) -> T:
-    """Call a function of an estimator on the only input, in this process."""
-    path, part = request.inputs.paths[0], request.inputs.part
-    source = request.inputs.stdin() if path == "-" else path
-    span = {} if part is None else {"start": part.start, "duration": part.duration}
-    return call_within(request.limits.max_memory, path, partial(function, source, **span))
-
-
-def _draw(estimator: Estimator, request: Request, image: Image) -> Iterator[FileResult]:
-    path, part = request.inputs.paths[0], request.inputs.part
-    try:
-        analysis = _call_alone(estimator.analyse, request)
+        analysis = local.call_alone(estimator.analyse, wanted, job)
     except AudioError as error:
         yield FileResult(path, error=error.reason, part=part)
         return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tempocli.registry import ModelEntry
 
-_COLUMNS = ("name", "size", "licence", "summary", "sha256", "path")
+_COLUMNS = ("name", "size", "licence", "summary", "sha256", "path", "version")
 
 
 @click.command("models")
@@ -29,8 +29,8 @@ _COLUMNS = ("name", "size", "licence", "summary", "sha256", "path")
 def command(verified: bool) -> None:
     """List the models that --model takes by name.
 
-    In a pipe: tab-separated columns name, size (bytes), licence, summary, sha256, path, with a header; and
-    with --verify a column state, which is "ok" or "damaged".
+    In a pipe: tab-separated columns name, size (bytes), licence, summary, sha256, path, version, with a
+    header; and with --verify a column state, which is "ok" or "damaged".
     """
     from tempocli.registry import check_if_ours, list_files, list_models, verify
 
@@ -67,6 +67,7 @@ def _show(entries: list[ModelEntry], states: list[str]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Name", style="bold")
+    table.add_column("Version")
     table.add_column("Size", justify="right")
     table.add_column("Licence")
     table.add_column("Summary", overflow="fold")
@@ -74,5 +75,7 @@ def _show(entries: list[ModelEntry], states: list[str]) -> None:
         table.add_column("State")
     for number, entry in enumerate(entries):
         size = f"{entry.size / 1e6:.1f} MB"
-        table.add_row(entry.name, size, entry.licence, entry.summary, *states[number : number + 1])
+        table.add_row(
+            entry.name, entry.version, size, entry.licence, entry.summary, *states[number : number + 1]
+        )
     console.results_console().print(table)

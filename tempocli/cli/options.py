@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tempocli.schema import Part
+from tempocli import axis
+from tempocli.schema import DEVICES, METHODS, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
-MIN_BPM, MAX_BPM = 30, 300
-# Those of tempocli.methods, the default first; that module would bring numpy and onnxruntime to --help.
-METHODS = ("both", "classify", "compare", "periodicity")
+MIN_BPM, MAX_BPM = int(axis.MIN_BPM), int(axis.MAX_BPM)  # which --help shows without decimals
 
 
 def model(function: Function) -> Function:
@@ -34,7 +33,7 @@ def model(function: Function) -> Function:
 
 
 def method(function: Function) -> Function:
-    """Add --method and --references; the command passes them on by `check_references`."""
+    """Add --method and --references; the command passes them on by `check_method`."""
     function = references(function)
     return click.option(
         "--method",
@@ -56,8 +55,10 @@ def references(function: Function) -> Function:
     )(function)
 
 
-def check_references(method: str, references: str | None) -> None:
-    """Refuse references that nothing is compared with."""
+def check_method(method: str, model: str | None, references: str | None) -> None:
+    """Refuse references that nothing is compared with, and a model for the method that has none."""
+    if model is not None and method == "periodicity":
+        raise click.UsageError("--method periodicity has no --model.")
     if references is not None and method not in {"compare", "both"}:
         raise click.UsageError("--references needs --method compare or both.")
 
@@ -66,8 +67,8 @@ def device(function: Function) -> Function:
     """Add --device."""
     return click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
+        type=click.Choice(DEVICES),
+        default=DEVICES[0],
         show_default=True,
         help="Where the model runs; auto takes the GPU if there is one.",
     )(function)

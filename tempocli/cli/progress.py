@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tempocli.cli.inputs import Inputs
-    from tempocli.cli.tally import Tally
+    from tempocli.engines.summary import BatchSummary
     from tempocli.schema import FileResult
 
 # Lines come after 30 s, then ever less often.
@@ -41,16 +41,18 @@ class Total:
             return  # whoever works on them will say it
 
 
-def shown(results: Iterable[FileResult], tally: Tally, inputs: Inputs, *, bar: bool) -> Iterator[FileResult]:
+def shown(
+    results: Iterable[FileResult], summary: BatchSummary, inputs: Inputs, *, bar: bool
+) -> Iterator[FileResult]:
     """Pass results on, and say how it goes, by a bar or by lines.
 
-    The tally is to count them behind this, so that each is counted when it comes back for the next.
+    They are to be counted behind this, before the next is asked for.
     """
     total = Total(inputs)
-    return _bar(results, tally, total) if bar else _lines(results, tally, total)
+    return _bar(results, summary, total) if bar else _lines(results, summary, total)
 
 
-def _bar(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator[FileResult]:
+def _bar(results: Iterable[FileResult], summary: BatchSummary, total: Total) -> Iterator[FileResult]:
     from rich import progress
     from rich.console import Console
 
@@ -69,32 +71,32 @@ def _bar(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator[
             display.update(
                 task,
                 total=total.value,
-                completed=tally.n_done,
-                description=_state(tally, total),
+                completed=summary.n_done,
+                description=_state(summary, total),
             )
-        if tally.n_results:
+        if summary.n_results:
             # The count may not have ended before a short batch has.
-            total.value = tally.n_done
-            display.update(task, total=total.value, completed=total.value, description=_state(tally, total))
+            total.value = summary.n_done
+            display.update(task, total=total.value, completed=total.value, description=_state(summary, total))
 
 
-def _lines(results: Iterable[FileResult], tally: Tally, total: Total) -> Iterator[FileResult]:
+def _lines(results: Iterable[FileResult], summary: BatchSummary, total: Total) -> Iterator[FileResult]:
     interval = _FIRST_SECONDS
     next_line = time.monotonic() + interval
     for result in results:
         yield result
         if time.monotonic() >= next_line:
-            console.error(_state(tally, total))
+            console.error(_state(summary, total))
             interval = min(2 * interval, _LAST_SECONDS)
             next_line = time.monotonic() + interval
 
 
-def _state(tally: Tally, total: Total) -> str:
-    n_done = tally.n_done
+def _state(summary: BatchSummary, total: Total) -> str:
+    n_done = summary.n_done
     parts = [f"{n_done}/{total.value} files" if total.value is not None else f"{n_done} files"]
-    parts.append(f"{tally.rate:.1f}/s")
-    if tally.n_failed:
-        parts.append(f"{tally.n_failed} failed")
-    if total.value is not None and tally.n_results:
-        parts.append(f"{duration(max(0, total.value - n_done) / tally.rate)} left")
+    parts.append(f"{summary.rate:.1f}/s")
+    if summary.n_failed:
+        parts.append(f"{summary.n_failed} failed")
+    if total.value is not None and summary.n_results:
+        parts.append(f"{duration(max(0, total.value - n_done) / summary.rate)} left")
     return ", ".join(parts)

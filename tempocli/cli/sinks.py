@@ -1,34 +1,24 @@
-"""Where results go: a table on a terminal, a stream, a file written whole, or one that can be continued."""
+"""How results are shown on stdout, and what is said of a file of results."""
 
 from __future__ import annotations
 
-import os
-import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING
 
 from tempocli import writers
 from tempocli.cli import console
-from tempocli.writers.files import atomic_file
+from tempocli.engines.output import OutputSpec
 from tempocli.writers.terminal import printable_json, printable_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tempocli.engines.output import Sink
     from tempocli.results import ResultFile
     from tempocli.schema import FileResult
 
-# Those that can grow row by row, and be continued; the names of `tempocli.results.FORMATS`.
-GROWING = frozenset({"csv", "jsonl", "parquet"})
 _JSON_FORMATS = frozenset({"json", "jsonl", "jams"})
-
-
-class Sink(Protocol):
-    """What takes results."""
-
-    def write(self, results: Iterable[FileResult]) -> None:
-        """Write them as they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +64,21 @@ class View:
         return not self.single and not (streams and console.stderr_is_terminal())
 
     @property
+    def spec(self) -> OutputSpec | None:
+        """The file that is written, if results do not go to stdout."""
+        return None if self.output is None else OutputSpec(self.output, self.format_name, self.layout)
+
+    @property
     def can_be_continued(self) -> bool:
         """Whether results go to a file that grows row by row."""
-        return self.format_name in GROWING and self.output is not None and _is_plain(self.output)
-
-
-def _is_plain(path: str) -> bool:
-    """Tell whether a path is a regular file, or a folder (which is refused later), or none yet."""
-    try:
-        return stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode)
-    except OSError:
-        return True
+        return self.spec is not None and self.spec.can_be_continued
 
 
 class Stream:
-    """Results in a format of `tempocli.writers`, to stdout or an open file."""
+    """Results in a format of `tempocli.writers`, to stdout."""
 
-    def __init__(self, view: View, file: BinaryIO | None) -> None:
+    def __init__(self, view: View) -> None:
         self._view = view
-        self._put = console.write if file is None else file.write
 
     def write(self, results: Iterable[FileResult]) -> None:
         """Write them as they come, if the format allows."""
@@ -102,7 +88,7 @@ class Stream:
         if view.is_on_terminal and not is_json:
             results = map(printable_result, results)
         for piece in writers.write(view.format_name, results, view.layout):
-            self._put(writers.encode(printable_json(piece) if view.is_on_terminal and is_json else piece))
+            console.write(writers.encode(printable_json(piece) if view.is_on_terminal and is_json else piece))
 
 
 class Table:
@@ -119,43 +105,20 @@ class Table:
         show(results, self._view.layout)
 
 
-class Growing:
-    """Results in a file that can be continued."""
-
-    def __init__(self, file: ResultFile) -> None:
-        self._file = file
-
-    def write(self, results: Iterable[FileResult]) -> None:
-        """Append them as they come."""
-        for result in results:
-            self._file.append(result)
+def shown_sink(view: View) -> Sink:
+    """Make what shows results on stdout."""
+    return Table(view) if view.is_table else Stream(view)
 
 
 @contextmanager
-def plain_sink(view: View) -> Iterator[Sink]:
-    """Open what results go to, if it cannot be continued; a file appears whole or not at all."""
-    if view.is_table:
-        yield Table(view)
-    elif view.output is None:
-        yield Stream(view, None)
-    else:
-        with atomic_file(view.output) as file:
-            yield Stream(view, file)
-
-
-@contextmanager
-def growing_file(view: View, *, resume: bool) -> Iterator[ResultFile]:
-    """Open a result file; if it does not become whole, say what is left of it."""
-    from tempocli.results import ResultFile
-
-    assert view.output is not None
-    with ResultFile(view.output, view.format_name, view.layout, resume=resume) as file:
-        try:
-            yield file
-        except BaseException:
-            if file.n_rows:
-                console.error(_what_is_kept(file))
-            raise
+def saying_what_is_kept(file: ResultFile) -> Iterator[None]:
+    """If a result file does not become whole, say what is left of it."""
+    try:
+        yield
+    except BaseException:
+        if file.n_rows:
+            console.error(_what_is_kept(file))
+        raise
 
 
 def _what_is_kept(file: ResultFile) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tempocli.cli.options import TagOptions
-    from tempocli.cli.sinks import Sink
-    from tempocli.cli.tally import Tally
+    from tempocli.engines.output import Sink
+    from tempocli.engines.summary import BatchSummary
     from tempocli.schema import AudioInput, FileResult
 
 
@@ -29,7 +29,7 @@ def may_ask(options: TagOptions) -> bool:
     return is_there and not options.overwrite and not options.dry_run
 
 
-def untagged(inputs: Iterable[AudioInput], tally: Tally) -> Iterator[AudioInput]:
+def untagged(inputs: Iterable[AudioInput], summary: BatchSummary) -> Iterator[AudioInput]:
     """Pass on the files that do not say their tempo, those whose tags cannot be read, and parts of files."""
     for each in inputs:
         # The tag of a file says nothing about a part of it.
@@ -39,7 +39,7 @@ def untagged(inputs: Iterable[AudioInput], tally: Tally) -> Iterator[AudioInput]
         except TagError:
             is_tagged = False
         if is_tagged:
-            tally.n_skipped += 1
+            summary.n_skipped += 1
         else:
             yield each
 
@@ -53,16 +53,16 @@ class Tagging:
         What takes the results, with the stamps that the files have then.
     options : TagOptions
         What is wanted.
-    tally : Tally
+    summary : BatchSummary
         Counts what was written, and what failed.
     hashed : bool
         Whether results have the checksum of the content.
     """
 
-    def __init__(self, sink: Sink, options: TagOptions, tally: Tally, *, hashed: bool) -> None:
+    def __init__(self, sink: Sink, options: TagOptions, summary: BatchSummary, *, hashed: bool) -> None:
         self._sink = sink
         self._options = options
-        self._tally = tally
+        self._summary = summary
         self._hashed = hashed
 
     def write(self, results: Iterable[FileResult]) -> None:
@@ -74,14 +74,14 @@ class Tagging:
         if estimate is None or estimate.bpm is None or estimate.confidence < self._options.min_confidence:
             return result
         if result.part is not None:
-            self._tally.n_untagged += 1
+            self._summary.n_untagged += 1
             name = input_name(result.path, result.part)
             console.error(f"{name}: tag not written: a part's tempo is not the file's")
             return result
         try:
             written = self._tag(result.path, estimate.bpm)
         except TagError as error:
-            self._tally.n_untagged += 1
+            self._summary.n_untagged += 1
             console.error(f"{result.path}: tag not written: {error.reason}")
             return result
         return replace(result, stamp=stamp_of(result.path, hashed=self._hashed)) if written else result
@@ -97,7 +97,7 @@ class Tagging:
         if old is not None and not self._may_replace(path, old, new):
             return False
         tags.write_tempo(path, bpm)
-        self._tally.n_tagged += 1
+        self._summary.n_tagged += 1
         return True
 
     def _may_replace(self, path: str, old: str, new: str) -> bool:

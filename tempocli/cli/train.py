@@ -145,10 +145,21 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="An exported model, which gets a new calibration.",
 )
-def calibrate_again(recipe: str, data_folder: Path, output: Path | None, model_file: Path | None) -> None:
+@click.option(
+    "--model-version", metavar="VERSION", help="The version of the model from now on; by default it stays."
+)
+def calibrate_again(
+    recipe: str,
+    data_folder: Path,
+    output: Path | None,
+    model_file: Path | None,
+    model_version: str | None,
+) -> None:
     """Fit the confidence of an exported model anew, on music of known tempo."""
     if (output is None) == (model_file is None):
         raise click.UsageError("Give either --output or --model.")
+    if model_version is not None and model_file is None:
+        raise click.UsageError("--model-version needs --model.")
     _need_torch()
     from tempocli.training.recalibrate import recalibrate, write_calibrations
     from tempocli.training.recipe import find_recipe, read_recipe
@@ -159,7 +170,7 @@ def calibrate_again(recipe: str, data_folder: Path, output: Path | None, model_f
     if output is not None:
         write_calibrations(sampler, output)
     elif model_file is not None:
-        recalibrate(model_file, sampler)
+        recalibrate(model_file, sampler, version=model_version)
 
 
 def _need_torch() -> None:

@@ -15,6 +15,7 @@ from tempocli.cluster.storage import discard_copy, fetch, open_storage, remote_s
 from tempocli.errors import AudioError
 from tempocli.estimator import Estimator
 from tempocli.results import parquet
+from tempocli.results.settings import canonical
 from tempocli.schema import FileResult, Part
 from tempocli.writers.documents import line_record
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
+    from tempocli.schema import EstimatorOptions
     from tempocli.writers import Layout
 
 _AHEAD = 2  # files that are fetched while one is estimated
@@ -33,45 +35,28 @@ class Work:
 
     Attributes
     ----------
-    model, method, references, device, min_bpm, max_bpm, top
-        Of the `tempocli.estimator.Estimator`.
+    options : EstimatorOptions
+        What they are estimated with.
     layout : Layout
         How numbers are written.
     timeout : float or None
         Seconds that one file may take.
-    hashed : bool
-        Whether results have the checksum of the content.
     max_memory : int or None
         Bytes of memory that one file may take.
     """
 
-    model: str | None
-    method: str
-    references: str | None
-    device: str
-    min_bpm: float
-    max_bpm: float
-    top: int
+    options: EstimatorOptions
     layout: Layout
     timeout: float | None
-    hashed: bool
     max_memory: int | None = DEFAULT_MAX_MEMORY
 
     def estimator(self) -> Estimator:
         """Load the model."""
-        return Estimator(
-            self.model,
-            method=self.method,
-            references=self.references,
-            device=self.device,
-            min_bpm=self.min_bpm,
-            max_bpm=self.max_bpm,
-            top=self.top,
-        )
+        return Estimator.from_options(self.options)
 
     def settings(self, estimator: Estimator) -> str:
-        """Name all that an estimate depends on but the audio, as the local engine does."""
-        return estimator.settings() + self.layout.settings()
+        """Record all that an estimate depends on but the audio, as the local engine does."""
+        return canonical(estimator.settings(), self.layout)
 
 
 def estimate_list(name: str, folder: str, work: Work) -> int:
@@ -148,7 +133,7 @@ def _workplace(work: Work, process: int) -> tuple[str, Seat]:
         estimator.portable(),
         estimator.encode,
         timeout=work.timeout,
-        hashed=work.hashed,
+        hashed=False,
         max_memory=work.max_memory,
     )
     return work.settings(estimator), seat

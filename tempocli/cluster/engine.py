@@ -6,7 +6,6 @@ import json
 import logging
 import os
 from array import array
-from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count, islice
@@ -17,10 +16,12 @@ import numpy as np
 from tempocli.batch import Selection
 from tempocli.cluster.chunk import Work, estimate_list
 from tempocli.cluster.storage import locate, locked, open_storage, storage_errors
+from tempocli.engines.summary import BatchSummary
 from tempocli.errors import MissingExtraError, OutputError, TempoError
 from tempocli.results import parquet
 from tempocli.results.index import PathIndex
 from tempocli.results.rows import read_part
+from tempocli.results.settings import difference
 from tempocli.schema import DOUBTFUL_CONFIDENCE, input_key
 
 if TYPE_CHECKING:
@@ -67,29 +68,7 @@ class Job:
     part: Part | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What has become of it.
-
-    Attributes
-    ----------
-    n_results : int
-        Files that are in the output, those of earlier runs included.
-    n_earlier : int
-        How many of them were there before.
-    reasons : Counter of str
-        Why files failed, and how many.
-    n_doubtful : int
-        Files in the output whose tempo is doubtful.
-    """
-
-    n_results: int
-    n_earlier: int
-    reasons: Counter[str]
-    n_doubtful: int = 0
-
-
-def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> Outcome:
+def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> BatchSummary:
     """Estimate files on a Ray cluster, or by a Ray of this machine.
 
     Ray retries tasks whose node is lost. When all is done it is verified that every file is in the result
@@ -101,6 +80,11 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
         What, how, where to.
     done : callable, optional
         Is told now and then how many files have been estimated.
+
+    Returns
+    -------
+    BatchSummary
+        Counts of what is in the output.
 
     Raises
     ------
@@ -124,7 +108,8 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> O
         return _estimate(job, done)
 
 
-def _estimate(job: Job, done: Callable[[int], None] | None) -> Outcome:
+def _estimate(job: Job, done: Callable[[int], None] | None) -> BatchSummary:
+    summary = BatchSummary()
     system, folder = open_storage(job.output)
     settings = job.work.settings(job.work.estimator())
     earlier, taken = _earlier(job, system, folder, settings)
@@ -137,9 +122,9 @@ def _estimate(job: Job, done: Callable[[int], None] | None) -> Outcome:
     if names:
         with _ray(job.address):
             _run(names, job.work, system.unstrip_protocol(folder), done)
-    outcome = _verify(job, system, folder, taken, sum(names.values()))
+    _verify(job, system, folder, taken, sum(names.values()), summary)
     system.rm(lists, recursive=True)
-    return outcome
+    return summary
 
 
 def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathIndex, NDArray[np.int64]]:
@@ -155,8 +140,7 @@ def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathInd
             for row in rows:
                 if row["settings"] != settings:
                     raise OutputError(
-                        f"{job.output}: made with other settings ({row['settings']}; now {settings}); "
-                        "give the same, or another output"
+                        f"{job.output}: {difference(row['settings'], settings)}; give another output"
                     )
                 key = input_key(parquet.from_text(row["path"]), read_part(row))
                 index.add(key, failed=row["error"] is not None)
@@ -228,25 +212,36 @@ def _run(names: Iterable[str], work: Work, folder: str, done: Callable[[int], No
         raise TempoError(f"Ray gave up: {reason}; what was done is kept, go on with --resume") from error
 
 
-def _verify(job: Job, system: Any, folder: str, taken: NDArray[np.int64], n_new: int) -> Outcome:
+def _verify(
+    job: Job, system: Any, folder: str, taken: NDArray[np.int64], n_new: int, summary: BatchSummary
+) -> None:
     """Count what is in the output; every position of a file must be there exactly once, and no other."""
-    n_results = len(taken) + n_new
-    reasons: Counter[str] = Counter()
-    positions, n_doubtful = array("q"), 0
-    if n_results:
+    positions = array("q")
+    if len(taken) + n_new:
         for rows in parquet.read_columns(folder, system, ["position", "error", "bpm", "confidence"]):
-            positions.extend(row["position"] for row in rows)
-            reasons.update(row["error"] for row in rows if row["error"] is not None)
-            n_doubtful += sum(
-                row["bpm"] is not None and row["confidence"] < DOUBTFUL_CONFIDENCE for row in rows
-            )
+            there = np.array([row["position"] for row in rows], np.int64)
+            positions.extend(there)
+            for row, is_earlier in zip(rows, np.isin(there, taken), strict=True):
+                _count(row, summary, is_earlier=bool(is_earlier))
     expected = np.concatenate([taken, np.fromiter(islice(_free(taken), n_new), np.int64, n_new)])
     found, counts = np.unique(np.array(positions, np.int64), return_counts=True)
     n_missing = len(np.setdiff1d(expected, found))
     n_more = int((counts > 1).sum()) + len(np.setdiff1d(found, expected))
     if n_missing or n_more:
         raise TempoError(f"{job.output}: {n_missing} files are missing and {n_more} are there more than once")
-    return Outcome(n_results, len(taken), reasons, n_doubtful)
+
+
+def _count(row: dict[str, Any], summary: BatchSummary, *, is_earlier: bool) -> None:
+    if is_earlier:
+        summary.add_earlier(failed=row["error"] is not None)
+        return
+    summary.n_results += 1
+    if row["error"] is not None:
+        summary.add_failure(row["error"])
+    elif row["bpm"] is None:
+        summary.n_without_tempo += 1
+    else:
+        summary.n_doubtful += row["confidence"] < DOUBTFUL_CONFIDENCE
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from tempocli.errors import OutputError
 from tempocli.results.index import PathIndex
 from tempocli.results.part import fate, mark_of, open_part, part_of
 from tempocli.results.rows import CsvRows, JsonRows
+from tempocli.results.settings import difference
 from tempocli.schema import input_key
 from tempocli.writers.files import atomic_file
 
@@ -280,8 +281,7 @@ class ResultFile:
             for row, record in self._rows.read(file, name):
                 if row.settings != self._settings:
                     raise OutputError(
-                        f"{name}: made with other settings ({row.settings}; now {self._settings}); "
-                        "give the same, or another output"
+                        f"{name}: {difference(row.settings, self._settings)}; give another output"
                     )
                 yield row, record
 

@@ -58,6 +58,7 @@ def schema(*, curve: bool, position: bool = False) -> Any:
         ("reason", pa.string()),
         ("duration", pa.float64()),
         ("model", pa.string()),
+        ("model_version", pa.string()),
         ("error", pa.string()),
         ("bpm_error", pa.float64()),
         ("steady", pa.bool_()),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from tempocli import metrics
+from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.decoder import log_odds
-from tempocli.encoder import NEUTRAL, Calibration
 from tempocli.ensemble import track_tempo
-from tempocli.estimator import MAX_BPM, MIN_BPM
+from tempocli.inference.calibration import Calibration
 from tempocli.listening import SILENCE, hear
 from tempocli.search import search
 from tempocli.training.data.views import beatless, stretch
@@ -21,10 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.axis import TempoAxis
     from tempocli.encoder import Encode
     from tempocli.ensemble import TrackTempo
     from tempocli.features import FrontEnd
-    from tempocli.methods import ModelFacts
+    from tempocli.inference.spec import ModelSpec
     from tempocli.training.data.store import Clip, Store
 
     Track = Callable[[NDArray[np.float32]], TrackTempo]
@@ -32,21 +32,6 @@ if TYPE_CHECKING:
 _VIEWS = 8  # differently stretched copies of every clip: how often one is right depends much on its rate
 _BEATLESS, _TONES = 1000, 100
 _REFUSED = 0.98  # of noise, speech and held tones
-
-
-@dataclass(slots=True, eq=False)
-class Facts:
-    """The facts of a network that is not exported yet; see `tempocli.methods.ModelFacts`."""
-
-    name: str
-    front_end: FrontEnd
-    n_frames: int
-    bpms: NDArray[np.float64]
-    bins_per_octave: int
-    prior: NDArray[np.float64]
-    embedding_dim: int
-    device: str = "cpu"
-    calibration: Calibration = NEUTRAL
 
 
 class KnownMusic(Protocol):
@@ -84,17 +69,17 @@ class KnownMusic(Protocol):
         ...
 
 
-def track_by(models: dict[str, ModelFacts], encode: Encode) -> Track:
+def track_by(spec: ModelSpec, encode: Encode) -> Track:
     """Make the function from log-mel frames, shape=(n_frames, n_mels), to the distribution of their tempo."""
 
     def track(frames: NDArray[np.float32]) -> TrackTempo:
-        heard = hear(models, encode, [frames])
-        return track_tempo(models, heard.tempograms, heard.curve)
+        heard = hear(spec, encode, [frames])
+        return track_tempo(spec, heard.tempograms, heard.curve)
 
     return track
 
 
-def calibrate(track: Track, bpms: NDArray[np.float64], music: KnownMusic) -> Calibration:
+def calibrate(track: Track, axis: TempoAxis, music: KnownMusic) -> Calibration:
     """Fit the calibration on the clips of known tempo that training does not see, on noise and on speech.
 
     Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
@@ -103,8 +88,8 @@ def calibrate(track: Track, bpms: NDArray[np.float64], music: KnownMusic) -> Cal
     ----------
     track : callable
         From log-mel frames to the distribution of their tempo.
-    bpms : ndarray of float64, shape=(n_bins,)
-        The tempo axis.
+    axis : TempoAxis
+        Of the distribution.
     music : KnownMusic
         Clips of known tempo; for a network that was trained on such clips, of the same data.
 
@@ -116,7 +101,7 @@ def calibrate(track: Track, bpms: NDArray[np.float64], music: KnownMusic) -> Cal
     families, family_right, octaves, octave_right, pulses = [], [], [], [], []
     for frames, bpm in _known_clips(music, rng):
         tempo = track(frames)
-        found = search(tempo.distribution, bpms, min_bpm=MIN_BPM, max_bpm=MAX_BPM, exact=float)[0]
+        found = search(tempo.distribution, axis, min_bpm=MIN_BPM, max_bpm=MAX_BPM, exact=float)[0]
         right = bool(metrics.accuracy2([bpm], [found.bpm])[0])
         families.append(log_odds(found.family))
         family_right.append(right)
@@ -175,7 +160,7 @@ def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[f
     Returns
     -------
     bias, peak, strength : float
-        See `tempocli.encoder.Calibration`.
+        See `tempocli.inference.calibration.Calibration`.
     """
     threshold = min(np.quantile(noise.sum(axis=1), _REFUSED), np.quantile(music.sum(axis=1), 0.01))
     return -float(threshold), 1.0, 1.0

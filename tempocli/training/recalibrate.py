@@ -10,7 +10,7 @@ from tempocli.bank import bank_key, load_bank, references_path, write_bank
 from tempocli.comparator import Comparator
 from tempocli.encoder import Encoder
 from tempocli.errors import DataError, MissingExtraError, ModelError
-from tempocli.methods import ReferenceModel, encode_by_all, open_models
+from tempocli.methods import ReferenceModel, open_model
 from tempocli.training.calibrate import calibrate, track_by
 from tempocli.training.export import proven, save
 from tempocli.writers.files import atomic_file
@@ -18,7 +18,8 @@ from tempocli.writers.files import atomic_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tempocli.encoder import Calibration
+    from tempocli.bank import Bank
+    from tempocli.inference.calibration import Calibration
     from tempocli.methods import WindowModel
     from tempocli.training.calibrate import KnownMusic
 
@@ -42,13 +43,12 @@ def write_calibrations(music: KnownMusic, path: Path) -> None:
     """
     fitted = {}
     for method in WITHOUT_FILE:
-        models = open_models(method, None, device="cpu", references=None)
-        fitted[method] = asdict(_fit(models, music))
+        fitted[method] = asdict(_fit(open_model(method, device="cpu"), music))
     with atomic_file(str(path)) as file:
         file.write((json.dumps(fitted, indent=2) + "\n").encode())
 
 
-def recalibrate(path: Path, music: KnownMusic) -> None:
+def recalibrate(path: Path, music: KnownMusic, *, version: str | None = None) -> None:
     """Fit the calibration of an exported model anew, and write it into the file's metadata.
 
     The weights stay. So do a comparator's references, which are kept under the file's checksum.
@@ -59,6 +59,8 @@ def recalibrate(path: Path, music: KnownMusic) -> None:
         An ONNX file made by ``tempo train export``.
     music : KnownMusic
         Clips of known tempo.
+    version : str, optional
+        Of the model from now on; by default it stays.
 
     Raises
     ------
@@ -69,28 +71,62 @@ def recalibrate(path: Path, music: KnownMusic) -> None:
     MissingExtraError
         If the extra ``train`` is not installed.
     """
+    _need_onnx()
+    changes = {} if version is None else {"model_version": version}
+    model, bank = _open(path)
+    _rewrite(path, changes | {"calibration": _fit(model, music).to_json()}, bank)
+
+
+def set_version(path: Path, version: str) -> None:
+    """Write the version of an exported model into the file's metadata; all else stays.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX file made by ``tempo train export``.
+    version : str
+
+    Raises
+    ------
+    ModelError
+        If the file is something else.
+    MissingExtraError
+        If the extra ``train`` is not installed.
+    """
+    _need_onnx()
+    _, bank = _open(path)
+    _rewrite(path, {"model_version": version}, bank)
+
+
+def _need_onnx() -> None:
     try:
-        import onnx
+        import onnx  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("calibrating a model", "train") from error
+        raise MissingExtraError("changing a model's metadata", "train") from error
+
+
+def _open(path: Path) -> tuple[WindowModel, Bank | None]:
+    """Open an exported model and, if it compares, its references."""
     try:
-        model: WindowModel = Encoder(path, device="cpu")
-        kind = "classify"
+        return Encoder(path, device="cpu"), None
     except ModelError:
         comparator = Comparator(path, device="cpu")
-        bank = load_bank(comparator)
-        model, kind = ReferenceModel(comparator, bank), "compare"
-    calibration = _fit({kind: model}, music)
+    bank = load_bank(comparator)
+    return ReferenceModel(comparator, bank), bank
+
+
+def _rewrite(path: Path, changes: dict[str, str], bank: Bank | None) -> None:
+    import onnx
+
     graph = onnx.load(str(path))
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     with proven(path) as written:
-        save(graph, written, metadata | {"calibration": calibration.to_json()})
-    if kind == "compare":
+        save(graph, written, metadata | changes)
+    if bank is not None:
         write_bank(references_path(path), bank_key(Comparator(path, device="cpu")), bank.embeddings)
 
 
-def _fit(models: dict[str, WindowModel], music: KnownMusic) -> Calibration:
-    leading = next(iter(models.values()))
-    if leading.front_end != music.front_end:
-        raise DataError(f"the clips were made with another front end than {leading.name}")
-    return calibrate(track_by(dict(models), encode_by_all(models)), leading.bpms, music)
+def _fit(model: WindowModel, music: KnownMusic) -> Calibration:
+    if model.spec.front_end != music.front_end:
+        raise DataError(f"the clips were made with another front end than {model.spec.name}")
+    return calibrate(track_by(model.spec, model.encode), model.spec.axis, music)

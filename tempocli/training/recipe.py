@@ -53,6 +53,8 @@ class Recipe(Schedule):
         What is trained; see `tempocli.training.kinds.KINDS`.
     name : str
         Name of the model.
+    version : str
+        Version of the model, which is raised when a model of this name answers otherwise.
     losses : dict of str to float
         Weights of further losses, by the names under which the kind registers them; see
         `tempocli.training.losses`.
@@ -60,6 +62,7 @@ class Recipe(Schedule):
 
     kind: ClassVar[str]
     name: str
+    version: str = field(default="1", metadata=NOT_IN_WEIGHTS)
     losses: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

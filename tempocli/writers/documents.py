@@ -68,6 +68,7 @@ def _whole_record(result: FileResult, layout: Layout) -> dict[str, Any]:
         "reason": estimate.reason,
         "duration": round(estimate.duration, 3),
         "model": estimate.model,
+        "model_version": estimate.model_version,
         "error": None,
         "bpm_error": None if estimate.bpm_error is None else layout.round_error(estimate.bpm_error),
         "steady": estimate.steady,
@@ -93,7 +94,9 @@ def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
     annotation = {
         "namespace": "tempo",
         "annotation_metadata": {
-            "annotation_tools": f"tempo-estimate {__version__}, model {record['model']}",
+            "annotation_tools": (
+                f"tempo-estimate {__version__}, model {record['model']} {record['model_version']}"
+            ).rstrip(),
             "data_source": "program",
         },
         "time": start,

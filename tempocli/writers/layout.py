@@ -43,10 +43,6 @@ class Layout:
         # To the decimals of the tempo alone, a small error would become none.
         return max(self.precision, 1 - math.floor(math.log10(value))) if value > 0 else self.precision
 
-    def settings(self) -> str:
-        """Name what a result file depends on, to follow the estimator's settings."""
-        return f", precision {self.precision}{', curve' if self.curve else ''}"
-
 
 def encode(text: str) -> bytes:
     """Encode as UTF-8; bytes of a path that were not UTF-8 come out as they were."""

@@ -27,6 +27,7 @@ COLUMNS = (
     "part_start",
     "part_duration",
     "part_title",
+    "model_version",
 )
 
 
@@ -87,7 +88,7 @@ def cells(result: FileResult, layout: Layout) -> list[str]:
     """Write a result as the texts of the `COLUMNS`."""
     estimate = result.estimate
     if estimate is None:
-        return [result.path, *[""] * 7, result.error or "", "", "", *part_cells(result.part)]
+        return [result.path, *[""] * 7, result.error or "", "", "", *part_cells(result.part), ""]
     return [
         result.path,
         "" if estimate.bpm is None else layout.bpm(estimate.bpm),
@@ -101,6 +102,7 @@ def cells(result: FileResult, layout: Layout) -> list[str]:
         "" if estimate.bpm_error is None else layout.bpm_error(estimate.bpm_error),
         "" if estimate.steady is None else str(estimate.steady).lower(),
         *part_cells(result.part),
+        estimate.model_version,
     ]
 
 

@@ -16,7 +16,12 @@ def printable_result(result: FileResult) -> FileResult:
     estimate = result.estimate
     if estimate is not None:
         reason = None if estimate.reason is None else printable(estimate.reason)
-        estimate = replace(estimate, model=printable(estimate.model), reason=reason)
+        estimate = replace(
+            estimate,
+            model=printable(estimate.model),
+            model_version=printable(estimate.model_version),
+            reason=reason,
+        )
     error = None if result.error is None else printable(result.error)
     return replace(result, path=printable(result.path), error=error, estimate=estimate)
 

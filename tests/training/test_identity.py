@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
-from tempocli.comparator import OctavePrior  # noqa: E402
 from tempocli.errors import DataError  # noqa: E402
+from tempocli.inference.priors import OctavePrior  # noqa: E402
 from tempocli.training.checkpoint import CHECKPOINT, load_checkpoint  # noqa: E402
 from tempocli.training.comparator.recipe import ComparisonRecipe  # noqa: E402
 from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from tempocli.bank import BUILT_IN, Bank, bank_key, embed_bank, references_path, write_bank
-from tempocli.comparator import METADATA_VERSION, Comparator
-from tempocli.encoder import NEUTRAL
+from tempocli.comparator import Comparator
 from tempocli.errors import DataError
+from tempocli.inference.calibration import NEUTRAL
+from tempocli.inference.spec import FORMATS
 from tempocli.methods import ReferenceModel
-from tempocli.references import bank_tempi
+from tempocli.references import AXIS
 from tempocli.training.calibrate import calibrate, track_by
 from tempocli.training.comparator.sampler import PairSampler
 from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.encoder import Calibration
     from tempocli.features import FrontEnd
+    from tempocli.inference.calibration import Calibration
     from tempocli.training.comparator.network import ComparatorNetwork
     from tempocli.training.comparator.recipe import ComparisonRecipe
 
@@ -76,8 +77,8 @@ def export_comparator(network: ComparatorNetwork, recipe: ComparisonRecipe, data
         difference = comparator_parity(network, comparator, windows)
         refuse_difference(difference)
         embeddings = embed_bank(comparator)
-        scored = ReferenceModel(comparator, Bank(BUILT_IN, bank_tempi(), embeddings))
-        calibration = calibrate(track_by({"compare": scored}, scored.encode), scored.bpms, sampler)
+        scored = ReferenceModel(comparator, Bank(BUILT_IN, AXIS, embeddings))
+        calibration = calibrate(track_by(scored.spec, scored.encode), scored.spec.axis, sampler)
         save(copy.deepcopy(model), written, _metadata(recipe, sampler.front_end, calibration))
         key = bank_key(Comparator(written, device="cpu"))
     write_bank(references_path(path), key, embeddings)
@@ -99,8 +100,9 @@ def _calibration_sampler(recipe: ComparisonRecipe, data: Path) -> TempoSampler:
 
 def _metadata(recipe: ComparisonRecipe, front_end: FrontEnd, calibration: Calibration) -> dict[str, str]:
     return {
-        "version": METADATA_VERSION,
+        "version": FORMATS["comparator"],
         "name": recipe.name,
+        "model_version": recipe.version,
         "front_end": front_end.to_json(),
         "n_frames": json.dumps(recipe.network.n_frames),
         "calibration": calibration.to_json(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from tempocli.comparator import OctavePrior
+from tempocli.inference.priors import OctavePrior
 from tempocli.training.comparator.network import ComparatorConfig
 from tempocli.training.data.views import ViewConfig
 from tempocli.training.recipe import NOT_IN_WEIGHTS, Recipe

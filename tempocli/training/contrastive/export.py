@@ -56,6 +56,7 @@ def export_contrastive(
     metadata = {
         "version": "contrastive-1",
         "name": recipe.name,
+        "model_version": recipe.version,
         "front_end": sampler.front_end.to_json(),
         "n_frames": json.dumps(config.n_frames),
     }

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from tempocli.axis import TOLERANCE
 from tempocli.training.data.views import stretch
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from tempocli.training.data.store import Clip, Store
 
 _NEIGHBOURS = 5
-_TOLERANCE = 0.04
 _MAX_SECONDS = 40.0
 # Tempi 9 % apart. None is 1: every copy is interpolated, and no blur tells one from the others.
 _RATES = tuple(1.01 * np.exp(0.09 * np.arange(-2, 3)))
@@ -93,7 +93,7 @@ def tempo_pairs(bpms: NDArray[np.float64], *, folded: bool) -> NDArray[np.bool_]
     octaves = np.abs(np.log2(bpms[:, None] / bpms[None]))
     if folded:
         octaves = np.abs(octaves - np.round(octaves))
-    return np.asarray(octaves <= np.log2(1.0 + _TOLERANCE))
+    return np.asarray(octaves <= np.log2(1.0 + TOLERANCE))
 
 
 def equal_pairs(names: Sequence[str]) -> NDArray[np.bool_]:

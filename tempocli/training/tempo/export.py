@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tempocli.encoder import METADATA_VERSION, Calibration, Encoder, octave_prior
-from tempocli.training.calibrate import Facts, calibrate, track_by
+from tempocli.axis import TempoAxis
+from tempocli.encoder import Encoder
+from tempocli.inference.priors import PowerPrior
+from tempocli.inference.spec import FORMATS, ModelSpec
+from tempocli.training.calibrate import calibrate, track_by
 from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
 from tempocli.training.tempo.deploy import deployable
 from tempocli.training.tempo.sampler import TempoSampler
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.features import FrontEnd
+    from tempocli.inference.calibration import Calibration
     from tempocli.training.calibrate import Track
     from tempocli.training.tempo.network import NetworkConfig, TempoNetwork
     from tempocli.training.tempo.recipe import TempoRecipe
@@ -58,21 +62,20 @@ def export_tempo(network: TempoNetwork, recipe: TempoRecipe, data: Path, path: P
     windows, tempi = sampler.validation()
     if recipe.scale:
         network = rescale(network, windows, tempi)
-    track, bpms = network_track(network, sampler.front_end, recipe.octave_tilt)
+    track, axis = network_track(network, sampler.front_end, recipe.octave_tilt)
     return write_encoder(
         network,
         path,
         name=recipe.name,
+        version=recipe.version,
         front_end=sampler.front_end,
-        calibration=calibrate(track, bpms, sampler),
+        calibration=calibrate(track, axis, sampler),
         tilt=recipe.octave_tilt,
         windows=windows,
     )
 
 
-def network_track(
-    network: TempoNetwork, front_end: FrontEnd, tilt: float
-) -> tuple[Track, NDArray[np.float64]]:
+def network_track(network: TempoNetwork, front_end: FrontEnd, tilt: float) -> tuple[Track, TempoAxis]:
     """Make the function from log-mel frames to the distribution of their tempo.
 
     Parameters
@@ -81,24 +84,24 @@ def network_track(
         In evaluation mode.
     front_end : FrontEnd
     tilt : float
-        Of the octave prior, see `tempocli.encoder.octave_prior`.
+        Exponent of the prior, see `tempocli.inference.priors.PowerPrior`.
 
     Returns
     -------
     track : callable
         See `tempocli.training.calibrate.track_by`.
-    bpms : ndarray of float64, shape=(n_bins,)
-        The tempo axis.
+    axis : TempoAxis
     """
     config = network.config
-    bpms = config.min_bpm * 2.0 ** (np.arange(config.n_bins) / config.bins_per_octave)
-    facts = Facts(
+    spec = ModelSpec(
+        kind="classifier",
         name="network",
+        version="",
         front_end=front_end,
         n_frames=config.n_frames,
-        bpms=bpms,
-        bins_per_octave=config.bins_per_octave,
-        prior=octave_prior(bpms, tilt),
+        axis=TempoAxis(config.min_bpm, config.bins_per_octave, config.n_bins),
+        pooling="certainty",
+        prior=PowerPrior(tilt),
         embedding_dim=config.embedding_dim,
     )
 
@@ -107,7 +110,7 @@ def network_track(
         logits, _ = network(torch.from_numpy(windows))
         return logits.numpy(), np.zeros((len(windows), config.embedding_dim), np.float32)
 
-    return track_by({"classify": facts}, encode), bpms
+    return track_by(spec, encode), spec.axis
 
 
 def write_encoder(
@@ -115,6 +118,7 @@ def write_encoder(
     path: Path,
     *,
     name: str,
+    version: str,
     front_end: FrontEnd,
     calibration: Calibration,
     tilt: float,
@@ -128,13 +132,13 @@ def write_encoder(
         In evaluation mode.
     path : Path
         Written only when the check has passed.
-    name : str
-        The model's name.
+    name, version : str
+        Of the model.
     front_end : FrontEnd
         What the network was trained with.
     calibration : Calibration
     tilt : float
-        Of the octave prior, see `tempocli.encoder.octave_prior`.
+        Exponent of the prior, see `tempocli.inference.priors.PowerPrior`.
     windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
         What to compare the two on; at least one window of music.
 
@@ -156,14 +160,20 @@ def write_encoder(
         deployable(network), {"log_mel": example}, {"log_mel": "windows"}, ["logits", "embedding"]
     )
     with proven(path) as partial:
-        save(model, partial, _metadata(config, name, front_end, calibration, tilt))
+        save(model, partial, _metadata(config, front_end, calibration, tilt, name=name, version=version))
         difference = parity(Encoder(partial, device="cpu").encode, in_torch(network), windows)
         refuse_difference(difference)
     return difference
 
 
 def _metadata(
-    config: NetworkConfig, name: str, front_end: FrontEnd, calibration: Calibration, tilt: float
+    config: NetworkConfig,
+    front_end: FrontEnd,
+    calibration: Calibration,
+    tilt: float,
+    *,
+    name: str,
+    version: str,
 ) -> dict[str, str]:
     axis = {
         "n_frames": config.n_frames,
@@ -172,8 +182,9 @@ def _metadata(
         "min_bpm": config.min_bpm,
     }
     return {
-        "version": METADATA_VERSION,
+        "version": FORMATS["classifier"],
         "name": name,
+        "model_version": version,
         "front_end": front_end.to_json(),
         "axis": json.dumps(axis),
         "calibration": calibration.to_json(),

@@ -50,8 +50,8 @@ class TempoRecipe(Recipe):
     centring : float
         Weight of `losses.off_centre`, which goes with `losses.consensus`.
     octave_tilt : float
-        Power of the tempo by which the decoder weighs octaves; see `tempocli.encoder.octave_prior`. It has no
-        part in the training itself.
+        Power of the tempo by which the decoder weighs octaves, see `tempocli.inference.priors.PowerPrior`. It
+        has no part in the training itself.
     network : NetworkConfig
     views : ViewConfig
     """

@@ -115,7 +115,7 @@ def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_f
         cli, ["train", "export", *shared, "--run", str(folder / "run"), "-o", str(model)]
     )
     assert outcome.exit_code == 0, outcome.output
-    assert Comparator(model, device="cpu").embedding_dim == 32
+    assert Comparator(model, device="cpu").spec.embedding_dim == 32
 
 
 def test_learned_onset_curves_are_learned_and_exported(data_folder: Path, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_learned_onset_curves_are_learned_and_exported(data_folder: Path, tmp_pa
         cli, ["train", "export", *shared, "--run", str(tmp_path / "run"), "-o", str(model)]
     )
     assert outcome.exit_code == 0, outcome.output
-    assert Comparator(model, device="cpu").embedding_dim == 32
+    assert Comparator(model, device="cpu").spec.embedding_dim == 32
 
 
 def test_a_recipe_with_an_encoder_needs_its_run(data_folder: Path, tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_from_recipe_to_estimate_by_the_command_line(
     exported = CliRunner().invoke(cli, arguments)
     assert exported.exit_code == 0, exported.output
     assert references_path(model).is_file()
-    assert Comparator(model, device="cpu").name == "small"
+    assert Comparator(model, device="cpu").spec.name == "small"
     estimator = Estimator(model, method="compare", device="cpu")
     assert estimator.model_name == "small"
     assert estimator.estimate_array(click_track(100.0, 15.0), 22050).duration == pytest.approx(15.0, abs=0.1)

@@ -222,7 +222,7 @@ def test_from_recipe_to_model_by_the_command_line(
     )
     assert exported.exit_code == 0, exported.output
     encoder = Encoder(model, device="cpu")
-    assert encoder.bpms[0] == 30.0
+    assert encoder.spec.axis.bpms[0] == 30.0
     logits, embedding = encoder.encode(np.zeros((2, 1024, 40), np.float32))
     assert logits.shape == (2, 160)
     assert embedding.shape == (2, 32)

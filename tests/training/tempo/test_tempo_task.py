@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 from tempocli.cli import cli  # noqa: E402
 from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import TempoError  # noqa: E402
+from tempocli.inference.calibration import Calibration  # noqa: E402
 from tempocli.training.data.sampling import Split  # noqa: E402
 from tempocli.training.engine import HISTORY  # noqa: E402
 from tempocli.training.kinds import load_run, train  # noqa: E402
@@ -106,7 +107,7 @@ def test_from_recipe_to_model_by_the_command_line(
     )
     assert exported.exit_code == 0, exported.output
     encoder = Encoder(model, device="cpu")
-    assert encoder.name == "small"
+    assert encoder.spec.name == "small"
     assert encoder.encode(np.zeros((3, 1024, 40), np.float32))[0].shape == (3, 160)
     assert [path.name for path in tmp_path.glob("*.onnx")] == ["small.onnx"]
     assert b".py" not in model.read_bytes()
@@ -124,8 +125,9 @@ def test_a_model_that_differs_from_torch_is_not_written(
             network,
             target,
             name="x",
+            version="1",
             front_end=TempoSampler(data_folder, recipe).front_end,
-            calibration=export_module.Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 1.0, 1.0)),
+            calibration=Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 1.0, 1.0)),
             tilt=0.0,
             windows=TempoSampler(data_folder, recipe).validation()[0],
         )

@@ -1,0 +1,217 @@
+"""Audio to Estimate: the one place where all the stages meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from tempocli.audio import check_sample_rate, check_samples, resample_blocks, stream_audio
+from tempocli.errors import AudioError
+from tempocli.listening import hear
+from tempocli.parts import moved, stream_part
+from tempocli.schema import Part
+from tempocli.track_decoder import TrackDecoder, combine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tempocli.encoder import Encode
+    from tempocli.features import FrontEnd
+    from tempocli.inference.spec import ModelSpec
+    from tempocli.listening import Heard
+    from tempocli.schema import Estimate, SearchOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """An estimate and what it was made from.
+
+    Attributes
+    ----------
+    estimate : Estimate
+    tempogram : ndarray of float32, shape=(n_windows, n_bins)
+        The windows' tempo distributions; rows sum to 1. Silent windows are left out.
+    times : ndarray of float64, shape=(n_windows,)
+        Centres of the windows, in seconds.
+    bpms : ndarray of float64, shape=(n_bins,)
+        The tempo axis, log-spaced, in BPM.
+    embedding : ndarray of float32, shape=(embedding_dim,)
+        Mean of the windows' embeddings; zeros when there is no window.
+    start : float
+        Where the part that was heard begins in its file, in seconds; all times are the file's.
+    """
+
+    estimate: Estimate
+    tempogram: NDArray[np.float32]
+    times: NDArray[np.float64]
+    bpms: NDArray[np.float64]
+    embedding: NDArray[np.float32]
+    start: float = 0.0
+
+
+class Analyser:
+    """Estimates the tempo of audio with a model that is described by its spec and called by a function.
+
+    The function may run the model here or have it run by another process.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        What is known of the model.
+    encode : callable
+        Runs it on windows, from any thread; see `tempocli.methods.WindowModel.encode`.
+    search : SearchOptions
+        Which tempi may be answered.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+    encode : callable
+    """
+
+    def __init__(self, spec: ModelSpec, encode: Encode, search: SearchOptions) -> None:
+        self.spec = spec
+        self.encode = encode
+        self._search = search
+        self._decoder = TrackDecoder(spec, encode, search)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model; of several, with ``+`` between them."""
+        return self.spec.name
+
+    def estimate(
+        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+    ) -> Estimate:
+        """Estimate the tempo of a file or binary stream, or of a part of it.
+
+        The part is estimated as a file of its own would be. The times of its sections and its curve are those
+        of the whole file.
+
+        Parameters
+        ----------
+        source : str, Path or binary file object
+        start : float
+            Where the part begins, in seconds.
+        duration : float, optional
+            Its length in seconds; by default it goes up to the end.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read as audio, or ends before the part begins.
+        ValueError
+            If `start` is negative or `duration` not above 0, or one of them not finite.
+        """
+        return self.analyse(source, start=start, duration=duration).estimate
+
+    def analyse(
+        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+    ) -> Analysis:
+        """Estimate the tempo of a file or binary stream, or of a part, and keep what it was made from.
+
+        Parameters and errors are those of `estimate`.
+        """
+        part = Part.of(start, duration)
+        sample_rate = self.front_end.sample_rate
+        if part is None:
+            return self._analyse(stream_audio(source, sample_rate=sample_rate))
+        analysis = self._analyse(stream_part(source, part, sample_rate=sample_rate))
+        return replace(
+            analysis,
+            estimate=moved(analysis.estimate, part.start),
+            times=analysis.times + part.start,
+            start=part.start,
+        )
+
+    def estimate_array(self, samples: NDArray[Any], sample_rate: int) -> Estimate:
+        """Estimate the tempo of samples in memory.
+
+        Parameters
+        ----------
+        samples : ndarray, shape=(n_samples,) or (n_samples, n_channels)
+            Floats with full scale 1, or signed integers with their own full scale.
+        sample_rate : int
+            In Hz.
+
+        Raises
+        ------
+        AudioError
+            If the samples have another shape or type, are NaN, infinite or absurdly large, or the sample rate
+            is one that no audio has.
+        """
+        return self._analyse(self._blocks(samples, sample_rate)).estimate
+
+    def _blocks(self, samples: NDArray[Any], sample_rate: int) -> Iterable[NDArray[np.float32]]:
+        check_sample_rate(sample_rate, "array")
+        mono = _mono(samples)
+        if len(mono):
+            check_samples(mono, "array")
+        mono = mono.astype(np.float32, copy=False)
+        wanted = self.front_end.sample_rate
+        return [mono] if sample_rate == wanted else resample_blocks([mono], sample_rate, wanted)
+
+    def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> Analysis:
+        counted = _Counted(blocks)
+        heard = hear(self.spec, self.encode, self.front_end.stream(counted))
+        seconds = counted.n_samples / self.front_end.sample_rate
+        return self._decide(replace(heard, duration=seconds, is_exact=True))
+
+    def analyse_log_mel(self, chunks: Iterable[NDArray[np.float32]]) -> Analysis:
+        """Estimate the tempo of log-mel frames that the model's own front end has made.
+
+        Their length is known to a frame only, so that no loop is measured by its length.
+
+        Parameters
+        ----------
+        chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
+            Consecutive frames.
+        """
+        return self._decide(hear(self.spec, self.encode, chunks))
+
+    def _decide(self, heard: Heard) -> Analysis:
+        estimate = self._decoder.decode(heard)
+        if len(heard.times):
+            embedding = heard.embeddings.mean(axis=0)
+        else:
+            embedding = np.zeros(self.spec.embedding_dim, np.float32)
+        return Analysis(estimate, combine(heard.tempograms), heard.times, self.spec.axis.bpms, embedding)
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """The front end that the model was trained with."""
+        return self.spec.front_end
+
+
+class _Counted:
+    """Counts the samples of blocks that pass through."""
+
+    def __init__(self, blocks: Iterable[NDArray[np.float32]]) -> None:
+        self._blocks = blocks
+        self.n_samples = 0
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for block in self._blocks:
+            self.n_samples += len(block)
+            yield block
+
+
+def _mono(samples: NDArray[Any]) -> NDArray[Any]:
+    """Average the channels of an array; full scale becomes 1."""
+    signed = np.issubdtype(samples.dtype, np.signedinteger)
+    if not signed and not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError("array", f"its dtype {samples.dtype} is neither float nor signed integer")
+    if samples.ndim not in {1, 2} or (samples.ndim == 2 and not samples.shape[1]):
+        raise AudioError(
+            "array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)"
+        )
+    if samples.ndim == 2 and 0 < len(samples) < samples.shape[1]:
+        # As (n_channels, n_samples), which other libraries use, it would pass for a short piece.
+        raise AudioError("array", f"shape {samples.shape} has more channels than samples: transpose it")
+    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    return mono / -float(np.iinfo(samples.dtype).min) if signed else mono

@@ -1,0 +1,92 @@
+"""What has become of the inputs of a run, whichever engine did the work; and the exit status."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tempocli.schema import FileResult
+
+EXIT_SOME_FAILED = 3
+_MAX_REASONS = 1000  # counted apart
+
+
+@dataclass(slots=True)
+class BatchSummary:
+    """Counts of inputs.
+
+    Attributes
+    ----------
+    n_results : int
+        Inputs that were estimated or failed in this run.
+    n_failed, n_without_tempo, n_doubtful : int
+        How many of them failed, have no tempo, have a doubtful one.
+    n_earlier, n_failed_earlier : int
+        Inputs whose results were there before, and how many of them had failed.
+    n_skipped : int
+        Inputs left out because of their tags.
+    n_tagged, n_untagged : int
+        Tags that were written, and that could not be.
+    reasons : Counter of str
+        Why inputs failed in this run, and how many.
+    started : float
+        By `time.monotonic`.
+    """
+
+    n_results: int = 0
+    n_failed: int = 0
+    n_without_tempo: int = 0
+    n_doubtful: int = 0
+    n_earlier: int = 0
+    n_failed_earlier: int = 0
+    n_skipped: int = 0
+    n_tagged: int = 0
+    n_untagged: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, result: FileResult) -> None:
+        """Count a result of this run."""
+        self.n_results += 1
+        if result.estimate is None:
+            self.add_failure(result.error or "")
+        elif result.estimate.bpm is None:
+            self.n_without_tempo += 1
+        else:
+            self.n_doubtful += result.estimate.doubtful
+
+    def add_failure(self, reason: str) -> None:
+        """Count why an input failed; the result itself is counted by the caller."""
+        self.n_failed += 1
+        known = reason in self.reasons or len(self.reasons) < _MAX_REASONS
+        self.reasons[reason if known else "for other reasons"] += 1
+
+    def add_earlier(self, *, failed: bool) -> None:
+        """Count an input whose result is there already."""
+        self.n_earlier += 1
+        self.n_failed_earlier += failed
+
+    @property
+    def n_done(self) -> int:
+        """Inputs that are dealt with, now or before."""
+        return self.n_results + self.n_earlier + self.n_skipped
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self.started
+
+    @property
+    def rate(self) -> float:
+        """Files a second."""
+        return self.n_results / max(self.seconds, 1e-3)
+
+    def exit_status(self) -> int:
+        """Return 0 when all is well, 1 when nothing is or there was nothing, 3 when some inputs failed."""
+        n_failed = self.n_failed + self.n_failed_earlier
+        if n_failed == self.n_results + self.n_earlier and not self.n_skipped:
+            return 1
+        return EXIT_SOME_FAILED if n_failed or self.n_untagged else 0
