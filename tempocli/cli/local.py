@@ -21,6 +21,7 @@ from tempocli.cli.tally import Tally
 from tempocli.cli.words import Notes, input_name
 from tempocli.errors import AudioError
 from tempocli.schema import FileResult
+from tempocli.tag_worker import TagWorker
 from tempocli.writers.files import atomic_file
 
 if TYPE_CHECKING:
@@ -121,8 +122,10 @@ def run(request: Request) -> int:
         growing = view.can_be_continued
         file = stack.enter_context(growing_file(view, resume=resuming.resume)) if growing else None
         sink: Sink = stack.enter_context(plain_sink(view)) if file is None else Growing(file)
+        limits = request.limits
+        tag_worker = stack.enter_context(TagWorker(timeout=limits.timeout, max_memory=limits.max_memory))
         if request.tagging.write_tags:
-            sink = Tagging(sink, request.tagging, tally, hashed=resuming.verify_hash)
+            sink = Tagging(sink, request.tagging, tally, tag_worker, hashed=resuming.verify_hash)
         image = _open_image(stack, request.plot) if request.plot is not None else None
         estimator = _load(request)
         if file is not None:
@@ -134,7 +137,7 @@ def run(request: Request) -> int:
             sink.write(tally.watch(_estimate_one(estimator, request)))
         else:
             stop = stack.enter_context(stopping(quiet=request.quiet))
-            _run_batch(request, estimator, file, sink, tally, stop)
+            _run_batch(request, estimator, file, sink, tally, tag_worker, stop)
         if file is not None:
             file.finish()
     return tally.exit_code()
@@ -146,10 +149,11 @@ def _run_batch(
     file: ResultFile | None,
     sink: Sink,
     tally: Tally,
+    tag_worker: TagWorker,
     stop: threading.Event,
 ) -> None:
     inputs, tagging = request.inputs, request.tagging
-    files = untagged(inputs.files(), tally) if tagging.skip_tagged else inputs.files()
+    files = untagged(inputs.files(), tally, tag_worker) if tagging.skip_tagged else inputs.files()
     results = estimate_files(
         estimator,
         _left_to_do(files, file, tally),
