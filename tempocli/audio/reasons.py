@@ -70,7 +70,7 @@ _FFMPEG = {
     "ProtocolNotFoundError": UNKNOWN_ENCODING,
 }
 
-# What our own file says when a damaged header sends a decoder to where no file reaches.
+# What a file says when a damaged header sends a decoder to where no file reaches.
 _SEEKS_ASTRAY = {errno.EINVAL, errno.EOVERFLOW, errno.ERANGE, errno.ESPIPE}
 
 
@@ -96,9 +96,11 @@ def libsndfile_reason(code: int, *, opening: bool) -> str:
 
 def ffmpeg_reason(error: Exception) -> str:
     """Return the reason for an error of PyAV, or of the file that it reads."""
+    if isinstance(error, OSError) and error.errno in _SEEKS_ASTRAY:
+        return IMPOSSIBLE_VALUES
     if type(error).__module__.split(".")[0] == "av":
         return _FFMPEG.get(type(error).__name__, BROKEN_DATA)
-    if isinstance(error, OSError) and error.errno not in _SEEKS_ASTRAY:
+    if isinstance(error, OSError):
         return system_reason(error)
     return IMPOSSIBLE_VALUES
 
