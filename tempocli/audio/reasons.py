@@ -11,6 +11,7 @@ import errno
 NOT_RECOGNISED = "format not recognised"
 BROKEN_HEADER = "its header is broken"
 IMPOSSIBLE_VALUES = "its header holds impossible values"
+CONTRADICTION = "its header contradicts itself"
 ABSURD_SIZES = "it claims absurd sizes"
 NO_CHANNELS = "it has no channels"
 NO_SAMPLES = "its samples are not found"

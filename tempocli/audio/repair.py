@@ -1,13 +1,17 @@
-"""Headers that count fewer samples than the file holds, as of a recorder that died, put right for reading.
+"""Headers that are wrong about samples that are all there, put right for reading.
 
-A recorder writes the size of the samples when it ends, or now and then. libsndfile believes it, and so does
-FFmpeg, but for a zero in a WAV file.
+They count fewer samples than the file holds, as those of a recorder that died, which writes the size when it
+ends, or now and then: libsndfile believes it, and so does FFmpeg, but for a zero in a WAV file. Or they
+contradict themselves.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from io import SEEK_END, SEEK_SET
 from typing import TYPE_CHECKING
+
+from tempocli.audio.wav_format import BITS_AT, FORMAT_SIZE, contradicts_itself, likely_bits
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 # Less than this behind the samples, in bytes, is padding.
 _LEFT_OVER = 4096
 _MAX_CHUNKS = 1000
+# The name of a chunk that nobody reads.
+_SKIPPED = b"junk"
 # What writes into a pipe cannot know the size, and says that it is as large as can be.
 _UNKNOWN_SIZE = 0x7FFF0000
 _UNKNOWN = b"\xff\xff\xff\xff"
@@ -28,16 +34,13 @@ class PatchedFile:
     ----------
     file : FileIO
         A file that can seek.
-    position : int
-        Where the other bytes begin.
-    value : bytes
-        What is read there.
+    patches : dict of int to bytes
+        What is read at which positions; they do not overlap.
     """
 
-    def __init__(self, file: FileIO, position: int, value: bytes) -> None:
+    def __init__(self, file: FileIO, patches: dict[int, bytes]) -> None:
         self._file = file
-        self._position = position
-        self._value = value
+        self._patches = patches
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         """Go to a position, as any file does."""
@@ -51,58 +54,94 @@ class PatchedFile:
         """Read as any file does, the other bytes where they belong."""
         start = self._file.tell()
         data = self._file.read(size)
-        first = max(start, self._position)
-        last = min(start + len(data), self._position + len(self._value))
-        if first >= last:
-            return data
-        patch = self._value[first - self._position : last - self._position]
-        return data[: first - start] + patch + data[last - start :]
+        for position, value in self._patches.items():
+            first = max(start, position)
+            last = min(start + len(data), position + len(value))
+            if first < last:
+                patch = value[first - position : last - position]
+                data = data[: first - start] + patch + data[last - start :]
+        return data
 
 
-def with_all_samples(file: FileIO) -> PatchedFile | None:
-    """Return a WAV, RF64, AIFF or AU file with a header that counts all its samples.
+@dataclass(slots=True)
+class Repair:
+    """What is wrong with a header.
 
-    ``None`` where the header does so already, and for other formats.
+    Attributes
+    ----------
+    patches : dict of int to bytes
+        What must be read at which positions.
+    contradictory : bool
+        Whether it contradicts itself, so that even with the patches the samples may be read wrongly.
     """
+
+    patches: dict[int, bytes] = field(default_factory=dict)
+    contradictory: bool = False
+
+
+def find_repair(file: FileIO) -> Repair:
+    """Look for what is wrong with the header of a WAV, RF64, AIFF or AU file; nothing for other formats."""
     size = file.seek(0, SEEK_END)
     head = _at(file, 0, 12)
-    patch = None
+    repair = Repair()
     if len(head) < 12:
-        return None
-    if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
-        patch = _patch_of_chunks(file, size, b"data", "little")
+        return repair
+    if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:] == b"WAVE":
+        _repair_chunks(repair, file, size, b"data", "big" if head[:4] == b"RIFX" else "little")
     elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
-        patch = _patch_of_chunks(file, size, b"SSND", "big")
+        _repair_chunks(repair, file, size, b"SSND", "big")
     elif head[:4] in (b".snd", b"dns."):
-        patch = _patch_of_au(head, size)
+        _repair_au(repair, head, size)
     file.seek(0)
-    return PatchedFile(file, *patch) if patch else None
+    return repair
 
 
-def _patch_of_chunks(
-    file: FileIO, file_size: int, wanted: bytes, order: Literal["little", "big"]
-) -> tuple[int, bytes] | None:
-    """Return where the size of the samples stands, and what it must be; ``None`` where it is right."""
+def _repair_chunks(
+    repair: Repair, file: FileIO, file_size: int, wanted: bytes, order: Literal["little", "big"]
+) -> None:
+    """Correct the size of the samples, and the width of a sample."""
     position = 12
     long_size = None
+    is_found = False
+    empty_at: list[int] = []
     for _ in range(_MAX_CHUNKS):
         header = _at(file, position, 8)
         if len(header) < 8:
             break
         name, size = header[:4], int.from_bytes(header[4:], order)
+        if name == b"fmt " and not is_found:
+            _repair_format(repair, position + 8, _at(file, position + 8, min(size, FORMAT_SIZE)), order)
         if name == b"ds64":
             # RF64: the size of the samples has 64 bits and stands here.
             long_size = (position + 16, int.from_bytes(_at(file, position + 16, 8), order))
-        if name == wanted:
-            field, width = position + 4, 4
+        if name == wanted and is_found:
+            # libsndfile refuses a second chunk of samples, FFmpeg takes the last for the whole.
+            repair.patches[position] = _SKIPPED
+        elif name == wanted:
+            place, width = position + 4, 4
             if size == 0xFFFFFFFF and long_size:
-                (field, size), width = long_size, 8
+                (place, size), width = long_size, 8
             start = position + 8
             if _goes_on(file, file_size, start, size):
-                return field, min(file_size - start, 256**width - 1).to_bytes(width, order)
-            break
+                repair.patches[place] = min(file_size - start, 256**width - 1).to_bytes(width, order)
+                break
+            if size:
+                is_found = True
+                repair.patches |= dict.fromkeys(empty_at, _SKIPPED)
+            else:
+                empty_at.append(position)
         position += 8 + size + size % 2
-    return None
+        if position > file_size:
+            break
+
+
+def _repair_format(repair: Repair, position: int, found: bytes, order: Literal["little", "big"]) -> None:
+    """Look at the chunk of a WAV file that tells its format, which begins at `position`."""
+    if contradicts_itself(found, order):
+        repair.contradictory = True
+        bits = likely_bits(found, order)
+        if bits is not None:
+            repair.patches[position + BITS_AT] = bits.to_bytes(2, order)
 
 
 def _goes_on(file: FileIO, file_size: int, start: int, size: int) -> bool:
@@ -116,12 +155,11 @@ def _goes_on(file: FileIO, file_size: int, start: int, size: int) -> bool:
     return not is_chunk and (size == 0 or any(found))
 
 
-def _patch_of_au(head: bytes, file_size: int) -> tuple[int, bytes] | None:
+def _repair_au(repair: Repair, head: bytes, file_size: int) -> None:
     order: Literal["little", "big"] = "big" if head.startswith(b".snd") else "little"
     start, size = int.from_bytes(head[4:8], order), int.from_bytes(head[8:12], order)
     if start + size + _LEFT_OVER < file_size or _UNKNOWN_SIZE <= size < 0xFFFFFFFF:
-        return 8, _UNKNOWN
-    return None
+        repair.patches[8] = _UNKNOWN
 
 
 def _at(file: FileIO, position: int, size: int) -> bytes:
