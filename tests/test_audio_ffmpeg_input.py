@@ -83,3 +83,19 @@ def test_a_disk_that_fails_is_told_of(tmp_path: Path, capfd: pytest.CaptureFixtu
             n_samples += sum(map(len, decoder.blocks))
     assert n_samples < SECONDS * SAMPLE_RATE
     assert capfd.readouterr() == ("", "")
+
+
+def test_packets_without_end_that_cannot_be_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A header may claim millions; the decoder is not tried on all of them."""
+    monkeypatch.setattr("tempocli.audio.ffmpeg._MOST_DROPPED", 10)
+    data = encoded("mp4", "aac")
+    start = data.index(b"mdat") + 4
+    size = int.from_bytes(data[start - 8 : start - 4], "big") - 8
+    broken = data[: start + size // 4] + bytes([0xFF]) * (size // 2) + data[start + 3 * size // 4 :]
+    path = tmp_path / "broken.m4a"
+    path.write_bytes(broken)
+    samples = load_audio(path, sample_rate=SAMPLE_RATE)
+    assert 0 < len(samples) < 0.5 * SECONDS * SAMPLE_RATE
+    assert "its data are broken" in caplog.text

@@ -27,6 +27,8 @@ _STATE_DURATIONS = {"ape", "flac", "mov", "ogg", "tta", "wv"}
 # Those whose files state one duration for all streams; where they do not, FFmpeg guesses that of each stream.
 _STATE_ONE_DURATION = {"flv", "matroska"}
 _MICROSECONDS = 1_000_000
+# A header may make a million packets of a few bytes; so many in a row that fail are a quarter of an hour.
+_MOST_DROPPED = 40_000
 
 
 def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
@@ -112,6 +114,8 @@ class _Frames:
                     # Players, too, drop a damaged packet and go on.
                     self.n_dropped += 1
                     self.n_dropped_since += 1
+                    if self.n_dropped_since >= _MOST_DROPPED:
+                        raise DecodeError(reasons.BROKEN_DATA) from None
         if source.error is not None:
             raise DecodeError(reasons.system_reason(source.error)) from source.error
 
