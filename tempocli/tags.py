@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import struct
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,9 @@ class _Tags:
     def __init__(self, path: str) -> None:
         import mutagen
 
+        # Before opening: opening a FIFO waits for its writer.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise TagError(path, "not a regular file")
         self._path = path
         self._file: Any = mutagen.File(path)
         self._kind = _kind_of(self._file)

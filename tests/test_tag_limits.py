@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,3 +103,10 @@ def test_sizes_that_mutagen_cannot_write_again(tmp_path: Path) -> None:
         tags.write_tempo(str(path), 120.0)
     assert path.read_bytes() == data
     assert [each.name for each in tmp_path.iterdir()] == ["song.wav"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "song.mp3")
+    with pytest.raises(TagError, match="not a regular file"):
+        tags.read_tempo(str(tmp_path / "song.mp3"))
