@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tempocli.audio.continuation import Samples
+
 if TYPE_CHECKING:
     from typing import Literal
 
@@ -23,6 +25,13 @@ def _numbers(found: bytes, order: Order) -> tuple[int, int, int, int, int]:
     return channels, rate, a_second, frame, bits
 
 
+def _kind(found: bytes, order: Order) -> int:
+    tag = int.from_bytes(found[:2], order)
+    if tag == _EXTENSIBLE:
+        tag = int.from_bytes(found[_EXTENSION_AT : _EXTENSION_AT + 2], order)
+    return tag
+
+
 def contradicts_itself(found: bytes, order: Order) -> bool:
     """Return whether a ``fmt`` chunk of plain samples is at odds with itself about their width.
 
@@ -35,18 +44,26 @@ def contradicts_itself(found: bytes, order: Order) -> bool:
     """
     if len(found) < BITS_AT + 2:
         return False
-    tag = int.from_bytes(found[:2], order)
-    if tag == _EXTENSIBLE:
-        tag = int.from_bytes(found[_EXTENSION_AT : _EXTENSION_AT + 2], order)
     channels, rate, a_second, frame, bits = _numbers(found, order)
     width = (bits + 7) // 8
-    if tag not in (_PCM, _FLOAT) or not frame or frame == channels * width:
+    if _kind(found, order) not in (_PCM, _FLOAT) or not frame or frame == channels * width:
         return False
     # Samples of 24 bits in four bytes; libsndfile knows this kind.
     if bits == 24 and frame == channels * 4:
         return False
     # Where the size of a frame is at odds with the rest, too, it is what is wrong, and nobody needs it.
     return a_second == rate * frame
+
+
+def wav_samples(found: bytes, order: Order) -> Samples | None:
+    """Return how the samples are written, by such a chunk; ``None`` where it does not say."""
+    if len(found) < BITS_AT + 2:
+        return None
+    channels, _, _, frame, _ = _numbers(found, order)
+    kind = _kind(found, order)
+    if kind not in (_PCM, _FLOAT) or not channels or frame % channels:
+        return Samples(0, channels, order)
+    return Samples(frame // channels, channels, order, is_float=kind == _FLOAT)
 
 
 def likely_bits(found: bytes, order: Order) -> int | None:
