@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from fuzzing.bombs import make_bombs
 from fuzzing.mutations import Case, Made, Mutator
 from fuzzing.seeds import Seed, SeedError, make_seeds
 from fuzzing.verdict import CONFIDENTLY, UNCLEAR, WRONG, Outcome, as_row, counts, judge, kinds, read_rows
@@ -138,7 +139,11 @@ def run(
         untouched = Findings()
         run_batch(whole, work, command, options, untouched)
         tell_seeds(untouched)
-        findings = Findings(complaints=untouched.complaints, peak_mb=untouched.peak_mb)
+        bombs = Findings(complaints=untouched.complaints, peak_mb=untouched.peak_mb)
+        if not options.of:
+            run_batch(make_bombs(), work, command, options, bombs)
+            tell_bombs(bombs)
+        findings = Findings([], bombs.complaints, bombs.peak_mb, bombs.largest_mb)
         checksum = hashlib.sha256()
         done = 0
         for first in range(0, len(cases), BATCH):
@@ -218,6 +223,14 @@ def tell_seeds(untouched: Findings) -> None:
     for each in untouched.outcomes:
         if each.right and (each.error or each.bpm is None or each.wrong):
             print(f"as it is, {each.name} gives {each.error or each.reason or each.bpm}")
+
+
+def tell_bombs(bombs: Findings) -> None:
+    """Say what became of the files that unpack to gigabytes, and what each cost."""
+    bombs.complaints += [f"{each.name}: {each.breakdown}" for each in bombs.outcomes if each.breakdown]
+    for each in bombs.outcomes:
+        megabytes = bombs.largest_mb.get(each.name, 0.0)
+        print(f"{each.name}: {each.error or each.reason or each.bpm}; {megabytes:.0f} MB")
 
 
 def report(findings: Findings, limit_mb: float) -> list[str]:

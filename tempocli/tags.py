@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
+import struct
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _ID3V1_SIZE = 128
 _COPY_SIZE = 1 << 20
+# What mutagen raises, beside its own errors, about a file that is broken.
+_OF_BROKEN_FILES = (struct.error, LookupError, OverflowError, RecursionError, ValueError)
 
 
 def require() -> None:
@@ -121,6 +125,9 @@ class _Tags:
     def __init__(self, path: str) -> None:
         import mutagen
 
+        # Before opening: opening a FIFO waits for its writer.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise TagError(path, "not a regular file")
         self._path = path
         self._file: Any = mutagen.File(path)
         self._kind = _kind_of(self._file)
@@ -219,3 +226,5 @@ def _errors(path: str) -> Iterator[None]:
         raise TagError(path, " ".join(str(error).split()) or "its tags cannot be read") from error
     except OSError as error:
         raise TagError(path, error.strerror or str(error)) from error
+    except _OF_BROKEN_FILES as error:
+        raise TagError(path, "its tags cannot be read, or not be written anew: it is damaged") from error

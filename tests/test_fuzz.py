@@ -8,11 +8,13 @@ import shutil
 import struct
 import subprocess
 import sys
+import zlib
 from itertools import islice
 
 import fuzz
 import pytest
 import soundfile
+from fuzzing.bombs import make_bombs
 from fuzzing.containers import find_parts, rates, seal
 from fuzzing.layout import Field, Grammar, chunks, frames
 from fuzzing.mutations import LIES, Case, Made, Mutator
@@ -254,3 +256,16 @@ def test_a_small_run(model_path, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*small, "--only", name, "--keep", str(tmp_path / "one")])
     fuzz.main()
     assert (tmp_path / "one" / name).is_file()
+
+
+def test_bombs_unpack_to_more_than_they_are():
+    bombs = {made.name: made.data for made in make_bombs(megabytes=20)}
+    assert len(bombs) == 3
+    header = bombs["bomb-header.mov"]
+    place = header.index(b"cmvd")
+    size = int.from_bytes(header[place + 4 : place + 8], "big")
+    unpacked = zlib.decompress(header[place + 8 :])
+    assert (len(unpacked), unpacked[4:8]) == (size, b"moov")
+    assert size > 500 * len(header)
+    assert b"cmov" in zlib.decompress(bombs["bomb-header-in-header.mov"].partition(b"cmvd")[2][4:])
+    assert len(bombs["bomb-tracks.mka"]) < 5_000_000

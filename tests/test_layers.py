@@ -54,6 +54,7 @@ RANKS = {
     "batch": 10,
     "tags": 10,
     "evaluation": 11,
+    "tag_worker": 11,
     "plot": 11,
     "writers": 11,
     "results": 12,

@@ -10,6 +10,7 @@ from tempocli.audio import reasons
 from tempocli.audio.channels import Downmixer
 from tempocli.audio.checks import is_sample_rate
 from tempocli.audio.decoding import BLOCK_SIZE, DecodeError, Decoder, NotRecognisedError
+from tempocli.audio.ffmpeg_input import FFmpegInput
 from tempocli.audio.formats import FFMPEG_DEMUXERS
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _STATE_DURATIONS = {"ape", "flac", "mov", "ogg", "tta", "wv"}
 # Those whose files state one duration for all streams; where they do not, FFmpeg guesses that of each stream.
 _STATE_ONE_DURATION = {"flv", "matroska"}
 _MICROSECONDS = 1_000_000
+# A header may make a million packets of a few bytes; so many in a row that fail are a quarter of an hour.
+_MOST_DROPPED = 40_000
 
 
 def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
@@ -43,12 +46,13 @@ def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
     import av
 
     file.seek(0)
+    source = FFmpegInput(file)
     # Tags may be in any encoding. From version 19 on that is no error, and there is no such argument.
     tags = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
     options = {"format_whitelist": ",".join(FFMPEG_DEMUXERS)}
     try:
-        with _plain_errors():
-            container = resources.enter_context(av.open(file, options=options, **tags))
+        with _plain_errors(source):
+            container = resources.enter_context(av.open(source, options=options, **tags))
             stream = container.streams.best("audio")
     except DecodeError as error:
         # Of a format that it may not read, FFmpeg says that the arguments are wrong.
@@ -60,7 +64,7 @@ def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
             raise DecodeError(reasons.NO_AUDIO_STREAM)
         known = any(each.codec_context is not None for each in container.streams.audio)
         raise DecodeError(reasons.NOTHING_DECODED if known else reasons.UNKNOWN_ENCODING)
-    frames = _Frames(container, stream)
+    frames = _Frames(container, stream, source)
     first = next(frames, None)
     if first is None:
         raise DecodeError(reasons.NOTHING_DECODED)
@@ -83,11 +87,11 @@ def _stated_duration(container: Any, stream: Any) -> float | None:
 class _Frames:
     """The decoded frames of a stream; counts the packets that the decoder could not use."""
 
-    def __init__(self, container: Any, stream: Any) -> None:
+    def __init__(self, container: Any, stream: Any, source: FFmpegInput) -> None:
         self.n_dropped = 0
         self.n_dropped_since = 0
         self.expected = _stated_duration(container, stream)
-        self._frames = self._decode(container, stream)
+        self._frames = self._decode(container, stream, source)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -95,10 +99,10 @@ class _Frames:
     def __next__(self) -> Any:
         return next(self._frames)
 
-    def _decode(self, container: Any, stream: Any) -> Iterator[Any]:
+    def _decode(self, container: Any, stream: Any, source: FFmpegInput) -> Iterator[Any]:
         import av
 
-        with _plain_errors():
+        with _plain_errors(source):
             for packet in container.demux(stream):
                 try:
                     for frame in packet.decode():
@@ -110,6 +114,10 @@ class _Frames:
                     # Players, too, drop a damaged packet and go on.
                     self.n_dropped += 1
                     self.n_dropped_since += 1
+                    if self.n_dropped_since >= _MOST_DROPPED:
+                        raise DecodeError(reasons.BROKEN_DATA) from None
+        if source.error is not None:
+            raise DecodeError(reasons.system_reason(source.error)) from source.error
 
 
 def _blocks(decoded: Iterable[Any], frames: _Frames, rate: int) -> Iterator[NDArray[np.float32]]:
@@ -186,11 +194,12 @@ class _Joiner:
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def _plain_errors(source: FFmpegInput | None = None) -> Iterator[None]:
     import av
 
     try:
         yield
     # The built-in ones come from seeking, in a damaged file, where nothing is, and from a change of format.
     except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
-        raise DecodeError(reasons.ffmpeg_reason(error)) from error
+        failure = error if source is None or source.error is None else source.error
+        raise DecodeError(reasons.ffmpeg_reason(failure)) from error

@@ -13,7 +13,7 @@ from tempocli.audio import reasons
 from tempocli.audio.channels import Downmixer
 from tempocli.audio.decoding import BLOCK_SIZE, SLACK, DecodeError, Decoder, NotRecognisedError
 from tempocli.audio.extent import mp3_counts_its_frames, unread_bytes
-from tempocli.audio.repair import with_all_samples
+from tempocli.audio.repair import PatchedFile, find_repair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,25 +56,28 @@ def open_libsndfile(file: FileIO, resources: ExitStack) -> Decoder:
         If it is broken, in an encoding that libsndfile does not know, or holds no samples.
     """
     file.seek(0)
+    repair = find_repair(file)
     try:
-        sound, own_file = _sound_file(file)
+        sound, own_file = _sound_file(file, repair.patches)
     except soundfile.LibsndfileError as error:
         kind = DecodeError if reasons.libsndfile_recognises(error.code) else NotRecognisedError
         raise kind(reasons.libsndfile_reason(error.code, opening=True)) from error
     resources.callback(sound.close)
     if not sound.frames:
         raise DecodeError(reasons.HOLDS_NO_SAMPLES, final=unread_bytes(file) <= _LEFT_OVER)
-    return Decoder(sound.samplerate, sound.channels, _blocks(sound, None if own_file else file))
+    blocks = _blocks(sound, None if own_file else file, contradictory=repair.contradictory)
+    return Decoder(sound.samplerate, sound.channels, blocks)
 
 
-def _sound_file(file: FileIO) -> tuple[soundfile.SoundFile, bool]:
+def _sound_file(file: FileIO, patches: dict[int, bytes]) -> tuple[soundfile.SoundFile, bool]:
     """Open `file`; tell whether by its path, so that its position says nothing about what was read."""
     # A descriptor keeps threads from waiting for each other, as they do when libsndfile calls back into
     # Python, and tells the format by the content alone: a path's extension turns any bytes into raw audio.
     # On Windows a descriptor means nothing to a DLL with a C runtime of its own.
-    patched = with_all_samples(file)
-    if patched is not None or os.name != "posix":
-        return _Sequential(patched or file), False
+    if patches:
+        return _Sequential(PatchedFile(file, patches)), False
+    if os.name != "posix":
+        return _Sequential(file), False
     try:
         return _Sequential(file.fileno(), closefd=False), False
     except soundfile.LibsndfileError as not_recognised:
@@ -88,7 +91,9 @@ def _sound_file(file: FileIO) -> tuple[soundfile.SoundFile, bool]:
             raise not_recognised from None
 
 
-def _blocks(sound: soundfile.SoundFile, file: FileIO | None) -> Iterator[NDArray[np.float32]]:
+def _blocks(
+    sound: soundfile.SoundFile, file: FileIO | None, *, contradictory: bool
+) -> Iterator[NDArray[np.float32]]:
     # libsndfile takes several times longer to convert 16 bits to floats than numpy does.
     dtype, full_scale = (np.int16, 32768.0) if sound.subtype == "PCM_16" else (np.float32, 1.0)
     buffer = np.empty((max(1, BLOCK_SIZE // sound.channels), sound.channels), dtype)
@@ -107,6 +112,10 @@ def _blocks(sound: soundfile.SoundFile, file: FileIO | None) -> Iterator[NDArray
         n_frames += len(block)
         yield downmixer.mix(block, full_scale)
     damage = _damage(sound, file, n_frames, failure)
+    if contradictory:
+        # What FFmpeg makes of such a header does not fit to what was read.
+        damage = damage or DecodeError(reasons.CONTRADICTION, stops=False)
+        damage.final = True
     if damage:
         raise damage from failure
 

@@ -11,6 +11,7 @@ import errno
 NOT_RECOGNISED = "format not recognised"
 BROKEN_HEADER = "its header is broken"
 IMPOSSIBLE_VALUES = "its header holds impossible values"
+CONTRADICTION = "its header contradicts itself"
 ABSURD_SIZES = "it claims absurd sizes"
 NO_CHANNELS = "it has no channels"
 NO_SAMPLES = "its samples are not found"
@@ -70,7 +71,7 @@ _FFMPEG = {
     "ProtocolNotFoundError": UNKNOWN_ENCODING,
 }
 
-# What our own file says when a damaged header sends a decoder to where no file reaches.
+# What a file says when a damaged header sends a decoder to where no file reaches.
 _SEEKS_ASTRAY = {errno.EINVAL, errno.EOVERFLOW, errno.ERANGE, errno.ESPIPE}
 
 
@@ -96,9 +97,11 @@ def libsndfile_reason(code: int, *, opening: bool) -> str:
 
 def ffmpeg_reason(error: Exception) -> str:
     """Return the reason for an error of PyAV, or of the file that it reads."""
+    if isinstance(error, OSError) and error.errno in _SEEKS_ASTRAY:
+        return IMPOSSIBLE_VALUES
     if type(error).__module__.split(".")[0] == "av":
         return _FFMPEG.get(type(error).__name__, BROKEN_DATA)
-    if isinstance(error, OSError) and error.errno not in _SEEKS_ASTRAY:
+    if isinstance(error, OSError):
         return system_reason(error)
     return IMPOSSIBLE_VALUES
 

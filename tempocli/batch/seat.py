@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryWatch, over_limit
-from tempocli.batch.server import start_context, without_main_module
+from tempocli.batch.server import processes, start_context, without_main_module
 from tempocli.batch.stamps import stamp_of
 from tempocli.batch.worker import Done, Portable, Ready, Task, Windows, serve
 from tempocli.errors import TempoError
@@ -27,8 +26,6 @@ _START_SECONDS = 120.0
 _END_SECONDS = 30.0  # the system may write a core dump first
 # How somebody ends a process from outside; a decoder that fails ends it by other signals.
 _FROM_OUTSIDE = {"SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"}
-# multiprocessing keeps its list of processes, and reads how they ended, as if there were one thread.
-_processes = threading.Lock()
 _ENDED = "the batch was ended"
 
 logger = logging.getLogger(__name__)
@@ -120,7 +117,7 @@ class Seat:
     def _end(self) -> None:
         process, self._process, self._channel = self._process, None, None
         if process is not None:
-            with _processes:
+            with processes:
                 process.kill()
                 process.join()
 
@@ -132,7 +129,7 @@ class Seat:
             process = context.Process(
                 target=serve, args=(theirs, self._portable, level), name="tempo worker", daemon=True
             )
-            with _processes, without_main_module():
+            with processes, without_main_module():
                 process.start()
             self._process, self._channel = process, channel
             # Only the worker must hold its end, or its death would go unnoticed.
@@ -178,7 +175,7 @@ class Seat:
         process = self._process
         if process is None:
             return _LostError(_ENDED)
-        with _processes:
+        with processes:
             process.join(_END_SECONDS)
             code = process.exitcode
         if code is None or code >= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import threading
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
 _PRELOADED = ["tempocli.batch.worker", "tempocli.estimator", "tempocli.bank", "tempocli.comparator"]
+# multiprocessing keeps its list of processes, and reads how they ended, as if there were one thread.
+processes = threading.Lock()
 
 
 def start_context() -> SpawnContext | ForkServerContext:

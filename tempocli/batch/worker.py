@@ -82,7 +82,7 @@ class _Abandoned(BaseException):
 
 def serve(channel: Connection, portable: Portable, log_level: int) -> None:
     """Estimate one file after another until the other end of `channel` is closed; the target of a process."""
-    _protect_the_batch()
+    protect_the_batch()
     records = _collect_log(log_level)
 
     def encode(windows: Any) -> Any:
@@ -151,7 +151,8 @@ def _folder_error(path: str) -> str | None:
     return "no audio files in this folder"
 
 
-def _protect_the_batch() -> None:
+def protect_the_batch() -> None:
+    """Leave Ctrl-C to the process that started this one, end with it, and be what Linux kills first."""
     # Ctrl-C reaches all processes of a terminal; what it means is for the first one to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:

@@ -19,6 +19,7 @@ from tempocli.engines import local
 from tempocli.engines.summary import BatchSummary
 from tempocli.errors import AudioError
 from tempocli.schema import AudioInput, FileResult
+from tempocli.tag_worker import TagWorker
 from tempocli.writers.files import atomic_file
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def run(request: Request) -> int:
     with ExitStack() as stack:
         # Opened before the work, as the output is.
         image = _open_image(stack, request.plot) if request.plot is not None else None
-        local.run(request.job(), summary, _Observer(request, summary, messages, image))
+        limits = request.limits
+        tag_worker = stack.enter_context(TagWorker(timeout=limits.timeout, max_memory=limits.max_memory))
+        local.run(request.job(), summary, _Observer(request, summary, messages, tag_worker, image))
     if not request.is_simple:
         if not summary.n_done:
             console.error("the list names no files")
@@ -130,11 +133,17 @@ class _Observer(local.Observer):
     """What a user sees of the work, and what is asked for beside it."""
 
     def __init__(
-        self, request: Request, summary: BatchSummary, messages: Messages, image: Image | None
+        self,
+        request: Request,
+        summary: BatchSummary,
+        messages: Messages,
+        tag_worker: TagWorker,
+        image: Image | None,
     ) -> None:
         self._request = request
         self._summary = summary
         self._messages = messages
+        self._tag_worker = tag_worker
         self._image = image
 
     def sink(self, output: Sink | None) -> Sink:
@@ -142,7 +151,8 @@ class _Observer(local.Observer):
         sink = shown_sink(request.view) if output is None else output
         if not request.tagging.write_tags:
             return sink
-        return Tagging(sink, request.tagging, self._summary, hashed=request.resuming.verify_hash)
+        hashed = request.resuming.verify_hash
+        return Tagging(sink, request.tagging, self._summary, self._tag_worker, hashed=hashed)
 
     @contextmanager
     def watching(self, file: ResultFile) -> Iterator[None]:
@@ -155,7 +165,9 @@ class _Observer(local.Observer):
             yield stop
 
     def wanted(self, files: Iterable[AudioInput]) -> Iterable[AudioInput]:
-        return untagged(files, self._summary) if self._request.tagging.skip_tagged else files
+        if not self._request.tagging.skip_tagged:
+            return files
+        return untagged(files, self._summary, self._tag_worker)
 
     def shown(self, results: Iterator[FileResult]) -> Iterator[FileResult]:
         request = self._request

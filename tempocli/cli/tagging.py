@@ -1,4 +1,4 @@
-"""``--write-tags`` and ``--skip-tagged``: what is asked, said and counted; `tempocli.tags` does the work."""
+"""``--write-tags`` and ``--skip-tagged``: what is asked, said and counted; `TagWorker` does the work."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tempocli import tags
 from tempocli.batch.stamps import stamp_of
 from tempocli.cli import console
 from tempocli.cli.words import input_name
 from tempocli.errors import TagError
+from tempocli.tags import is_same
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tempocli.engines.output import Sink
     from tempocli.engines.summary import BatchSummary
     from tempocli.schema import AudioInput, FileResult
+    from tempocli.tag_worker import TagWorker
 
 
 def may_ask(options: TagOptions) -> bool:
@@ -29,13 +30,13 @@ def may_ask(options: TagOptions) -> bool:
     return is_there and not options.overwrite and not options.dry_run
 
 
-def untagged(inputs: Iterable[AudioInput], summary: BatchSummary) -> Iterator[AudioInput]:
+def untagged(inputs: Iterable[AudioInput], summary: BatchSummary, worker: TagWorker) -> Iterator[AudioInput]:
     """Pass on the files that do not say their tempo, those whose tags cannot be read, and parts of files."""
     for each in inputs:
         # The tag of a file says nothing about a part of it.
         is_whole = each.path != "-" and each.part is None and each.refusal is None
         try:
-            is_tagged = is_whole and tags.read_tempo(each.path) is not None
+            is_tagged = is_whole and worker.read_tempo(each.path) is not None
         except TagError:
             is_tagged = False
         if is_tagged:
@@ -55,14 +56,19 @@ class Tagging:
         What is wanted.
     summary : BatchSummary
         Counts what was written, and what failed.
+    worker : TagWorker
+        Reads and writes the tags.
     hashed : bool
         Whether results have the checksum of the content.
     """
 
-    def __init__(self, sink: Sink, options: TagOptions, summary: BatchSummary, *, hashed: bool) -> None:
+    def __init__(
+        self, sink: Sink, options: TagOptions, summary: BatchSummary, worker: TagWorker, *, hashed: bool
+    ) -> None:
         self._sink = sink
         self._options = options
         self._summary = summary
+        self._worker = worker
         self._hashed = hashed
 
     def write(self, results: Iterable[FileResult]) -> None:
@@ -87,16 +93,16 @@ class Tagging:
         return replace(result, stamp=stamp_of(result.path, hashed=self._hashed)) if written else result
 
     def _tag(self, path: str, bpm: float) -> bool:
-        old = tags.read_tempo(path)
-        new = tags.tag_text(path, bpm)
-        if old is not None and tags.is_same(old, bpm):
+        old = self._worker.read_tempo(path)
+        new = self._worker.tag_text(path, bpm)
+        if old is not None and is_same(old, bpm):
             return False
         if self._options.dry_run:
             console.error(f"{path}: tag {_shown(old)} -> {new}")
             return False
         if old is not None and not self._may_replace(path, old, new):
             return False
-        tags.write_tempo(path, bpm)
+        self._worker.write_tempo(path, bpm)
         self._summary.n_tagged += 1
         return True
 
