@@ -58,6 +58,18 @@ def write_wav(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], str]:
+    """`write(name, text)` -> the path of a text file."""
+
+    def write(name: str, text: str) -> str:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder ../shared/data, which holds dev.csv; tests that need it are skipped where it is absent."""

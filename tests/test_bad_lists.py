@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from test_cli_estimate import tempo
+from commands import tempo
 
 import tempocli
 from tempocli.batch import find_inputs, lists

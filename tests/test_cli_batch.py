@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from commands import FAKE, on_a_terminal, tempo
 from hostile import broken_inputs
-from test_cli_estimate import FAKE, on_a_terminal, tempo
 
 from tempocli.cli.tally import Tally, duration
 from tempocli.schema import FileResult

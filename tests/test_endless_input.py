@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 import pytest
-from test_cli_estimate import FAKE, estimated, tempo
+from commands import FAKE, estimated, tempo
 
 from tempocli.cli.sizes import read_size, shown
 from tempocli.cli.standard_input import limited

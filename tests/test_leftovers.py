@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_cli_estimate import FAKE, tempo
+from commands import FAKE, tempo
 
 from tempocli import bank, tags, temporary
 from tempocli.batch import sockets

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 from clicks import make_clicks
+from commands import estimated, on_a_terminal, tempo
 from fake_estimator import make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli_estimate import estimated, on_a_terminal, tempo
 
 import tempocli
 from tempocli.audio import load_audio

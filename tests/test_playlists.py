@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from test_cli_estimate import estimated, tempo
+from commands import estimated, tempo
 from test_parts import LENGTHS, TEMPI, write_image
 
 from tempocli.batch import find_files, find_inputs

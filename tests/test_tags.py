@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import soundfile
 from clicks import make_clicks
+from commands import FAKE, tempo
 from hostile import encode_av
-from test_cli_estimate import FAKE, tempo
 
 from tempocli import tags
 from tempocli.audio import load_audio

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 from click.testing import CliRunner
+from commands import on_a_terminal, process, tempo
 from fake_estimator import make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli_estimate import on_a_terminal, process, tempo
 
 from tempocli import relate
 from tempocli.audio.inputs import _printable
