@@ -28,12 +28,10 @@ def test_the_version_is_the_same_everywhere(project: dict[str, Any]) -> None:
 
 def test_the_test_command_of_the_readme_runs_all_tests() -> None:
     """`.ci/run` runs the first line of the README with the word pytest in it."""
-    lines = [
-        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "pytest" in line
-    ]
-    assert len(lines) == 1
-    assert lines[0].endswith("&& .venv/bin/python -m pytest")
-    assert "'.[test]'" in lines[0]
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    command = next(line for line in lines if "pytest" in line)
+    assert command.endswith("&& .venv/bin/python -m pytest")
+    assert "'.[test]'" in command
 
 
 def test_lint_versions_are_exact_and_written_once(project: dict[str, Any]) -> None:
