@@ -46,6 +46,7 @@ def ffmpeg_is_asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 # Where libsndfile stops in the middle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample_rate", [48000, 24000, 16000])
 def test_opus_in_which_libsndfile_stops(
     tmp_path: Path, sample_rate: int, caplog: pytest.LogCaptureFixture
@@ -138,6 +139,7 @@ def test_pages_missing_in_the_middle_are_told(tmp_path: Path, caplog: pytest.Log
 # What is healthy is not decoded twice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "subtype"),
     [

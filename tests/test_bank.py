@@ -129,6 +129,7 @@ def _write_many(path: Path, seed: int) -> None:
         write_bank(path, "key", embeddings)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "cache" / "bank.npz"
     context = multiprocessing.get_context("spawn")

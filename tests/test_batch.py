@@ -154,6 +154,7 @@ class TestFindFiles:
         selection = Selection(include=tuple(patterns), exclude=tuple(patterns))
         assert not any(selection.takes(name) for name in patterns)
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_number_of_files(self, tmp_path: Path) -> None:
         # 100,000 paths: one folder of 1,000, reached by 100 names of a list.
         touch(tmp_path, *(f"{number:04d}.wav" for number in range(1000)))
@@ -231,6 +232,7 @@ class TestEstimateFiles:
         assert len(taken) <= 10 + 1 + 2 * pool_module._AHEAD
         results.close()
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_number_of_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """100,000 paths, through all but the processes."""
 

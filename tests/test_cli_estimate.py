@@ -269,6 +269,7 @@ class TestFailures:
             "tempo: \\x1b[31mred\\n.wav: No such file or directory\n"
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["text", "csv", "tsv", "json", "jsonl"])
     def test_names_that_are_not_utf8(self, music: Path, name: str) -> None:
         raw = b"caf\xe9 \n\t 99.wav"

@@ -336,6 +336,7 @@ def test_options_of_the_estimator_are_refused_with_estimates(write):
         assert option in result.stderr
 
 
+@pytest.mark.slow
 def test_errors_reach_the_shell_as_one_line(write):
     done = subprocess.run(
         [sys.executable, "-m", "tempocli", "evaluate", write("ref.csv", "path,tempo\none.wav,1\n")],

@@ -49,6 +49,7 @@ class TestModels:
         assert str(entries[0].path) in result.stderr
         assert result.stderr.count("\n") == 1
 
+    @pytest.mark.slow
     def test_a_terminal_gets_a_table(self, model_path: Path) -> None:
         code, shown, _ = on_a_terminal("models", "--verify")
         assert code == 0

@@ -20,6 +20,8 @@ from fake_estimator import SLOW_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "estimate.schema.json").read_text())
 
 

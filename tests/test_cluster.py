@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 pytest.importorskip("pyarrow")
+
+pytestmark = pytest.mark.slow
 fsspec = pytest.importorskip("fsspec")
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -84,6 +84,7 @@ class TestLimit:
 
 
 class TestCommand:
+    @pytest.mark.slow
     @pytest.mark.parametrize("more", [[], ["--timeout", "50"], ["128.wav"], ["--plot", "a.svg"]])
     def test_one_line_and_nothing_is_left(self, music: Path, more: list[str]) -> None:
         if "--plot" in more:

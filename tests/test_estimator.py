@@ -198,6 +198,7 @@ def test_threads_share_one_estimator(estimator: Estimator, click_track: Callable
         assert list(pool.map(lambda track: estimator.estimate_array(track, 22050), tracks)) == alone
 
 
+@pytest.mark.slow
 def test_the_service_of_the_documentation(model_path: Path) -> None:
     root = SAMPLE.parents[1]
     blocks = (root / "docs" / "python.md").read_text(encoding="utf-8").split("```python\n")
@@ -238,6 +239,7 @@ def test_a_change_of_tempo_shows_in_the_sections(
     assert estimate.confidence < 0.9 * second.confidence
 
 
+@pytest.mark.slow
 def test_steady_tracks_of_the_charts(estimator: Estimator, shared_data: Path) -> None:
     with (shared_data / "dev.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["steady"] == "1"][::6]

@@ -71,6 +71,7 @@ def test_broken_inputs_are_many_and_always_the_same(broken: list[Path], tmp_path
     assert [name for name in differ if "ogg" not in name and "opus" not in name] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(N_BROKEN))
 def test_broken_input_is_refused_or_read(broken: list[Path], index: int) -> None:
     error = None
@@ -88,6 +89,7 @@ def test_broken_input_is_refused_or_read(broken: list[Path], index: int) -> None
         assert len(str(error).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_some_broken_inputs_are_read_and_some_refused(broken: list[Path]) -> None:
     """Or the test above would pass for a reader that refuses everything."""
     n_read = 0
@@ -268,6 +270,7 @@ def test_midi_sample_dump_is_not_even_tried(tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_long_garbage_ends(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).bytes(30_000_000)
     for name, head in (("a.mp3", b"\xff\xfb\x90\x00"), ("a.aac", b"\xff\xf1\x50\x80"), ("a.ogg", b"OggS")):

@@ -109,6 +109,7 @@ def test_the_report_names_what_is_too_large(checkout: Path) -> None:
     assert "estimator -> audio, errors" in lines
 
 
+@pytest.mark.slow
 def test_another_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     script = ROOT / "benchmarks" / "import_graph.py"
     done = subprocess.run(

@@ -223,6 +223,7 @@ def test_a_breach_within_training_is_found(tmp_path: Path, monkeypatch: pytest.M
     assert training_complaints(package / "training" / "data" / "views.py") == []
 
 
+@pytest.mark.slow
 def test_there_is_one_door_to_onnxruntime() -> None:
     """Its telemetry is off for all who come by it; the test of that has controls, which do not."""
     folders = [PACKAGE, *(ROOT / name for name in ("tests", "benchmarks", "docs"))]
@@ -231,6 +232,7 @@ def test_there_is_one_door_to_onnxruntime() -> None:
     assert found == {"tempocli/runtime.py", "tests/test_privacy.py"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["estimator", "batch", "writers", "metrics"])
 def test_the_core_brings_no_torch_and_no_command_line(module: str) -> None:
     loaded = loaded_by(f"import tempocli.{module}")
@@ -238,6 +240,7 @@ def test_the_core_brings_no_torch_and_no_command_line(module: str) -> None:
     assert not loaded & {"torch", "click", "rich", "matplotlib", "pandas"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", [["--help"], ["estimate", "--help"], ["models", "--help"], ["--version"]])
 def test_help_is_light(args: list[str]) -> None:
     loaded = run_command(*args)
@@ -245,6 +248,7 @@ def test_help_is_light(args: list[str]) -> None:
     assert not loaded & {"numpy", "onnxruntime", "soundfile", "soxr", "rich", "torch"}
 
 
+@pytest.mark.slow
 def test_one_file_in_a_pipe_loads_no_more_than_it_needs(model_path: Path) -> None:
     sample = model_path.parents[1] / "docs" / "sample.ogg"
     if not sample.is_file():

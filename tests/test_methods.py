@@ -127,6 +127,7 @@ def test_a_prior_counts_once(compare_path: Path, model_path: Path, monkeypatch: 
     assert estimate.bpm == pytest.approx(SAMPLE_BPM, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["compare", "both", "periodicity"])
 def test_worker_processes_estimate_the_same(
     method: str, request: pytest.FixtureRequest, click_track: Callable[..., np.ndarray], tmp_path: Path
@@ -221,6 +222,7 @@ def test_references_without_comparison_are_wrong_usage(tmp_path: Path) -> None:
     assert "--references needs --method" in result.stderr
 
 
+@pytest.mark.slow
 def test_what_is_exported_can_be_compared_with(compare_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "references"
     export = ["references", "export", str(folder), "--bpm", "84", "--bpm", "112", "--bpm", "150"]

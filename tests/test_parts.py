@@ -234,6 +234,7 @@ class TestCommand:
         assert annotation["data"][0]["time"] == 60.0
         assert document["file_metadata"]["duration"] == 240.068
 
+    @pytest.mark.slow
     def test_messages_and_the_table_say_which_part(self, music: Path) -> None:
         silent = tempo("silent.wav", "--start", "65", "--duration", "5")
         assert silent.stderr == "tempo: silent.wav, 1:05 to 1:10: no tempo: silence\n"

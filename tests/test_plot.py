@@ -50,6 +50,7 @@ def test_formats(image_format: str, start: bytes) -> None:
     assert draw(analysis([6.0, 12.0, 18.0]), image_format=image_format).startswith(start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [[], [6.0], [6.0, 12.0], [6.0, 12.0, 18.0, 42.0, 48.0]])
 @pytest.mark.parametrize("bpm", [120.0, None])
 def test_any_number_of_windows(times: list[float], bpm: float | None) -> None:
@@ -89,6 +90,7 @@ def test_any_title(title: str) -> None:
     assert file.getvalue()
 
 
+@pytest.mark.slow
 def test_leaves_pyplot_alone() -> None:
     code = "import sys, tempocli.plot; assert not {'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

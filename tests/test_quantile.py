@@ -34,6 +34,7 @@ def test_what_has_no_quantile(values: list[float], q: float) -> None:
         quantile(np.array(values), q)
 
 
+@pytest.mark.slow
 def test_a_start_imports_no_masked_arrays() -> None:
     program = (
         "import sys; from tempocli import Estimator; "

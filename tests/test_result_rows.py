@@ -43,6 +43,7 @@ results = st.builds(
 
 
 class TestRows:
+    @pytest.mark.slow
     @pytest.mark.parametrize("rows", [CsvRows(), JsonRows()])
     @given(st.lists(results, max_size=4), st.data())
     def test_what_is_whole_comes_back_wherever_a_file_is_cut_off(

@@ -230,6 +230,7 @@ class TestResultFile:
             with pytest.raises(OutputError, match="another run"):
                 make(path, "csv", [])
 
+    @pytest.mark.slow
     def test_a_lock_ends_with_its_process(self, tmp_path: Path, songs: list[str]) -> None:
         path = tmp_path / "out.csv"
         code = (
@@ -246,6 +247,7 @@ class TestResultFile:
         make(path, "csv", map(result_of, songs))
         assert len(read(path)) == 3
 
+    @pytest.mark.slow
     def test_a_full_disk_leaves_whole_rows(self, tmp_path: Path, songs: list[str]) -> None:
         pytest.importorskip("resource")
         path = tmp_path / "out.csv"

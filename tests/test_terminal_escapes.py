@@ -41,6 +41,7 @@ def evil(music: Path) -> Path:
 
 
 class TestResults:
+    @pytest.mark.slow
     @given(st.text())
     def test_json_means_the_same(self, text: str) -> None:
         for indent in (None, 2):
@@ -64,6 +65,7 @@ class TestResults:
         assert printable_result(result) == result
 
 
+@pytest.mark.slow
 class TestEstimate:
     @pytest.mark.parametrize("name", ["text", "csv", "tsv", "json", "jsonl"])
     def test_on_a_terminal(self, evil: Path, name: str) -> None:

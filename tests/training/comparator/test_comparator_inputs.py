@@ -97,6 +97,7 @@ def trained(request: pytest.FixtureRequest, data_folder: Path, tmp_path: Path) -
     return recipe, run
 
 
+@pytest.mark.slow
 def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_folder: Path) -> None:
     recipe, encoder = trained
     folder = recipe.parent
@@ -118,6 +119,7 @@ def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_f
     assert Comparator(model, device="cpu").embedding_dim == 32
 
 
+@pytest.mark.slow
 def test_learned_onset_curves_are_learned_and_exported(data_folder: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "learned.toml"
     recipe.write_text(COMPARISON.format(input="learned", encoder=""))

@@ -73,6 +73,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["average"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(
     recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         assert torch.equal(value, weights(resumed)[name]), name
 
 
+@pytest.mark.slow
 def test_it_learns(recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path) -> None:
     longer = replace(recipe, steps=60, tracks=8, validate_every=60, ema=0.9)
     train(longer, data_folder, tmp_path)
@@ -152,6 +154,7 @@ def test_another_prior_is_no_other_run_but_another_seed_is(
         train(replace(recipe, seed=5), data_folder, tmp_path)
 
 
+@pytest.mark.slow
 def test_from_recipe_to_estimate_by_the_command_line(
     data_folder: Path, recipe_file: Path, tmp_path: Path, click_track
 ) -> None:
