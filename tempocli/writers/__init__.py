@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CURVE_FORMATS", "FORMATS", "SINGLE_FORMATS", "SUFFIXES", "Layout", "encode", "printable", "write"]
 
-# The module of each format, with a function `write_NAME`; imported on use, since a plain number needs no JSON.
+# The module of each format, with a function `write_NAME`; imported on use: a plain number needs no JSON.
 _HOMES = {
     "text": "lines",
     "csv": "lines",
