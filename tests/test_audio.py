@@ -88,6 +88,7 @@ def test_reads_formats_of_libsndfile(
     assert_is_tone(load_audio(tmp_path / name, sample_rate=RATE), 3.0, slack=slack)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "container", "codec"),
     [
@@ -156,6 +157,7 @@ def test_blocks_are_the_callers_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate(blocks), samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "duration"), [(1, 3600), (2, 3600), (1024, 1)])
 def test_memory_is_bounded(tmp_path: Path, channels: int, duration: int) -> None:
     """One hour is decoded in the memory of a few seconds, and many channels need no more than one."""

@@ -266,6 +266,7 @@ def test_dropped_packets_are_counted(
     assert notes(caplog) == [f"damaged: {n_damaged} packet{'s' * (n_damaged > 1)} could not be decoded"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
@@ -322,6 +323,7 @@ def test_a_stream_that_changes_its_sample_rate(rate: int, samples: int | None) -
     assert first + rest == pytest.approx(48000 + samples, abs=50)
 
 
+@pytest.mark.slow
 def test_files_that_are_read_twice_are_closed(tmp_path: Path) -> None:
     fds = Path("/proc/self/fd")
     if not fds.is_dir():

@@ -227,6 +227,7 @@ class TestLists:
             sheet = f"{line}\nTRACK 01 AUDIO\n{line}\nINDEX 01 00:00:00\n"
             assert all(len(each.path) < 5000 for each in listed(f"l.{suffix}", sheet))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", ["m3u", "pls", "cue"])
     def test_anything_is_read(self, here: Path, suffix: str) -> None:
         """Pieces of lists in any order: no exception, and no name of more than one line."""

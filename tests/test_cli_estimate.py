@@ -136,6 +136,7 @@ class TestInputs:
         result = tempo("--files-from", "-", "-0", stdin=b"line\nbreak 99.wav\x00128.wav" + end)
         assert estimated(result) == "\\line\\nbreak 99.wav\t99.00\n128.wav\t128.00\n"
 
+    @pytest.mark.slow
     def test_a_long_null_separated_list(self, music: Path) -> None:
         # Longer than what is read at a time, so that a name is cut in two.
         paths = [f"{'./' * 50}{'128.wav' if number % 2 else 'music/100.wav'}" for number in range(2000)]
@@ -230,6 +231,7 @@ class TestFailures:
         assert (result.exit_code, result.stdout) == (3, "128.wav\t128.00\n")
         assert result.stderr == "tempo: crash.wav: its decoder crashed (SIGSEGV)\n"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("files", [["hang.wav"], ["hang.wav", "128.wav"]])
     def test_a_file_that_takes_too_long_is_given_up(self, music: Path, files: list[str]) -> None:
         (music / "hang.wav").touch()

@@ -92,6 +92,7 @@ def test_a_missing_file_counts_as_missing_and_exits_3(tracks, tmp_path):
     assert "no such file" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fake")
 def test_a_file_that_hangs_counts_as_missing_and_exits_3(write, tmp_path, monkeypatch):
     monkeypatch.setattr("tempocli.cli.local.TIMEOUT", 2.0)

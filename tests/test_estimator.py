@@ -35,6 +35,7 @@ def estimator(model_path: Path) -> Estimator:
     return Estimator(model_path, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bpm", [41.7, 77.3, 128.0, 174.0, 231.3])
 def test_clicks_within_two_hundredths(
     estimator: Estimator, click_track: Callable[..., np.ndarray], bpm: float
@@ -191,6 +192,7 @@ def test_an_unknown_model() -> None:
         Estimator("no-such-model")
 
 
+@pytest.mark.slow
 def test_threads_share_one_estimator(estimator: Estimator, click_track: Callable[..., np.ndarray]) -> None:
     tracks = [click_track(bpm, 20.0) for bpm in (70.0, 90.0, 110.0, 130.0)] * 2
     alone = [estimator.estimate_array(track, 22050) for track in tracks]

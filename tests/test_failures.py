@@ -61,6 +61,7 @@ def refusal(source: object) -> str:
 # 200 broken files
 
 
+@pytest.mark.slow
 def test_broken_inputs_are_many_and_always_the_same(broken: list[Path], tmp_path: Path) -> None:
     assert len({path.name for path in broken}) == N_BROKEN
     assert len({path.suffix for path in broken}) == 8
@@ -101,6 +102,7 @@ def test_some_broken_inputs_are_read_and_some_refused(broken: list[Path]) -> Non
     assert 0.3 * N_BROKEN < n_read < 0.7 * N_BROKEN
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("model_path")
 def test_broken_inputs_through_the_command(broken: list[Path]) -> None:
     from click.testing import CliRunner

@@ -31,6 +31,7 @@ def loop(bpm: float, n_beats: int, steps: dict[str, str], rate: int = RATE) -> n
     return play(bpm, n_beats * 60.0 / bpm, steps, bass=False, rate=rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [HOUSE, ROCK, STEPPER], ids=["house", "rock", "stepper"])
 @pytest.mark.parametrize("n_beats", [4, 8, 16])
 @pytest.mark.parametrize("bpm", [71.3, 88.0, 103.7, 124.0, 139.1, 172.6])
@@ -90,6 +91,7 @@ def test_silence_and_drones_have_no_tempo(estimator: Estimator, seconds: float) 
     assert estimator.estimate_array(drone.astype(np.float32), RATE).bpm is None
 
 
+@pytest.mark.slow
 def test_excerpts_that_are_no_loops_are_not_measured_by_their_length(estimator: Estimator) -> None:
     rng = np.random.default_rng(5)
     by_length = near = answered = 0

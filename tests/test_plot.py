@@ -43,6 +43,7 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(image.open(io.BytesIO(data)).convert("L"), np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image_format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
 )

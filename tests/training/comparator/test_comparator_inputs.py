@@ -140,6 +140,7 @@ def test_learned_onset_curves_are_learned_and_exported(data_folder: Path, tmp_pa
     assert Comparator(model, device="cpu").embedding_dim == 32
 
 
+@pytest.mark.slow
 def test_a_recipe_with_an_encoder_needs_its_run(data_folder: Path, tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path, "contrastive"))
     with pytest.raises(DataError, match="run of an encoder by the recipe"):
@@ -203,6 +204,7 @@ def test_the_ratio_loss_wants_octaves_told_and_their_way() -> None:
     assert ratio_loss(apart, faster, torch.tensor([[0.0, 0.2, 0.4]]), **bounds) == 0.0
 
 
+@pytest.mark.slow
 def test_a_comparator_learns_ratios_beside(data_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "ratios.toml"
     table = COMPARISON.format(input="modulation", encoder="").replace("spread = 0.3", "spread = 0.36")
