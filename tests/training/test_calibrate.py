@@ -77,6 +77,7 @@ def test_held_tones_are_loud_enough_and_bounded() -> None:
         assert len(samples) >= 12 * 22050
 
 
+@pytest.mark.slow
 def test_an_exported_model_gets_a_calibration_and_keeps_its_weights(
     recipe, data_folder: Path, tmp_path: Path, model_path: Path
 ) -> None:
@@ -91,6 +92,7 @@ def test_an_exported_model_gets_a_calibration_and_keeps_its_weights(
     np.testing.assert_array_equal(after.prior, before.prior)
 
 
+@pytest.mark.slow
 def test_a_comparator_keeps_its_references(
     recipe, data_folder: Path, tmp_path: Path, compare_path: Path
 ) -> None:
@@ -106,6 +108,7 @@ def test_a_comparator_keeps_its_references(
     assert not (tmp_path / "no cache").exists()
 
 
+@pytest.mark.slow
 def test_the_methods_without_a_file(
     recipe, data_folder: Path, tmp_path: Path, model_path: Path, compare_path: Path
 ) -> None:

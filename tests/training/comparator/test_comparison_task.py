@@ -98,6 +98,7 @@ def test_it_learns(recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path) 
     assert np.mean(losses[-10:]) < 0.75 * np.mean(losses[:5])
 
 
+@pytest.mark.slow
 def test_no_tempo_of_a_store_is_read(recipe: ComparisonRecipe, data_folder: Path) -> None:
     # The store "clicks" has tempi and "audio" has none; a sampler that read them would fail on one.
     for store in ("clicks", "audio"):
@@ -145,6 +146,7 @@ def test_a_recipe_without_stores_is_refused(recipe: ComparisonRecipe, data_folde
         PairSampler(data_folder, replace(recipe, stores={}))
 
 
+@pytest.mark.slow
 def test_another_prior_is_no_other_run_but_another_seed_is(
     recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path
 ) -> None:

@@ -148,6 +148,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         assert torch.equal(value, second[name]), name
 
 
+@pytest.mark.slow
 def test_it_never_sees_a_label(alone: TempoRecipe, data_folder: Path, tmp_path: Path) -> None:
     # The same audio with wrong labels, and other click tracks, must give the same weights.
     for kind in ("audio", "clicks"):

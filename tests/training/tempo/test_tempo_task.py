@@ -52,6 +52,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(recipe, data_folder: Path, tmp
     assert [json.loads(line)["step"] for line in lines] == list(range(1, recipe.steps + 1))
 
 
+@pytest.mark.slow
 def test_the_history_has_a_line_a_step(recipe, data_folder: Path, tmp_path: Path) -> None:
     train(recipe, data_folder, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / HISTORY).read_text().splitlines()]
