@@ -64,6 +64,7 @@ def test_opus_in_which_libsndfile_stops(
     assert notes(caplog) == []
 
 
+@pytest.mark.slow
 def test_without_pyav_what_libsndfile_reads_is_given_and_the_extra_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -99,6 +100,7 @@ def test_two_mp3_files_in_one(tmp_path: Path) -> None:
     assert len(load_audio(tmp_path / "a.mp3", sample_rate=RATE)) == pytest.approx(10 * RATE, abs=0.2 * RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["MP3", "FLAC"])
 def test_junk_in_the_middle(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("av")
@@ -112,6 +114,7 @@ def test_junk_in_the_middle(tmp_path: Path, kind: str, caplog: pytest.LogCapture
     assert notes(caplog) or not lost
 
 
+@pytest.mark.slow
 def test_mp3_of_varying_bit_rate_without_a_count_of_frames(tmp_path: Path) -> None:
     """libsndfile guesses the length by the first frames and stops there; silence takes few bits."""
     pytest.importorskip("av")
@@ -293,6 +296,7 @@ def test_a_file_that_ends_early_says_how_much_is_missing(
     assert note.endswith(" s of 20.0 s are missing")
 
 
+@pytest.mark.slow
 def test_a_stream_that_changes_its_channels(tmp_path: Path) -> None:
     """As broadcasts do between programmes."""
     pytest.importorskip("av")

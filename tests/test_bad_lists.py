@@ -212,6 +212,7 @@ class TestLists:
         assert only.refusal == "a list may have 8 MiB at most"
         assert refusal("a.cue", "\n" * (2**20 + 1)) == "a list may have 1 MiB at most"
 
+    @pytest.mark.slow
     def test_a_million_lines(self, here: Path) -> None:
         """Are taken as they are needed."""
         Path("l.m3u").write_bytes(b"a.wav\n" * 1_000_000)

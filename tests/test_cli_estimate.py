@@ -404,10 +404,12 @@ class TestOutput:
 
 
 class TestPlot:
+    @pytest.mark.slow
     def test_draws_and_estimates(self, music: Path) -> None:
         assert estimated(tempo("128.wav", "--plot", "out.png")) == "128.00\n"
         assert (music / "out.png").read_bytes().startswith(b"\x89PNG")
 
+    @pytest.mark.slow
     def test_draws_standard_input(self, music: Path) -> None:
         assert estimated(tempo("-", "--plot", "out.svg", "--format", "json", stdin=b"99")) != ""
         assert b"<svg" in (music / "out.svg").read_bytes()

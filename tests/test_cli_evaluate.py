@@ -108,6 +108,7 @@ def evaluation_reference(path, bpm):
     return Reference(path, bpm, None, 0.5, steady=False, columns={})
 
 
+@pytest.mark.slow
 def test_same_tables_give_the_same_bytes(write):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--format", "json")
     assert invoke(*arguments).stdout == invoke(*arguments).stdout
@@ -158,6 +159,7 @@ def test_no_tempo_is_right_where_the_range_has_no_octave(write):
     assert report["by"]["groups"]["jazz"]["accuracy1"]["value"] == 100.0
 
 
+@pytest.mark.slow
 def test_what_tells_octaves_apart_is_left_out_within_a_range(write):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES))
     chosen = ("--min-bpm", "60", "--max-bpm", "120")
@@ -180,6 +182,7 @@ def test_steady_error_within_a_range_is_that_of_the_octave(write):
     assert (report["within_one_error"]["value"], report["within_two_errors"]["value"]) == (0.0, 100.0)
 
 
+@pytest.mark.slow
 def test_the_whole_range_is_no_range(write):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES))
     assert scores(*arguments, "--min-bpm", "30", "--max-bpm", "300") == scores(*arguments)
@@ -235,6 +238,7 @@ def test_estimates_without_steadiness_and_errors_leave_these_out(write):
     assert "standard error" not in invoke(*arguments).stdout
 
 
+@pytest.mark.slow
 def test_chance_is_shown_with_its_90_percent_point(write):
     rows = range(100)
     reference = write("ref.csv", "path,bpm\n" + "".join(f"{row}.wav,100\n" for row in rows))
@@ -256,6 +260,7 @@ def test_groups_need_the_column_in_every_reference(write):
     assert "no column 'genre'" in result.stderr
 
 
+@pytest.mark.slow
 def test_groups(write):
     report = scores(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
     assert report["by"]["column"] == "genre"
@@ -266,6 +271,7 @@ def test_groups(write):
     assert groups["jazz"]["accuracy2"]["value"] == pytest.approx(50.0)
 
 
+@pytest.mark.slow
 def test_text_is_aligned_and_plain_in_a_pipe(write):
     result = invoke(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "steady")
     tables = [table.splitlines() for table in result.stdout.rstrip("\n").split("\n\n")]
@@ -277,6 +283,7 @@ def test_text_is_aligned_and_plain_in_a_pipe(write):
     assert result.stdout.isascii()
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_the_same_figures(write, monkeypatch):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
     plain = invoke(*arguments).stdout
@@ -351,6 +358,7 @@ def test_errors_reach_the_shell_as_one_line(write):
     assert "no column named 'bpm'" in done.stderr
 
 
+@pytest.mark.slow
 def test_references_as_their_own_estimates_are_perfect(shared_data):
     table = shared_data / "dev.csv"
     report = scores(table, "--estimates", table, "--by", "source")

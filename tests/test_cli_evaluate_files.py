@@ -62,6 +62,7 @@ def test_estimator_runs_on_files_beside_the_table(tracks, tmp_path):
     assert report["p_score"]["value"] == pytest.approx(50.0)
 
 
+@pytest.mark.slow
 def test_saved_estimates_score_the_same(tracks, tmp_path):
     saved = tmp_path / "saved.csv"
     direct = scores(tracks, "--save", saved)
@@ -111,6 +112,7 @@ def test_save_fails_before_the_work_when_it_cannot_write(tracks, tmp_path, monke
     assert not isinstance(result.exception, AssertionError)
 
 
+@pytest.mark.slow
 def test_a_real_model_on_clicks(click_track, write_wav, write):
     for bpm in (90, 128):
         write_wav(click_track(bpm, 15.0), name=f"{bpm}.wav")
@@ -119,6 +121,7 @@ def test_a_real_model_on_clicks(click_track, write_wav, write):
     assert report["accuracy2_1pct"]["value"] == pytest.approx(100.0)
 
 
+@pytest.mark.slow
 def test_several_references_are_scored_together(write, tracks, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "three.wav").write_text("90", encoding="utf-8")
@@ -141,6 +144,7 @@ def test_a_path_of_two_references_must_be_one_file(write, tracks, tmp_path):
     assert not (tmp_path / "saved.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_range_reaches_the_estimator(tracks):
     report = scores(tracks, "--min-bpm", "60", "--max-bpm", "119")
     assert (FakeEstimator.created["min_bpm"], FakeEstimator.created["max_bpm"]) == (60.0, 119.0)

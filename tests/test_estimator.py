@@ -57,6 +57,7 @@ def test_one_line_of_python(model_path: Path) -> None:
     assert tempocli.estimate(SAMPLE).bpm == pytest.approx(SAMPLE_BPM, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.8, 0.9, 1.1, 1.25])
 def test_stretching_moves_the_tempo_by_the_rate(estimator: Estimator, rate: float) -> None:
     samples = load_audio(SAMPLE, sample_rate=round(22050 / rate))  # played at 22,050 Hz it runs at `rate`
@@ -64,6 +65,7 @@ def test_stretching_moves_the_tempo_by_the_rate(estimator: Estimator, rate: floa
     assert abs(math.log2(ratio) - round(math.log2(ratio))) < math.log2(1.01)
 
 
+@pytest.mark.slow
 def test_the_sample_rate_does_not_matter(
     estimator: Estimator, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -116,6 +118,7 @@ def test_speech_has_no_tempo(estimator: Estimator, tmp_path: Path) -> None:
     assert (estimate.bpm, estimate.reason) == (None, "no steady pulse")
 
 
+@pytest.mark.slow
 def test_a_tempo_outside_the_range_stands_for_its_octave_inside(
     model_path: Path, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -135,6 +138,7 @@ def test_a_range_without_the_tempo_and_its_octaves_holds_none(
     assert estimate.duration == pytest.approx(30.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_tempo_at_the_edge_of_the_range_is_inside(
     model_path: Path, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -154,6 +158,7 @@ def test_options_that_make_no_sense(model_path: Path, options: dict[str, float])
         Estimator(model_path, **options)
 
 
+@pytest.mark.slow
 def test_top_limits_the_candidates(model_path: Path) -> None:
     one, five = (Estimator(model_path, top=top).estimate(SAMPLE) for top in (1, 5))
     assert len(one.candidates) == 1
@@ -214,6 +219,7 @@ def test_the_service_of_the_documentation(model_path: Path) -> None:
     assert failed["error"] == "format not recognised"
 
 
+@pytest.mark.slow
 def test_a_change_of_tempo_shows_in_the_curve(
     estimator: Estimator, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -224,6 +230,7 @@ def test_a_change_of_tempo_shows_in_the_curve(
     assert curve[-1].bpm == pytest.approx(125.0, rel=0.015)
 
 
+@pytest.mark.slow
 def test_a_change_of_tempo_shows_in_the_sections(
     estimator: Estimator, click_track: Callable[..., np.ndarray]
 ) -> None:

@@ -215,6 +215,7 @@ def test_standard_input_is_named_by_a_hyphen() -> None:
 # What is a file, but not audio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["text.mp3", "text.wav", "text.m4a", "text.raw", "text.vox", "text.gsm", "text"]
 )

@@ -58,6 +58,7 @@ class TestField:
         assert field.write(b"\0\x22\x56\0", 1) == b"\0\x01\0\0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("container", "kind", "subtype", "said"),
     [

@@ -6,10 +6,11 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
-from import_graph import imports
+from import_graph import imports as read_imports
 
 import tempocli
 
@@ -101,6 +102,7 @@ HOMES = {
     "fsspec": "cluster",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
+imports = cache(read_imports)
 
 
 def layer_of(path: Path) -> str:

@@ -90,6 +90,7 @@ def test_periodicity_opens_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
         Estimator(device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["classify", "compare", "both", "periodicity"])
 def test_a_tempo_outside_the_range_is_answered_by_its_octave_or_not_at_all(
     method: str, compare_path: Path, model_path: Path
@@ -150,6 +151,7 @@ def test_settings_name_method_and_models(compare: Estimator, both: Estimator) ->
     assert both.settings().startswith(f"method both, {sums['tempo']} and {sums['compare']} with ")
 
 
+@pytest.mark.slow
 def test_settings_follow_the_contents_of_own_references(compare_path: Path, tmp_path: Path) -> None:
     def settings(seconds: float) -> str:
         loop = synthesise(Reference("kick-hat", 90.0), sample_rate=RATE, n_samples=round(seconds * RATE))
@@ -175,6 +177,7 @@ def test_a_range_holds_for_comparison(compare_path: Path, click_track: Callable[
     assert estimator.estimate_array(click_track(90.0, 30.0), RATE).bpm == pytest.approx(180.0, rel=0.01)
 
 
+@pytest.mark.slow
 def test_own_references(compare_path: Path, tmp_path: Path, click_track: Callable[..., np.ndarray]) -> None:
     for bpm in (70.0, 110.0, 170.0):
         samples = synthesise(
@@ -206,6 +209,7 @@ def test_a_model_of_the_other_method_is_refused(compare_path: Path, model_path: 
         Estimator("compare", method="classify")
 
 
+@pytest.mark.slow
 def test_both_on_the_command_line(compare_path: Path, model_path: Path) -> None:
     result = CliRunner().invoke(cli, ["estimate", "--method", "both", "--format", "json", str(SAMPLE)])
     assert result.exit_code == 0, result.output

@@ -58,12 +58,14 @@ def test_any_number_of_windows(times: list[float], bpm: float | None) -> None:
     assert draw(analysis(times, bpm)).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_audio_of_no_length() -> None:
     nothing = analysis([], None)
     lone_sample = replace(nothing.estimate, duration=0.0)
     assert draw(replace(nothing, estimate=lone_sample)).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_tempo_is_drawn_where_it_is() -> None:
     # Without curve and line, only the tempogram is left to make one row of the axes bright.
     image = pixels(draw(analysis([float(time) for time in range(6, 55, 6)], None)))
@@ -75,6 +77,7 @@ def test_the_tempo_is_drawn_where_it_is() -> None:
     assert height == pytest.approx(2.0 / np.log2(BPMS[-1] / 30.0), abs=0.03)
 
 
+@pytest.mark.slow
 def test_silence_between_windows_stays_empty() -> None:
     steady = pixels(draw(analysis([float(time) for time in range(6, 55, 6)], None)))
     broken = pixels(draw(analysis([6.0, 12.0, 18.0, 48.0, 54.0], None)))
@@ -84,6 +87,7 @@ def test_silence_between_windows_stays_empty() -> None:
     assert broken[row, middle].max() < 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["$\\frac{$ and a $x^2$", "\u97f3\u697d.wav"])
 def test_any_title(title: str) -> None:
     file = io.BytesIO()

@@ -61,6 +61,7 @@ class TestRows:
             assert row.failed == (result.error is not None)
             assert input_key(row.path, row.part) == input_key(result.path, result.part)
 
+    @pytest.mark.slow
     @given(results)
     def test_json_rows_are_valid(self, result: FileResult) -> None:
         VALIDATOR.validate(json.loads(JsonRows().encode(result, LAYOUT, "s")))
@@ -88,6 +89,7 @@ class TestRows:
 
 
 class TestPathIndex:
+    @pytest.mark.slow
     @given(st.lists(st.tuples(names, st.booleans())), st.lists(names))
     def test_each_entry_is_taken_once(self, entries: list[tuple[str, bool]], others: list[str]) -> None:
         index = PathIndex()
