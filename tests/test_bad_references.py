@@ -69,6 +69,7 @@ def written(path: Path, **members: bytes) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 def test_a_bomb_is_refused_unpacked(npz_bomb: Path) -> None:
     with pytest.raises(ValueError, match=r"unpacks to 400,000,\d+ bytes"):

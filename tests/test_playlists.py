@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from test_cli_estimate import estimated, tempo
+from commands import estimated, tempo
 from test_parts import LENGTHS, TEMPI, write_image
 
 from tempocli.batch import find_files, find_inputs
@@ -263,6 +263,7 @@ class TestResume:
             return read_table(path).to_pylist()
         return path.read_bytes()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(2))
     def test_cut_off_anywhere(self, music: Path, format_name: str, seed: int) -> None:
         """A run over the tracks of an image, cut off at any byte, goes on as if it had not been."""

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import soundfile
 from clicks import make_clicks
+from commands import FAKE, tempo
 from hostile import encode_av
-from test_cli_estimate import FAKE, tempo
 
 from tempocli import tags
 from tempocli.audio import load_audio
@@ -79,6 +79,7 @@ def audio_of(path: Path) -> bytes:
 
 
 class TestWriting:
+    @pytest.mark.slow
     def test_comes_back_and_the_audio_is_untouched(self, song: Path) -> None:
         before = audio_of(song)
         assert tags.read_tempo(str(song)) is None
@@ -101,6 +102,7 @@ class TestWriting:
         else:
             assert file.tags["bpm"] == ["128"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("suffix", "command", "expected"),
         [
@@ -243,6 +245,7 @@ class TestWriting:
             tags.read_tempo(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["mp3", "m4a"])
 def test_a_kill_leaves_the_old_or_the_new_file(
     make_song: Callable[[str], str], suffix: str, tmp_path: Path
@@ -306,6 +309,7 @@ class TestCommand:
         assert tempo(path, "--write-tags", "--overwrite").exit_code == 0
         assert os.stat(path).st_ino == before.st_ino
 
+    @pytest.mark.slow
     def test_a_person_is_asked(self, make_song: Callable[[str], str]) -> None:
         paths = [make_song("128.mp3"), make_song("130.mp3")]
         for path in paths:

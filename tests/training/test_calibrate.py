@@ -18,8 +18,9 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 from tempocli.bank import references_path  # noqa: E402
 from tempocli.cli import cli  # noqa: E402
 from tempocli.comparator import Comparator  # noqa: E402
-from tempocli.encoder import Calibration, Encoder  # noqa: E402
+from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.ensemble import TrackTempo  # noqa: E402
+from tempocli.inference.calibration import Calibration  # noqa: E402
 from tempocli.training import calibrate as calibration_module  # noqa: E402
 from tempocli.training.calibrate import calibrate, fit_logistic, fit_pulse, held_tones  # noqa: E402
 from tempocli.training.recalibrate import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
@@ -77,6 +78,7 @@ def test_held_tones_are_loud_enough_and_bounded() -> None:
         assert len(samples) >= 12 * 22050
 
 
+@pytest.mark.slow
 def test_an_exported_model_gets_a_calibration_and_keeps_its_weights(
     recipe, data_folder: Path, tmp_path: Path, model_path: Path
 ) -> None:
@@ -92,6 +94,7 @@ def test_an_exported_model_gets_a_calibration_and_keeps_its_weights(
     np.testing.assert_array_equal(after.spec.prior_weights, before.spec.prior_weights)
 
 
+@pytest.mark.slow
 def test_a_comparator_keeps_its_references(
     recipe, data_folder: Path, tmp_path: Path, compare_path: Path
 ) -> None:
@@ -107,6 +110,7 @@ def test_a_comparator_keeps_its_references(
     assert not (tmp_path / "no cache").exists()
 
 
+@pytest.mark.slow
 def test_the_methods_without_a_file(
     recipe, data_folder: Path, tmp_path: Path, model_path: Path, compare_path: Path
 ) -> None:
