@@ -86,6 +86,7 @@ def test_a_header_that_claims_more_than_the_file_has(tmp_path: Path, shape: tupl
         read_npz(path, max_bytes=LIMIT)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 def test_a_directory_that_claims_less_than_the_file_has(tmp_path: Path, npz_bomb: Path) -> None:
     data = bytearray(npz_bomb.read_bytes())
