@@ -122,6 +122,7 @@ def test_what_is_good_is_read(tmp_path: Path) -> None:
     assert str(arrays["two"]) == "text"
 
 
+@pytest.mark.slow
 def test_a_bomb_beside_a_model_is_told_in_a_line_and_made_again(
     compare_path: Path,
     tmp_path: Path,
