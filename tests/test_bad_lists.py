@@ -103,6 +103,7 @@ class TestParts:
         assert estimator.estimate(path, start=2.9999, duration=100.0).reason == "too short"
         assert estimator.estimate(path, start=1.0, duration=100.0).duration == pytest.approx(2.0)
 
+    @pytest.mark.slow
     def test_beyond_the_end_is_one_line(self, tmp_path: Path, model_path: Path) -> None:
         path = tmp_path / "a.wav"
         soundfile.write(path, np.zeros(3 * 8000, np.int16), 8000)

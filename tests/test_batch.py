@@ -334,6 +334,7 @@ class TestEstimateFiles:
     def test_nothing_gives_nothing(self) -> None:
         assert list(estimate_files(FakeEstimator(), [], jobs=4)) == []
 
+    @pytest.mark.slow
     def test_workers_that_cannot_start_end_the_batch(self, tmp_path: Path) -> None:
         class Unable(FakeEstimator):
             def portable(self) -> object:

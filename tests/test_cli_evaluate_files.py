@@ -54,6 +54,7 @@ def tracks(tmp_path, write, monkeypatch):
     return write("ref.csv", "path,bpm,bpm2\na/one.wav,100,\na/two.wav,125,62\n")
 
 
+@pytest.mark.slow
 def test_estimator_runs_on_files_beside_the_table(tracks, tmp_path):
     report = scores(tracks, "--jobs", "2")
     assert (FakeEstimator.created["min_bpm"], FakeEstimator.created["max_bpm"]) == (30, 300)
@@ -81,6 +82,7 @@ def test_saved_estimates_score_the_same(tracks, tmp_path):
     assert {**again, "estimates": None} == direct
 
 
+@pytest.mark.slow
 def test_a_missing_file_counts_as_missing_and_exits_3(tracks, tmp_path):
     (tmp_path / "a" / "two.wav").unlink()
     result = invoke(tracks, "--format", "json")
