@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ class FakeEstimator:
     def __init__(self, model=None, **settings):
         type(self).created = settings
         self.model_name = str(model)
+
+    @classmethod
+    def from_options(cls, options):
+        return cls(options.model, **asdict(options.search))
 
     def portable(self):
         return self

@@ -261,6 +261,7 @@ def test_a_small_run(model_path, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "one" / name).is_file()
 
 
+@pytest.mark.slow
 def test_bombs_unpack_to_more_than_they_are():
     bombs = {made.name: made.data for made in make_bombs(megabytes=20)}
     assert len(bombs) == 3

@@ -44,6 +44,12 @@ def test_no_file_of_the_package_has_more_than_400_lines() -> None:
     assert {path: n for path, n in lengths(PACKAGE).items() if n > 400} == {}
 
 
+def test_files_and_folders_of_training_stay_small() -> None:
+    training = PACKAGE / "training"
+    assert {path: n for path, n in lengths(training).items() if n > 400} == {}
+    assert {folder: n for folder, n in files_by_folder(training).items() if n > 12} == {}
+
+
 def test_no_file_of_the_tests_has_more_than_500_lines() -> None:
     assert {path: n for path, n in lengths(ROOT / "tests").items() if n > 500} == {}
 
