@@ -1,4 +1,4 @@
-"""Make all that the docs say of accuracy.
+"""Measure the accuracy of all methods, and write it into the docs and the model cards.
 
 python docs/make_accuracy.py ../shared/data/dev.csv ../shared/data/dev2.csv
 
@@ -56,7 +56,7 @@ class System:
 
 
 SYSTEMS = (
-    System("both", "the default: classification and comparison together, and periodicity", ()),
+    System("both", "the default: classification, comparison and periodicity together", ()),
     System("classify", "the model `tempo` alone", ("--method", "classify"), card="tempo"),
     System("compare", "comparison (Henkel 2024)", ("--method", "compare"), card="compare"),
     System(
@@ -68,7 +68,7 @@ SYSTEMS = (
     ),
     System(
         "periodicity",
-        "no network: the baseline that what is learned must beat",
+        "no network; a baseline for the others",
         ("--method", "periodicity"),
     ),
 )
@@ -277,8 +277,8 @@ def section(system: System, reports: dict[str, Report], runs: Runs) -> list[str]
         *relation_table(reports),
         f"![Confidence of {system.name} against the share that is right]({figure})",
         "",
-        f"The numbers in the figure are files ({last}). The calibration was fitted on synthetic clips kept "
-        "out of training, not on these files.",
+        f"The numbers in the figure are counts of files ({last}). The calibration was fitted on synthetic "
+        "clips held out of training, not on these files.",
         "",
         *group_table(runs.by(system, "source")),
         *group_table(runs.by(system, "genre")),
@@ -295,8 +295,9 @@ def main(references: list[str]) -> None:
             "# Accuracy",
             "",
             f"Made by {command}; definitions in [evaluate.md](evaluate.md). In brackets: 95 % bootstrap "
-            "intervals. All but BPM and calibration errors in percent. *By chance* is the calibration error "
-            "that as many perfect confidences have: on average / in nine cases of ten at most.",
+            "intervals. All scores are in percent, except BPM and calibration errors. *By chance* is the "
+            "calibration error that a perfect confidence would have on as many files: on average / in nine "
+            "cases of ten at most.",
             "",
             "## All methods",
             "",
@@ -304,7 +305,7 @@ def main(references: list[str]) -> None:
             "## Within a range",
             "",
             "Share of files whose tempo is right within a range: an octave of the reference in the range, or "
-            "no tempo where there is none ([evaluate.md](evaluate.md#within-a-range)).",
+            "no tempo if there is none ([evaluate.md](evaluate.md#within-a-range)).",
             "",
             *range_table(runs),
         ]

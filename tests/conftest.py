@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, settings
 import tempocli.estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,6 +33,15 @@ settings.load_profile("tempo")
 # A shell starts what runs in the background deaf to Ctrl-C, and so would be the commands that tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """Undo what -v and -q of a command that a test ran in this process have set."""
+    logger = logging.getLogger("tempocli")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +64,18 @@ def write_wav(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / name
         soundfile.write(path, samples, sample_rate, subtype=subtype)
         return path
+
+    return write
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], str]:
+    """`write(name, text)` -> the path of a text file."""
+
+    def write(name: str, text: str) -> str:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
 
     return write
 

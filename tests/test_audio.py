@@ -54,6 +54,7 @@ def write_in_blocks(path: Path, samples: np.ndarray, sample_rate: int, **options
             sound.write(samples[start : start + 4096])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind", "subtype", "slack"),
     [
@@ -88,6 +89,7 @@ def test_reads_formats_of_libsndfile(
     assert_is_tone(load_audio(tmp_path / name, sample_rate=RATE), 3.0, slack=slack)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "container", "codec"),
     [
@@ -110,6 +112,7 @@ def test_reads_formats_of_ffmpeg(tmp_path: Path, name: str, container: str, code
     assert_is_tone(load_audio(tmp_path / name, sample_rate=RATE), 3.0, slack=0.1)
 
 
+@pytest.mark.slow
 def test_eight_channels_by_ffmpeg(tmp_path: Path) -> None:
     """A plain loop over PyAV's arrays of this file crashes the interpreter."""
     pytest.importorskip("av")
@@ -156,6 +159,7 @@ def test_blocks_are_the_callers_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate(blocks), samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "duration"), [(1, 3600), (2, 3600), (1024, 1)])
 def test_memory_is_bounded(tmp_path: Path, channels: int, duration: int) -> None:
     """One hour is decoded in the memory of a few seconds, and many channels need no more than one."""
@@ -202,6 +206,7 @@ def test_tags_in_any_encoding_are_no_error(tmp_path: Path) -> None:
     assert load_audio(tmp_path / "a.m4a", sample_rate=RATE).size >= RATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [lambda path: io.BytesIO(path.read_bytes()), lambda path: path.open("rb")])
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
 def test_other_streams(tmp_path: Path, make: object, name: str) -> None:
@@ -231,6 +236,7 @@ def test_a_stream_that_decompresses(tmp_path: Path, opened: Callable[..., Binary
         )
 
 
+@pytest.mark.slow
 def test_threads_get_what_one_thread_gets(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("a.wav", "a.flac", "a.ogg", "a.mp3")]
     for path in paths:
@@ -343,6 +349,7 @@ def test_extension_does_not_matter(tmp_path: Path) -> None:
         os.replace(tmp_path / name, tmp_path / "a.wav")
 
 
+@pytest.mark.slow
 def test_dev_recordings_decode(shared_data: Path) -> None:
     for path in sorted((shared_data / "dev").glob("*.ogg"))[:3]:
         info = soundfile.info(path)

@@ -59,6 +59,7 @@ def wide(n_samples: int) -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(7))
 def test_healthy_channels_are_averaged_to_the_bit(number: int) -> None:
     samples = wide(10 * RATE)[number]
@@ -71,6 +72,7 @@ def assert_is(result: np.ndarray, music: np.ndarray, tolerance: float = 1e-4) ->
     np.testing.assert_allclose(sign * result, np.clip(music, -1, 1), atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
 @pytest.mark.parametrize("gain", [-1.0, -0.9, -1.1])
 def test_an_inverted_channel(tmp_path: Path, gain: float, subtype: str) -> None:
@@ -108,6 +110,7 @@ def steps(signal: np.ndarray) -> np.ndarray:
     return np.abs(np.diff(signal))
 
 
+@pytest.mark.slow
 def test_a_change_on_the_way_makes_no_click() -> None:
     """Inverted for a while in the middle: one signal fades into the other, and back."""
     tone = 0.5 * np.sin(2 * np.pi * 220 * np.arange(70 * RATE) / RATE).astype(np.float32)
@@ -152,6 +155,7 @@ def test_silence_before_the_music_decides_nothing() -> None:
     np.testing.assert_array_equal(np.abs(result), np.abs(music))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
 def test_samples_that_are_no_numbers_pass_through(value: float) -> None:
     """They are found later on, and told."""

@@ -46,6 +46,7 @@ def ffmpeg_is_asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 # Where libsndfile stops in the middle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample_rate", [48000, 24000, 16000])
 def test_opus_in_which_libsndfile_stops(
     tmp_path: Path, sample_rate: int, caplog: pytest.LogCaptureFixture
@@ -63,6 +64,7 @@ def test_opus_in_which_libsndfile_stops(
     assert notes(caplog) == []
 
 
+@pytest.mark.slow
 def test_without_pyav_what_libsndfile_reads_is_given_and_the_extra_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -98,6 +100,7 @@ def test_two_mp3_files_in_one(tmp_path: Path) -> None:
     assert len(load_audio(tmp_path / "a.mp3", sample_rate=RATE)) == pytest.approx(10 * RATE, abs=0.2 * RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["MP3", "FLAC"])
 def test_junk_in_the_middle(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("av")
@@ -111,6 +114,7 @@ def test_junk_in_the_middle(tmp_path: Path, kind: str, caplog: pytest.LogCapture
     assert notes(caplog) or not lost
 
 
+@pytest.mark.slow
 def test_mp3_of_varying_bit_rate_without_a_count_of_frames(tmp_path: Path) -> None:
     """libsndfile guesses the length by the first frames and stops there; silence takes few bits."""
     pytest.importorskip("av")
@@ -138,6 +142,7 @@ def test_pages_missing_in_the_middle_are_told(tmp_path: Path, caplog: pytest.Log
 # What is healthy is not decoded twice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "subtype"),
     [
@@ -264,6 +269,7 @@ def test_dropped_packets_are_counted(
     assert notes(caplog) == [f"damaged: {n_damaged} packet{'s' * (n_damaged > 1)} could not be decoded"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
@@ -290,6 +296,7 @@ def test_a_file_that_ends_early_says_how_much_is_missing(
     assert note.endswith(" s of 20.0 s are missing")
 
 
+@pytest.mark.slow
 def test_a_stream_that_changes_its_channels(tmp_path: Path) -> None:
     """As broadcasts do between programmes."""
     pytest.importorskip("av")
@@ -320,6 +327,7 @@ def test_a_stream_that_changes_its_sample_rate(rate: int, samples: int | None) -
     assert first + rest == pytest.approx(48000 + samples, abs=50)
 
 
+@pytest.mark.slow
 def test_files_that_are_read_twice_are_closed(tmp_path: Path) -> None:
     fds = Path("/proc/self/fd")
     if not fds.is_dir():

@@ -45,6 +45,7 @@ class BadDisk(FileIO):
         return super().read(size) or b""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 def test_a_header_that_leads_astray_thousands_of_times(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]

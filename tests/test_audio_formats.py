@@ -70,6 +70,7 @@ def test_no_demuxer_opens_other_files() -> None:
     assert not dangerous & set(FFMPEG_DEMUXERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec"),
     [

@@ -112,6 +112,7 @@ def said_of(paths: list[Path], caplog: pytest.LogCaptureFixture) -> list[str]:
     return said + [record.getMessage().split(": ", 1)[1] for record in caplog.records]
 
 
+@pytest.mark.slow
 def test_broken_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         said = said_of(broken_inputs(tmp_path, count=300, seed=1), caplog)
@@ -120,6 +121,7 @@ def test_broken_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         assert_plain(text)
 
 
+@pytest.mark.slow
 def test_broken_files_of_ffmpeg(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("av")
     with caplog.at_level(logging.WARNING):

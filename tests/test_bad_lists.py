@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from test_cli_estimate import tempo
+from commands import tempo
 
 import tempocli
 from tempocli.batch import find_inputs, lists
@@ -103,6 +103,7 @@ class TestParts:
         assert estimator.estimate(path, start=2.9999, duration=100.0).reason == "too short"
         assert estimator.estimate(path, start=1.0, duration=100.0).duration == pytest.approx(2.0)
 
+    @pytest.mark.slow
     def test_beyond_the_end_is_one_line(self, tmp_path: Path, model_path: Path) -> None:
         path = tmp_path / "a.wav"
         soundfile.write(path, np.zeros(3 * 8000, np.int16), 8000)
@@ -212,6 +213,7 @@ class TestLists:
         assert only.refusal == "a list may have 8 MiB at most"
         assert refusal("a.cue", "\n" * (2**20 + 1)) == "a list may have 1 MiB at most"
 
+    @pytest.mark.slow
     def test_a_million_lines(self, here: Path) -> None:
         """Are taken as they are needed."""
         Path("l.m3u").write_bytes(b"a.wav\n" * 1_000_000)
@@ -227,6 +229,7 @@ class TestLists:
             sheet = f"{line}\nTRACK 01 AUDIO\n{line}\nINDEX 01 00:00:00\n"
             assert all(len(each.path) < 5000 for each in listed(f"l.{suffix}", sheet))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", ["m3u", "pls", "cue"])
     def test_anything_is_read(self, here: Path, suffix: str) -> None:
         """Pieces of lists in any order: no exception, and no name of more than one line."""

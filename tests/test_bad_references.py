@@ -69,6 +69,7 @@ def written(path: Path, **members: bytes) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 def test_a_bomb_is_refused_unpacked(npz_bomb: Path) -> None:
     with pytest.raises(ValueError, match=r"unpacks to 400,000,\d+ bytes"):
@@ -85,6 +86,7 @@ def test_a_header_that_claims_more_than_the_file_has(tmp_path: Path, shape: tupl
         read_npz(path, max_bytes=LIMIT)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 def test_a_directory_that_claims_less_than_the_file_has(tmp_path: Path, npz_bomb: Path) -> None:
     data = bytearray(npz_bomb.read_bytes())
@@ -120,6 +122,7 @@ def test_what_is_good_is_read(tmp_path: Path) -> None:
     assert str(arrays["two"]) == "text"
 
 
+@pytest.mark.slow
 def test_a_bomb_beside_a_model_is_told_in_a_line_and_made_again(
     compare_path: Path,
     tmp_path: Path,

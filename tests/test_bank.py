@@ -129,6 +129,7 @@ def _write_many(path: Path, seed: int) -> None:
         write_bank(path, "key", embeddings)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "cache" / "bank.npz"
     context = multiprocessing.get_context("spawn")
@@ -174,6 +175,7 @@ def _write_loop(folder: Path, name: str, bpm: float, beats: int = 8) -> None:
     soundfile.write(folder / name, samples, RATE)
 
 
+@pytest.mark.slow
 def test_two_loops_make_a_whole_bank(
     comparator: Comparator, tmp_path: Path, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -188,6 +190,7 @@ def test_two_loops_make_a_whole_bank(
     assert abs(int(scores.argmax()) - 90) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # the latter is Excel's
 def test_a_table_gives_the_tempi(comparator: Comparator, tmp_path: Path, encoding: str) -> None:
     _write_loop(tmp_path, "mine.wav", 100.0)

@@ -122,6 +122,7 @@ class TestFindFiles:
         touch(tmp_path, "b/3.wav")
         assert [os.path.basename(path) for path in files] == ["2.wav", "3.wav"]
 
+    @pytest.mark.slow
     def test_trees_may_be_deeper_than_pythons_stack(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -154,6 +155,7 @@ class TestFindFiles:
         selection = Selection(include=tuple(patterns), exclude=tuple(patterns))
         assert not any(selection.takes(name) for name in patterns)
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_number_of_files(self, tmp_path: Path) -> None:
         # 100,000 paths: one folder of 1,000, reached by 100 names of a list.
         touch(tmp_path, *(f"{number:04d}.wav" for number in range(1000)))
@@ -210,6 +212,7 @@ class TestEstimateFiles:
         assert [result.error for result in results] == [None, reason, None, reason, None]
         assert results[1].stamp is not None
 
+    @pytest.mark.slow
     def test_a_file_that_hangs_is_given_up(self, tmp_path: Path) -> None:
         files = touch(tmp_path, "90.wav", "hang.wav", "91.wav")
         results = list(estimate_files(FakeEstimator(), files, jobs=1, timeout=3))
@@ -231,6 +234,7 @@ class TestEstimateFiles:
         assert len(taken) <= 10 + 1 + 2 * pool_module._AHEAD
         results.close()
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_number_of_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """100,000 paths, through all but the processes."""
 
@@ -330,6 +334,7 @@ class TestEstimateFiles:
     def test_nothing_gives_nothing(self) -> None:
         assert list(estimate_files(FakeEstimator(), [], jobs=4)) == []
 
+    @pytest.mark.slow
     def test_workers_that_cannot_start_end_the_batch(self, tmp_path: Path) -> None:
         class Unable(FakeEstimator):
             def portable(self) -> object:
@@ -344,6 +349,7 @@ class Unportable:
         sys.exit(1)
 
 
+@pytest.mark.slow
 class TestRealModel:
     def test_a_batch_is_the_same_as_one_by_one(
         self, model_path: Path, click_track: Callable[..., np.ndarray], write_wav: Callable[..., Path]

@@ -209,6 +209,7 @@ def test_table(results):
     assert text.endswith("- third: will not build")
 
 
+@pytest.mark.slow
 def test_picture(results, tmp_path):
     draw(results, tmp_path / "peers.png")
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
@@ -287,6 +288,7 @@ class TestKill:
         assert kill.workers_of(run.pid) == []
 
 
+@pytest.mark.slow
 def test_the_methods_are_scored_at_every_rate(
     compare_path, model_path, click_track, tmp_path, capsys
 ) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from commands import FAKE, on_a_terminal, tempo
 from hostile import broken_inputs
-from test_cli_estimate import FAKE, on_a_terminal, tempo
 
 from tempocli.cli.tally import duration, summary_lines
 from tempocli.engines.summary import BatchSummary
@@ -51,6 +51,7 @@ def count_rows(path: Path) -> int:
 
 
 class TestResume:
+    @pytest.mark.slow
     def test_goes_on_with_what_is_missing(self, music: Path) -> None:
         (music / "slow.wav").touch()
         args = ["music", "slow.wav", "-o", "out.csv", "--jobs", "1", "-q"]
@@ -122,6 +123,7 @@ class TestResume:
         assert (result.exit_code, result.stdout) == (2, "")
         assert complaint in " ".join(result.stderr.split())
 
+    @pytest.mark.slow
     def test_two_runs_are_refused(self, music: Path) -> None:
         (music / "slow.wav").touch()
         args = ["music", "slow.wav", "-o", "out.csv", "-q"]
@@ -144,6 +146,7 @@ class TestResume:
         assert parquet.read_table(music / "out.parquet")["bpm"].to_pylist()[-1] == 128.0
 
 
+@pytest.mark.slow
 class TestKilled:
     def test_up_to_20_times_and_continued_is_the_same_as_undisturbed(self, music: Path) -> None:
         folder = music / "many"
@@ -195,6 +198,7 @@ def _mentions(folder: str) -> list[str]:
     return [each for each in found if "forkserver" in each]
 
 
+@pytest.mark.slow
 class TestInterrupt:
     def test_finishes_what_is_under_way_and_says_how_to_go_on(self, music: Path) -> None:
         for number in range(200):
@@ -229,6 +233,7 @@ class TestInterrupt:
 
 
 class TestProgress:
+    @pytest.mark.slow
     def test_on_a_terminal(self, music: Path) -> None:
         code, shown, _ = on_a_terminal("estimate", "music", "broken.wav", "-o", "out.csv")
         assert code == 3
@@ -316,6 +321,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) /
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
     """1,000 paths, then 100,000, then the same again, of which nothing is left to do."""
@@ -354,6 +360,7 @@ class TestSelection:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("model_path")
 def test_hostile_files_among_others(
     tmp_path: Path, click_track: Callable[..., np.ndarray], write_wav: Callable[..., Path]

@@ -39,6 +39,7 @@ def compare(*args: str) -> Result:
     return CliRunner().invoke(cli, ["compare", *args])
 
 
+@pytest.mark.slow
 def test_one_tempo(songs: dict[str, str]) -> None:
     result = compare(songs["a"], songs["same"])
     path, verdict, probability, ratio = result.stdout.rstrip("\n").split("\t")
@@ -48,6 +49,7 @@ def test_one_tempo(songs: dict[str, str]) -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.slow
 def test_another_tempo(songs: dict[str, str]) -> None:
     result = compare(songs["a"], songs["faster"])
     _, verdict, probability, ratio = result.stdout.rstrip("\n").split("\t")
@@ -57,6 +59,7 @@ def test_another_tempo(songs: dict[str, str]) -> None:
     assert result.exit_code == 1
 
 
+@pytest.mark.slow
 def test_many_targets_in_json(songs: dict[str, str]) -> None:
     result = compare(songs["a"], songs["same"], songs["faster"], "--format", "json")
     document = json.loads(result.stdout)
@@ -65,12 +68,14 @@ def test_many_targets_in_json(songs: dict[str, str]) -> None:
     assert result.exit_code == 1
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing(songs: dict[str, str]) -> None:
     for target, code in (("same", 0), ("faster", 1)):
         result = compare("-q", songs["a"], songs[target])
         assert (result.stdout, result.stderr, result.exit_code) == ("", "", code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["reference", "target"])
 def test_what_cannot_be_read_is_neither_same_nor_different(songs: dict[str, str], which: str) -> None:
     paths = [songs["a"], "absent.wav"] if which == "target" else ["absent.wav", songs["a"]]
@@ -97,6 +102,7 @@ def test_a_target_is_needed(songs: dict[str, str]) -> None:
     assert compare(songs["a"]).exit_code == 2
 
 
+@pytest.mark.slow
 def test_the_other_way_round_is_the_same(relater: Relater, click_track: Callable[..., np.ndarray]) -> None:
     rng = np.random.default_rng(0)
     for _ in range(6):

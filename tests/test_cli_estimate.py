@@ -1,4 +1,4 @@
-"""`tempo estimate` and `tempo models`: what is written where, in which format, with which exit status."""
+"""`tempo estimate`: what is written where, in which format, with which exit status."""
 
 from __future__ import annotations
 
@@ -6,79 +6,27 @@ import csv
 import io
 import json
 import os
-import pty
-import re
-import select
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fake_estimator
 import jsonschema
 import pytest
-from click.testing import CliRunner, Result
-from fake_estimator import SLOW_SECONDS, make_estimate
+from commands import estimated, process, tempo
+from fake_estimator import make_estimate
 
 import tempocli.estimator
-from tempocli import registry
-from tempocli.cli import _COMMANDS, cli, options
+from tempocli.cli import options
 from tempocli.cli.words import span
 from tempocli.errors import DeviceError, ModelError
 from tempocli.schema import TempoSection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fake_estimator import FakeEstimator
 
 ROOT = Path(__file__).resolve().parents[1]
-FAKE = str(ROOT / "tests" / "fake_estimator.py")
 SCHEMA = json.loads((ROOT / "docs" / "estimate.schema.json").read_text())
-
-
-def tempo(*args: str, stdin: bytes = b"") -> Result:
-    return CliRunner().invoke(cli, ["estimate", *args], input=stdin, prog_name="tempo")
-
-
-def estimated(result: Result, code: int = 0) -> str:
-    assert (result.exit_code, result.stderr) == (code, "")
-    return result.stdout
-
-
-def process(*args: str, **settings: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, FAKE, "estimate", *args],
-        capture_output="stdout" not in settings,
-        timeout=60,
-        check=False,
-        **settings,
-    )
-
-
-def on_a_terminal(*args: str, columns: int = 100, **settings: object) -> tuple[int, str, bytes]:
-    """Run on a terminal; return exit status, what the terminal got, and what stdout got if it is apart."""
-    ours, theirs = pty.openpty()
-    environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm", "LANG": "C.UTF-8"}
-    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs} | settings
-    child = subprocess.Popen([sys.executable, FAKE, *args], env=environment, **streams)
-    os.close(theirs)
-    shown = b""
-    while True:
-        ready, _, _ = select.select([ours], [], [], 60)
-        assert ready, "nothing came for a minute"
-        try:
-            data = os.read(ours, 65536)
-        except OSError:  # its other end is closed
-            break
-        if not data:
-            break
-        shown += data
-    os.close(ours)
-    out = child.communicate(timeout=60)[0] or b""
-    return child.returncode, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()), out
 
 
 class TestText:
@@ -188,6 +136,7 @@ class TestInputs:
         result = tempo("--files-from", "-", "-0", stdin=b"line\nbreak 99.wav\x00128.wav" + end)
         assert estimated(result) == "\\line\\nbreak 99.wav\t99.00\n128.wav\t128.00\n"
 
+    @pytest.mark.slow
     def test_a_long_null_separated_list(self, music: Path) -> None:
         # Longer than what is read at a time, so that a name is cut in two.
         paths = [f"{'./' * 50}{'128.wav' if number % 2 else 'music/100.wav'}" for number in range(2000)]
@@ -282,6 +231,7 @@ class TestFailures:
         assert (result.exit_code, result.stdout) == (3, "128.wav\t128.00\n")
         assert result.stderr == "tempo: crash.wav: its decoder crashed (SIGSEGV)\n"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("files", [["hang.wav"], ["hang.wav", "128.wav"]])
     def test_a_file_that_takes_too_long_is_given_up(self, music: Path, files: list[str]) -> None:
         (music / "hang.wav").touch()
@@ -321,6 +271,7 @@ class TestFailures:
             "tempo: \\x1b[31mred\\n.wav: No such file or directory\n"
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["text", "csv", "tsv", "json", "jsonl"])
     def test_names_that_are_not_utf8(self, music: Path, name: str) -> None:
         raw = b"caf\xe9 \n\t 99.wav"
@@ -453,10 +404,12 @@ class TestOutput:
 
 
 class TestPlot:
+    @pytest.mark.slow
     def test_draws_and_estimates(self, music: Path) -> None:
         assert estimated(tempo("128.wav", "--plot", "out.png")) == "128.00\n"
         assert (music / "out.png").read_bytes().startswith(b"\x89PNG")
 
+    @pytest.mark.slow
     def test_draws_standard_input(self, music: Path) -> None:
         assert estimated(tempo("-", "--plot", "out.svg", "--format", "json", stdin=b"99")) != ""
         assert b"<svg" in (music / "out.svg").read_bytes()
@@ -473,261 +426,3 @@ class TestPlot:
         assert (result.exit_code, result.stdout) == (1, "")
         assert "tempo-estimate[plot]" in result.stderr
         assert result.stderr.count("\n") == 1
-
-
-class TestProcess:
-    """What needs a process of its own: pipes, signals, terminals."""
-
-    def test_head_ends_it_quietly(self, music: Path) -> None:
-        for number in range(300):
-            (music / f"{number}.wav").touch()
-        with subprocess.Popen(
-            [sys.executable, FAKE, "estimate", ".", "--jobs", "1"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as child:
-            assert child.stdout is not None
-            assert child.stderr is not None
-            assert child.stdout.readline() == b"./0.wav\t0.00\n"
-            child.stdout.close()
-            assert child.stderr.read() in {b"", b"tempo: ./broken.wav: not audio\n"}
-            assert child.wait(60) == 0
-
-    def test_results_come_before_the_end(self, music: Path) -> None:
-        (music / "slow.wav").touch()
-        with subprocess.Popen(
-            [sys.executable, FAKE, "estimate", "128.wav", "slow.wav", "--jobs", "1"], stdout=subprocess.PIPE
-        ) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"128.wav\t128.00\n"
-            child.kill()
-
-    @pytest.mark.parametrize("args", [["slow1.wav"], ["--jobs", "2", "slow1.wav", "slow2.wav"]])
-    def test_an_interrupt_leaves_nothing(self, music: Path, args: list[str]) -> None:
-        for name in ("slow1.wav", "slow2.wav"):
-            (music / name).touch()
-        before = sorted(os.listdir(music))
-        args = [*args, "-o", "out.json"]
-        with subprocess.Popen([sys.executable, FAKE, "estimate", *args], stderr=subprocess.PIPE) as child:
-            deadline = time.monotonic() + 60
-            while sorted(os.listdir(music)) == before and time.monotonic() < deadline:
-                time.sleep(0.02)
-            time.sleep(2)  # the output is open: give it time to be in the middle of a file
-            child.send_signal(signal.SIGINT)
-            assert child.stderr is not None
-            said = child.stderr.readline()
-            if said != b"tempo: interrupted\n":  # there are several: the second one is meant
-                assert said == b"tempo: finishing the files under way; Ctrl-C again to leave them\n"
-                child.send_signal(signal.SIGINT)
-            assert child.wait(SLOW_SECONDS / 2) == 130
-            assert child.stderr.read() in {b"", b"tempo: interrupted\n"}
-        assert sorted(os.listdir(music)) == before
-
-    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-    def test_a_full_disk_is_an_error(self, music: Path) -> None:
-        for args in (["128.wav"], ["--help"], ["128.wav", "--format", "json"]):
-            with open("/dev/full", "wb") as full:
-                done = process(*args, stdout=full, stderr=subprocess.PIPE)
-            assert done.returncode == 1
-            assert done.stderr.startswith(b"tempo: ")
-            assert done.stderr.endswith(b"No space left on device\n")
-            assert done.stderr.count(b"\n") == 1
-
-    def test_a_closed_stdout_is_an_error(self, music: Path) -> None:
-        done = subprocess.run(
-            ["sh", "-c", f"exec '{sys.executable}' '{FAKE}' estimate 128.wav >&-"],
-            stderr=subprocess.PIPE,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (1, b"tempo: standard output: Bad file descriptor\n")
-
-    def test_errors_nobody_reads_change_no_exit_status(self, music: Path) -> None:
-        done = subprocess.run(
-            ["sh", "-c", f"exec '{sys.executable}' '{FAKE}' estimate 128.wav broken.wav 2>&-"],
-            stdout=subprocess.PIPE,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (3, b"128.wav\t128.00\n")
-
-    def test_one_file_on_a_terminal(self, music: Path) -> None:
-        code, shown, _ = on_a_terminal("estimate", "128.wav")
-        assert code == 0
-        lines = [line.split() for line in shown.splitlines() if line.strip()]
-        assert lines == [
-            ["128.wav"],
-            ["Tempo", "128.00", "±", "0.012", "BPM"],
-            ["Confidence", "88%"],
-            ["Octave", "confidence", "65%"],
-            ["Steadiness", "steady"],
-            ["Candidate", "BPM", "Probability", "Relation"],
-            ["128.00", "75%", "x1"],
-            ["64.00", "25%", "x1/2"],
-        ]
-
-    def test_an_unsteady_and_doubtful_file_on_a_terminal(self, music: Path) -> None:
-        (music / "moody doubtful 100.wav").touch()
-        code, shown, _ = on_a_terminal("estimate", "moody doubtful 100.wav")
-        assert code == 0
-        lines = [" ".join(line.split()) for line in shown.splitlines()]
-        assert "Confidence 12%, doubtful" in lines
-        start = lines.index("Steadiness not steady")
-        assert lines[start + 1 : start + 3] == [
-            "0:00 to 2:00 100.00 BPM, 12%",
-            "2:00 to 3:00 140.00 BPM, 50%",
-        ]
-        assert "tempo: " not in shown, "the table says it all"
-
-    def test_unsteady_and_doubtful_files_on_a_terminal(self, music: Path) -> None:
-        for name in ("moody 100.wav", "doubtful 90.wav", "moody doubtful 80.wav"):
-            (music / name).touch()
-        code, shown, _ = on_a_terminal(
-            "estimate", "moody 100.wav", "doubtful 90.wav", "moody doubtful 80.wav", "128.wav"
-        )
-        assert code == 0
-        lines = [" ".join(line.split()) for line in shown.splitlines()]
-        assert "moody 100.wav 100.00 ± 0.012 88% 65% 50.00 not steady" in lines
-        assert "doubtful 90.wav 90.00 ± 0.012 12% 65% 45.00 doubtful" in lines
-        assert "moody doubtful 80.wav 80.00 ± 0.012 12% 65% 40.00 doubtful, not steady" in lines
-        assert "128.wav 128.00 ± 0.012 88% 65% 64.00" in lines
-        assert "tempo: 2 doubtful (confidence under 0.3)" in lines
-
-    def test_many_files_on_a_terminal(self, music: Path) -> None:
-        (music / "music" / "[red]7\x1b[31m.wav").touch()
-        code, shown, _ = on_a_terminal("estimate", "music", "silent.wav", "broken.wav")
-        assert code == 3
-        rows = [line.split() for line in shown.splitlines()]
-        assert ["File", "BPM", "Confidence", "Octave", "Or", "Notes"] in rows
-        assert ["music/100.wav", "100.00", "±", "0.012", "88%", "65%", "50.00"] in rows
-        assert ["music/[red]7\\x1b[31m.wav", "7.00", "±", "0.012", "88%", "65%", "3.50"] in rows
-        assert ["silent.wav", "-", "silence"] in rows
-        assert ["broken.wav", "failed"] in rows
-        assert "tempo: broken.wav: not audio" in shown
-        assert "6/6" in shown, "no progress bar"
-
-    def test_results_in_a_pipe_and_the_bar_on_the_terminal(self, music: Path) -> None:
-        code, shown, out = on_a_terminal("estimate", "music", "broken.wav", stdout=subprocess.PIPE)
-        assert code == 3
-        assert out == b"music/100.wav\t100.00\nmusic/120.mp3\t120.00\nmusic/old/90.flac\t90.00\n"
-        assert "4/4" in shown
-        assert "tempo: broken.wav: not audio" in shown
-        assert "100.00" not in shown
-
-    def test_quiet_has_no_bar(self, music: Path) -> None:
-        assert on_a_terminal("estimate", "-q", "music", stdout=subprocess.PIPE)[1] == ""
-
-    def test_a_format_on_a_terminal_is_that_format(self, music: Path) -> None:
-        code, shown, _ = on_a_terminal("estimate", "music", "--format", "tsv")
-        assert code == 0
-        assert shown.startswith("path\tbpm\t") or "path" in shown.splitlines()[0]
-        assert "3/3" not in shown, "the bar would run through the rows"
-
-
-class TestModels:
-    def run(self, *args: str) -> Result:
-        return CliRunner().invoke(cli, ["models", *args], prog_name="tempo")
-
-    @pytest.fixture
-    def entries(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[registry.ModelEntry]:
-        path = tmp_path / "small.onnx"
-        path.write_bytes(b"abc")
-        sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        entries = [registry.ModelEntry("small", path, sha256, 3, "A\tsummary", "MIT", "4")]
-        monkeypatch.setattr(registry, "list_models", lambda: entries)
-        return entries
-
-    def test_a_pipe_gets_tsv(self, entries: list[registry.ModelEntry]) -> None:
-        result = self.run()
-        header, row = (line.split("\t") for line in result.stdout.splitlines())
-        assert result.exit_code == 0
-        assert header == ["name", "size", "licence", "summary", "sha256", "path", "version"]
-        assert row == ["small", "3", "MIT", "\\A\\tsummary", entries[0].sha256, str(entries[0].path), "4"]
-
-    def test_verify(self, entries: list[registry.ModelEntry]) -> None:
-        result = self.run("--verify")
-        assert (result.exit_code, result.stderr) == (0, "")
-        assert [line.split("\t")[-1] for line in result.stdout.splitlines()] == ["state", "ok"]
-
-    def test_verify_finds_damage(self, entries: list[registry.ModelEntry]) -> None:
-        entries[0].path.write_bytes(b"abd")
-        result = self.run("--verify")
-        assert result.exit_code == 1
-        assert result.stdout.splitlines()[1].endswith("\tdamaged")
-        assert str(entries[0].path) in result.stderr
-        assert result.stderr.count("\n") == 1
-
-    def test_a_terminal_gets_a_table(self, model_path: Path) -> None:
-        code, shown, _ = on_a_terminal("models", "--verify")
-        assert code == 0
-        assert shown.split()[:6] == ["Name", "Version", "Size", "Licence", "Summary", "State"]
-        assert "tempo" in shown
-
-
-class TestHelp:
-    @pytest.mark.parametrize("name", _COMMANDS)
-    def test_every_command_is_there(self, name: str) -> None:
-        result = CliRunner().invoke(cli, [name, "-h"], prog_name="tempo")
-        assert result.exit_code == 0
-        assert result.stdout.startswith(f"Usage: tempo {name} ")
-
-    def test_every_option_has_help(self) -> None:
-        import click
-
-        command = cli.get_command(click.Context(cli), "estimate")
-        assert command is not None
-        for parameter in command.params:
-            if isinstance(parameter, click.Option):
-                assert parameter.help, parameter.name
-
-    def test_the_examples_are_laid_out_as_written(self) -> None:
-        shown = CliRunner().invoke(cli, ["estimate", "--help"], prog_name="tempo").stdout
-        assert "find . -name '*.mp3' -print0 | tempo estimate --files-from - -0\n" in shown
-
-    def test_version(self) -> None:
-        result = CliRunner().invoke(cli, ["--version"], prog_name="tempo")
-        assert result.stdout == f"tempo {tempocli.__version__}\n"
-
-    def test_a_file_in_place_of_a_command(self, music: Path) -> None:
-        result = CliRunner().invoke(cli, ["128.wav"], prog_name="tempo")
-        assert result.exit_code == 2
-        assert "tempo estimate 128.wav" in result.stderr
-
-
-class TestRealModel:
-    def test_clicks(
-        self, model_path: Path, click_track: Callable[..., object], write_wav: Callable[..., Path]
-    ) -> None:
-        path = write_wav(click_track(128.0, 20.0))
-        done = subprocess.run(
-            [sys.executable, "-m", "tempocli", "estimate", str(path)],
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
-        assert re.fullmatch(rb"\d+\.\d\d\n", done.stdout)
-        assert float(done.stdout) == pytest.approx(128.0, abs=0.1)
-
-    def test_json_of_a_pipe_is_valid(
-        self,
-        model_path: Path,
-        click_track: Callable[..., object],
-        write_wav: Callable[..., Path],
-        tmp_path: Path,
-    ) -> None:
-        path = write_wav(click_track(120.0, 20.0))
-        args = ["-", str(tmp_path / "gone.wav"), "--format", "json", "--curve"]
-        with path.open("rb") as audio:
-            done = subprocess.run(
-                [sys.executable, "-m", "tempocli", "estimate", *args],
-                stdin=audio,
-                capture_output=True,
-                timeout=60,
-                check=False,
-            )
-        document = json.loads(done.stdout)
-        jsonschema.validate(document, SCHEMA)
-        assert done.returncode == 3
-        assert document["results"][0]["bpm"] == pytest.approx(120.0, abs=0.1)
-        assert document["results"][0]["curve"]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import evaluate as invoke
+from commands import scores
 from fake_estimator import make_estimate
 
 from tempocli import evaluation, writers
-from tempocli.cli import cli
-from tempocli.errors import AudioError, DataError
-from tempocli.schema import Candidate, Estimate, FileResult
-from tempocli.tables import TrackEstimate, match_estimates, read_estimates, read_references
+from tempocli.schema import FileResult
+from tempocli.tables import TrackEstimate, read_references
 
 REFERENCE = """path,bpm,bpm2,genre,steady
 a/one.wav,100,,rock,1
@@ -32,26 +29,6 @@ a/two.wav,200,0.6,0.5
 b/three.wav,45,0.2,0.3
 b/four.wav,-,,
 """
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(name, text):
-        path = tmp_path / name
-        path.write_text(text, encoding="utf-8")
-        return str(path)
-
-    return write
-
-
-def invoke(*arguments):
-    return CliRunner().invoke(cli, ["evaluate", *map(str, arguments)])
-
-
-def scores(*arguments):
-    result = invoke(*arguments, "--format", "json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_scores_by_hand(write):
@@ -131,6 +108,7 @@ def evaluation_reference(path, bpm):
     return Reference(path, bpm, None, 0.5, steady=False, columns={})
 
 
+@pytest.mark.slow
 def test_same_tables_give_the_same_bytes(write):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--format", "json")
     assert invoke(*arguments).stdout == invoke(*arguments).stdout
@@ -181,6 +159,7 @@ def test_no_tempo_is_right_where_the_range_has_no_octave(write):
     assert report["by"]["groups"]["jazz"]["accuracy1"]["value"] == 100.0
 
 
+@pytest.mark.slow
 def test_what_tells_octaves_apart_is_left_out_within_a_range(write):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES))
     chosen = ("--min-bpm", "60", "--max-bpm", "120")
@@ -203,6 +182,7 @@ def test_steady_error_within_a_range_is_that_of_the_octave(write):
     assert (report["within_one_error"]["value"], report["within_two_errors"]["value"]) == (0.0, 100.0)
 
 
+@pytest.mark.slow
 def test_the_whole_range_is_no_range(write):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES))
     assert scores(*arguments, "--min-bpm", "30", "--max-bpm", "300") == scores(*arguments)
@@ -258,6 +238,7 @@ def test_estimates_without_steadiness_and_errors_leave_these_out(write):
     assert "standard error" not in invoke(*arguments).stdout
 
 
+@pytest.mark.slow
 def test_chance_is_shown_with_its_90_percent_point(write):
     rows = range(100)
     reference = write("ref.csv", "path,bpm\n" + "".join(f"{row}.wav,100\n" for row in rows))
@@ -272,28 +253,6 @@ def test_chance_is_shown_with_its_90_percent_point(write):
     assert any(line.split()[:5] == ["by", "chance,", "90", "%", "point"] for line in lines)
 
 
-def test_several_references_are_scored_together(write, tracks, tmp_path):
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "three.wav").write_text("90", encoding="utf-8")
-    other = write("other/ref2.csv", "path,bpm\nthree.wav,90\n")
-    report = scores(tracks, other)
-    assert report["reference"] == [tracks, other]
-    assert report["n"] == 3
-    assert report["accuracy1"]["value"] == pytest.approx(200 / 3)
-    saved = tmp_path / "saved.csv"
-    again = scores(tracks, other, "--save", saved)
-    assert {**scores(tracks, other, "--estimates", saved), "estimates": None} == again
-
-
-def test_a_path_of_two_references_must_be_one_file(write, tracks, tmp_path):
-    (tmp_path / "other").mkdir()
-    other = write("other/ref2.csv", "path,bpm\na/one.wav,90\n")
-    result = invoke(tracks, other, "--save", tmp_path / "saved.csv")
-    assert result.exit_code == 1
-    assert "a/one.wav is another file in" in result.stderr
-    assert not (tmp_path / "saved.csv").exists()
-
-
 def test_groups_need_the_column_in_every_reference(write):
     both = (write("ref.csv", REFERENCE), write("ref2.csv", "path,bpm\none.wav,100\n"))
     result = invoke(*both, "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
@@ -301,12 +260,7 @@ def test_groups_need_the_column_in_every_reference(write):
     assert "no column 'genre'" in result.stderr
 
 
-def test_the_range_reaches_the_estimator(tracks):
-    report = scores(tracks, "--min-bpm", "60", "--max-bpm", "119")
-    assert (FakeEstimator.created["min_bpm"], FakeEstimator.created["max_bpm"]) == (60.0, 119.0)
-    assert report["accuracy1"]["value"] == pytest.approx(100.0)
-
-
+@pytest.mark.slow
 def test_groups(write):
     report = scores(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
     assert report["by"]["column"] == "genre"
@@ -317,6 +271,7 @@ def test_groups(write):
     assert groups["jazz"]["accuracy2"]["value"] == pytest.approx(50.0)
 
 
+@pytest.mark.slow
 def test_text_is_aligned_and_plain_in_a_pipe(write):
     result = invoke(write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "steady")
     tables = [table.splitlines() for table in result.stdout.rstrip("\n").split("\n\n")]
@@ -328,6 +283,7 @@ def test_text_is_aligned_and_plain_in_a_pipe(write):
     assert result.stdout.isascii()
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_the_same_figures(write, monkeypatch):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
     plain = invoke(*arguments).stdout
@@ -357,21 +313,6 @@ def test_salience_weighs_the_first_tempo(write):
     assert report["p_score"]["value"] == pytest.approx(100.0)
 
 
-def test_matching_by_path_then_by_unique_name(write):
-    references = read_references(
-        write("ref.csv", "path,bpm\nx/one.wav,100\nx/two.wav,100\ny/two.wav,100\nx/three.wav,100\n")
-    )
-    estimates = read_estimates(
-        write(
-            "est.csv", "path,bpm\nC:\\music\\one.wav,101\ny/two.wav,102\nz/three.wav,103\nw/three.wav,104\n"
-        )
-    )
-    matched, n_unmatched = match_estimates(references, estimates)
-    # two.wav is asked for twice and three.wav estimated twice, so their names alone tell nothing.
-    assert [estimate.bpm for estimate in matched] == [101.0, None, 102.0, None]
-    assert n_unmatched == 2
-
-
 def test_unmatched_references_are_counted_on_stderr(write):
     estimates = write("est.csv", "path,bpm\na/one.wav,100\n")
     result = invoke(write("ref.csv", REFERENCE), "--estimates", estimates)
@@ -385,71 +326,6 @@ def test_estimates_of_other_files_are_an_error(write):
     result = invoke(write("ref.csv", REFERENCE), "--estimates", estimates)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "none of the references" in result.stderr
-
-
-def test_a_byte_order_mark_and_blank_lines_are_harmless(tmp_path):
-    path = tmp_path / "ref.csv"
-    path.write_bytes("\ufeffpath,bpm\r\n\r\none.wav,100\r\n\r\n".encode())
-    assert [row.bpm for row in read_references(path)] == [100.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "no column named 'path'"),
-        ("one.wav,100\n", "no column named 'path'"),
-        ("path,tempo\none.wav,100\n", "no column named 'bpm'"),
-        ("path,bpm,bpm\none.wav,100,100\n", "two columns named 'bpm'"),
-        ("path,bpm\n", "no rows"),
-        ("path,bpm\none.wav,fast\n", "line 2: bpm 'fast' is not a number"),
-        ("path,bpm\none.wav,100\ntwo.wav\n", "line 3: bpm '' is not above 0"),
-        ("path,bpm\none.wav,0\n", "line 2: bpm '0' is not above 0"),
-        ("path,bpm\none.wav,nan\n", "line 2: bpm 'nan' is not above 0"),
-        ("path,bpm,bpm2\none.wav,100,-3\n", "line 2: bpm2 '-3' is not above 0"),
-        ("path,bpm,salience\none.wav,100,2\n", "line 2: salience 2 is not between 0 and 1"),
-        ("path,bpm,steady\none.wav,100,yes\n", "line 2: steady 'yes' is not a number"),
-        ("path,bpm\n,100\n", "line 2: no path"),
-        ("path,bpm\none, two.wav,100\n", "line 2: 3 cells under 2 column names"),
-        ('path,bpm\n"one.wav,100\n', "not a CSV file"),
-    ],
-)
-def test_bad_references_are_named_in_one_line(write, text, reason):
-    path = write("ref.csv", text)
-    with pytest.raises(DataError) as error:
-        read_references(path)
-    assert str(error.value).startswith(f"{path}: ")
-    assert reason in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("path,bpm\none.wav,fast\n", "line 2: bpm 'fast' is not a number"),
-        ("path,bpm,confidence\none.wav,100,3.2\n", "line 2: confidence 3.2 is not between 0 and 1"),
-        ("path,bpm,bpm_error\none.wav,100,-1\n", "line 2: bpm_error -1 is not 0 or above"),
-        ("path,bpm,bpm_error\none.wav,100,nan\n", "line 2: bpm_error nan is not 0 or above"),
-        ("path,bpm,steady\none.wav,100,yes\n", "line 2: steady 'yes' is not a number"),
-        ("path,bpm\none.wav,100\none.wav,50\n", "line 3: a second estimate of one.wav"),
-    ],
-)
-def test_bad_estimates_are_named_in_one_line(write, text, reason):
-    with pytest.raises(DataError, match=reason):
-        read_estimates(write("est.csv", text))
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"path,bpm\n\x00\n"])
-def test_binary_files_are_no_tables(tmp_path, content):
-    path = tmp_path / "ref.csv"
-    path.write_bytes(content)
-    with pytest.raises(DataError):
-        read_references(path)
-
-
-def test_files_that_cannot_be_opened(tmp_path):
-    for path in (tmp_path, tmp_path / "nowhere.csv"):
-        with pytest.raises(DataError, match=str(path)):
-            read_references(path)
 
 
 def test_unknown_column_names_the_known_ones(write):
@@ -467,6 +343,7 @@ def test_options_of_the_estimator_are_refused_with_estimates(write):
         assert option in result.stderr
 
 
+@pytest.mark.slow
 def test_errors_reach_the_shell_as_one_line(write):
     done = subprocess.run(
         [sys.executable, "-m", "tempocli", "evaluate", write("ref.csv", "path,tempo\none.wav,1\n")],
@@ -481,110 +358,7 @@ def test_errors_reach_the_shell_as_one_line(write):
     assert "no column named 'bpm'" in done.stderr
 
 
-class FakeEstimator:
-    """Stands in for a model: the tempo of a file is its text."""
-
-    device = "cpu"
-
-    created = None
-
-    def __init__(self, model=None, **settings):
-        type(self).created = settings
-        self.model_name = str(model)
-
-    def portable(self):
-        return self
-
-    def connect(self, encode):
-        return self
-
-    def encode(self, windows):
-        raise AssertionError("there is nothing to encode")
-
-    def estimate(self, source):
-        path = Path(source)
-        if not path.exists():
-            raise AudioError(str(source), "no such file")
-        bpm = float(path.read_text(encoding="utf-8"))
-        candidates = (Candidate(bpm, 0.7, "1"), Candidate(bpm / 2, 0.2, "1/2"))
-        return Estimate(
-            bpm, 0.8, 0.9, candidates, None, 60.0, self.model_name, bpm_error=0.1, steady=bpm > 70.0
-        )
-
-
-@pytest.fixture
-def tracks(tmp_path, write, monkeypatch):
-    monkeypatch.setattr("tempocli.estimator.Estimator", FakeEstimator)
-    (tmp_path / "a").mkdir()
-    for name, bpm in (("one", 100.1), ("two", 62.5)):
-        (tmp_path / "a" / f"{name}.wav").write_text(str(bpm), encoding="utf-8")
-    return write("ref.csv", "path,bpm,bpm2\na/one.wav,100,\na/two.wav,125,62\n")
-
-
-def test_estimator_runs_on_files_beside_the_table(tracks, tmp_path):
-    report = scores(tracks, "--jobs", "2")
-    assert (FakeEstimator.created["min_bpm"], FakeEstimator.created["max_bpm"]) == (30, 300)
-    assert report["accuracy1"]["value"] == pytest.approx(50.0)
-    assert report["accuracy2"]["value"] == pytest.approx(100.0)
-    assert report["p_score"]["value"] == pytest.approx(50.0)
-
-
-def test_saved_estimates_score_the_same(tracks, tmp_path):
-    saved = tmp_path / "saved.csv"
-    direct = scores(tracks, "--save", saved)
-    with saved.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert rows[0] == {
-        "path": "a/one.wav",
-        "bpm": "100.1",
-        "bpm2": "50.05",
-        "confidence": "0.8",
-        "octave_confidence": "0.9",
-        "bpm_error": "0.1",
-        "steady": "true",
-    }
-    again = scores(tracks, "--estimates", saved)
-    assert {**again, "estimates": None} == direct
-
-
-def test_a_missing_file_counts_as_missing_and_exits_3(tracks, tmp_path):
-    (tmp_path / "a" / "two.wav").unlink()
-    result = invoke(tracks, "--format", "json")
-    assert result.exit_code == 3
-    report = json.loads(result.stdout)
-    assert (report["n"], report["n_missing"]) == (2, 1)
-    assert report["relations"]["missing"]["value"] == pytest.approx(50.0)
-    assert result.stderr.count("\n") == 1
-    assert "two.wav" in result.stderr
-    assert "no such file" in result.stderr
-
-
-@pytest.mark.usefixtures("fake")
-def test_a_file_that_hangs_counts_as_missing_and_exits_3(write, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempocli.cli.evaluate.TIMEOUT", 2.0)
-    for name in ("hang.wav", "100.wav"):
-        (tmp_path / name).touch()
-    result = invoke(write("ref.csv", "path,bpm\nhang.wav,100\n100.wav,100\n"), "--format", "json")
-    assert result.exit_code == 3
-    assert json.loads(result.stdout)["n_missing"] == 1
-    assert result.stderr.endswith("hang.wav: took longer than 2 s\n")
-
-
-def test_save_fails_before_the_work_when_it_cannot_write(tracks, tmp_path, monkeypatch):
-    monkeypatch.setattr(FakeEstimator, "estimate", lambda *_: pytest.fail("work was done in vain"))
-    result = invoke(tracks, "--save", tmp_path / "nowhere" / "saved.csv")
-    assert result.exit_code != 0
-    assert not isinstance(result.exception, AssertionError)
-
-
-def test_a_real_model_on_clicks(click_track, write_wav, write):
-    for bpm in (90, 128):
-        write_wav(click_track(bpm, 15.0), name=f"{bpm}.wav")
-    report = scores(write("ref.csv", "path,bpm\n90.wav,90\n128.wav,128\n"), "--device", "cpu")
-    assert report["n_missing"] == 0
-    assert report["accuracy2_1pct"]["value"] == pytest.approx(100.0)
-
-
+@pytest.mark.slow
 def test_references_as_their_own_estimates_are_perfect(shared_data):
     table = shared_data / "dev.csv"
     report = scores(table, "--estimates", table, "--by", "source")

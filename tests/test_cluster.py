@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from commands import tempo
 from fake_estimator import FakeEstimator, make_estimate
-from test_cli_estimate import tempo
 
 from tempocli.batch import Selection
 from tempocli.batch.worker import Done
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 pytest.importorskip("pyarrow")
+
+pytestmark = pytest.mark.slow
 fsspec = pytest.importorskip("fsspec")
 
 ROOT = Path(__file__).resolve().parents[1]

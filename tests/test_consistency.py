@@ -16,6 +16,8 @@ from tempocli.schema import METHODS
 if TYPE_CHECKING:
     from tempocli.schema import Estimate
 
+pytestmark = pytest.mark.slow
+
 REASONS = {"silence", "too short", "no steady pulse"}
 
 

@@ -102,6 +102,7 @@ distributions = st.lists(st.tuples(st.floats(31.0, 295.0), st.floats(0.01, 1.0))
 )
 
 
+@pytest.mark.slow
 @given(distribution=distributions)
 def test_peaks_are_sorted_and_no_two_are_one(distribution: np.ndarray) -> None:
     peaks = find_peaks(distribution, AXIS)

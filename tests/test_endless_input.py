@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 import pytest
-from test_cli_estimate import FAKE, estimated, tempo
+from commands import FAKE, estimated, tempo
 
 from tempocli.cli.sizes import read_size, shown
 from tempocli.cli.standard_input import limited
@@ -84,6 +84,7 @@ class TestLimit:
 
 
 class TestCommand:
+    @pytest.mark.slow
     @pytest.mark.parametrize("more", [[], ["--timeout", "50"], ["128.wav"], ["--plot", "a.svg"]])
     def test_one_line_and_nothing_is_left(self, music: Path, more: list[str]) -> None:
         if "--plot" in more:

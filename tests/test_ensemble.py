@@ -104,6 +104,7 @@ def test_a_curve_in_which_nothing_happens_changes_nothing() -> None:
     assert silent.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @given(bpm=st.floats(60.0, 150.0), weight=st.floats(0.1, 0.9))
 def test_near_keeps_relatives_and_says_how_much_that_is(bpm: float, weight: float) -> None:
     said = bump((bpm, weight), (bpm * 1.26, 1.0 - weight))

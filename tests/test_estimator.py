@@ -35,6 +35,7 @@ def estimator(model_path: Path) -> Estimator:
     return Estimator(model_path, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bpm", [41.7, 77.3, 128.0, 174.0, 231.3])
 def test_clicks_within_two_hundredths(
     estimator: Estimator, click_track: Callable[..., np.ndarray], bpm: float
@@ -56,6 +57,7 @@ def test_one_line_of_python(model_path: Path) -> None:
     assert tempocli.estimate(SAMPLE).bpm == pytest.approx(SAMPLE_BPM, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.8, 0.9, 1.1, 1.25])
 def test_stretching_moves_the_tempo_by_the_rate(estimator: Estimator, rate: float) -> None:
     samples = load_audio(SAMPLE, sample_rate=round(22050 / rate))  # played at 22,050 Hz it runs at `rate`
@@ -63,6 +65,7 @@ def test_stretching_moves_the_tempo_by_the_rate(estimator: Estimator, rate: floa
     assert abs(math.log2(ratio) - round(math.log2(ratio))) < math.log2(1.01)
 
 
+@pytest.mark.slow
 def test_the_sample_rate_does_not_matter(
     estimator: Estimator, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -115,6 +118,7 @@ def test_speech_has_no_tempo(estimator: Estimator, tmp_path: Path) -> None:
     assert (estimate.bpm, estimate.reason) == (None, "no steady pulse")
 
 
+@pytest.mark.slow
 def test_a_tempo_outside_the_range_stands_for_its_octave_inside(
     model_path: Path, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -134,6 +138,7 @@ def test_a_range_without_the_tempo_and_its_octaves_holds_none(
     assert estimate.duration == pytest.approx(30.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_tempo_at_the_edge_of_the_range_is_inside(
     model_path: Path, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -153,6 +158,7 @@ def test_options_that_make_no_sense(model_path: Path, options: dict[str, float])
         Estimator(model_path, **options)
 
 
+@pytest.mark.slow
 def test_top_limits_the_candidates(model_path: Path) -> None:
     one, five = (Estimator(model_path, top=top).estimate(SAMPLE) for top in (1, 5))
     assert len(one.candidates) == 1
@@ -191,6 +197,7 @@ def test_an_unknown_model() -> None:
         Estimator("no-such-model")
 
 
+@pytest.mark.slow
 def test_threads_share_one_estimator(estimator: Estimator, click_track: Callable[..., np.ndarray]) -> None:
     tracks = [click_track(bpm, 20.0) for bpm in (70.0, 90.0, 110.0, 130.0)] * 2
     alone = [estimator.estimate_array(track, 22050) for track in tracks]
@@ -198,6 +205,7 @@ def test_threads_share_one_estimator(estimator: Estimator, click_track: Callable
         assert list(pool.map(lambda track: estimator.estimate_array(track, 22050), tracks)) == alone
 
 
+@pytest.mark.slow
 def test_the_service_of_the_documentation(model_path: Path) -> None:
     root = SAMPLE.parents[1]
     blocks = (root / "docs" / "python.md").read_text(encoding="utf-8").split("```python\n")
@@ -211,6 +219,7 @@ def test_the_service_of_the_documentation(model_path: Path) -> None:
     assert failed["error"] == "format not recognised"
 
 
+@pytest.mark.slow
 def test_a_change_of_tempo_shows_in_the_curve(
     estimator: Estimator, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -221,6 +230,7 @@ def test_a_change_of_tempo_shows_in_the_curve(
     assert curve[-1].bpm == pytest.approx(125.0, rel=0.015)
 
 
+@pytest.mark.slow
 def test_a_change_of_tempo_shows_in_the_sections(
     estimator: Estimator, click_track: Callable[..., np.ndarray]
 ) -> None:
@@ -238,6 +248,7 @@ def test_a_change_of_tempo_shows_in_the_sections(
     assert estimate.confidence < 0.9 * second.confidence
 
 
+@pytest.mark.slow
 def test_steady_tracks_of_the_charts(estimator: Estimator, shared_data: Path) -> None:
     with (shared_data / "dev.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["steady"] == "1"][::6]

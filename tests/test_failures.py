@@ -61,6 +61,7 @@ def refusal(source: object) -> str:
 # 200 broken files
 
 
+@pytest.mark.slow
 def test_broken_inputs_are_many_and_always_the_same(broken: list[Path], tmp_path: Path) -> None:
     assert len({path.name for path in broken}) == N_BROKEN
     assert len({path.suffix for path in broken}) == 8
@@ -71,6 +72,7 @@ def test_broken_inputs_are_many_and_always_the_same(broken: list[Path], tmp_path
     assert [name for name in differ if "ogg" not in name and "opus" not in name] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(N_BROKEN))
 def test_broken_input_is_refused_or_read(broken: list[Path], index: int) -> None:
     error = None
@@ -88,6 +90,7 @@ def test_broken_input_is_refused_or_read(broken: list[Path], index: int) -> None
         assert len(str(error).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_some_broken_inputs_are_read_and_some_refused(broken: list[Path]) -> None:
     """Or the test above would pass for a reader that refuses everything."""
     n_read = 0
@@ -99,6 +102,7 @@ def test_some_broken_inputs_are_read_and_some_refused(broken: list[Path]) -> Non
     assert 0.3 * N_BROKEN < n_read < 0.7 * N_BROKEN
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("model_path")
 def test_broken_inputs_through_the_command(broken: list[Path]) -> None:
     from click.testing import CliRunner
@@ -211,6 +215,7 @@ def test_standard_input_is_named_by_a_hyphen() -> None:
 # What is a file, but not audio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["text.mp3", "text.wav", "text.m4a", "text.raw", "text.vox", "text.gsm", "text"]
 )
@@ -268,6 +273,7 @@ def test_midi_sample_dump_is_not_even_tried(tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_long_garbage_ends(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).bytes(30_000_000)
     for name, head in (("a.mp3", b"\xff\xfb\x90\x00"), ("a.aac", b"\xff\xf1\x50\x80"), ("a.ogg", b"OggS")):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tempocli.schema import Estimate
 
+pytestmark = pytest.mark.slow
+
 FIELD = Path(__file__).resolve().parents[2] / "shared" / "field"
 FIELD_RATE = 44100
 

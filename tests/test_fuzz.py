@@ -60,6 +60,7 @@ class TestField:
         assert field.write(b"\0\x22\x56\0", 1) == b"\0\x01\0\0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("container", "kind", "subtype", "said"),
     [
@@ -218,6 +219,7 @@ class TestVerdict:
         assert counts(outcomes)[CONFIDENTLY] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_is_laid_to_the_open_file(tmp_path):
     (tmp_path / "music").mkdir()
@@ -236,6 +238,7 @@ def test_memory_is_laid_to_the_open_file(tmp_path):
     assert watch.n_killed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_small_run(model_path, tmp_path, monkeypatch, capsys):
@@ -258,6 +261,7 @@ def test_a_small_run(model_path, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "one" / name).is_file()
 
 
+@pytest.mark.slow
 def test_bombs_unpack_to_more_than_they_are():
     bombs = {made.name: made.data for made in make_bombs(megabytes=20)}
     assert len(bombs) == 3

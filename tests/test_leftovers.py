@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_cli_estimate import FAKE, tempo
+from commands import FAKE, tempo
 
 from tempocli import bank, tags, temporary
 from tempocli.batch import sockets
@@ -64,6 +64,7 @@ def leave(folder: Path, suffix: str = ".tmp") -> Path:
 
 
 class TestRemoval:
+    @pytest.mark.slow
     def test_of_a_run_that_is_killed_but_not_of_one_that_lives(
         self, tmp_path: Path, holder: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -231,6 +232,7 @@ class TestWhoRemoves:
         assert ours(tmp_path) == []
 
 
+@pytest.mark.slow
 class TestWorkers:
     """The socket by which workers are started lies in a folder of ours."""
 
@@ -294,6 +296,7 @@ class TestWorkers:
         sockets.prepare_folder()
 
 
+@pytest.mark.slow
 def test_a_copy_of_standard_input_has_no_name(music: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "t", ignore_errors=True)
     (tmp_path / "t").mkdir()

@@ -103,6 +103,7 @@ def test_a_stopped_run_is_an_interrupt_and_keeps_what_is_done(music: Path) -> No
     assert not (music / "out.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_the_engines_bring_no_command_line() -> None:
     code = "import sys, tempocli.engines.local; print({'click', 'rich', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -31,6 +31,7 @@ def loop(bpm: float, n_beats: int, steps: dict[str, str], rate: int = RATE) -> n
     return play(bpm, n_beats * 60.0 / bpm, steps, bass=False, rate=rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [HOUSE, ROCK, STEPPER], ids=["house", "rock", "stepper"])
 @pytest.mark.parametrize("n_beats", [4, 8, 16])
 @pytest.mark.parametrize("bpm", [71.3, 88.0, 103.7, 124.0, 139.1, 172.6])
@@ -58,6 +59,7 @@ def test_the_sample_rate_does_not_matter(estimator: Estimator, bpm: float, rate:
     assert octaves_off(estimate.bpm, bpm) <= 0.02
 
 
+@pytest.mark.slow
 def test_a_loop_in_a_range(model_path: object, compare_path: object) -> None:
     house = loop(124.0, 4, HOUSE)
     slow = Estimator(device="cpu", min_bpm=50.0, max_bpm=100.0).estimate_array(house, RATE)
@@ -90,6 +92,7 @@ def test_silence_and_drones_have_no_tempo(estimator: Estimator, seconds: float) 
     assert estimator.estimate_array(drone.astype(np.float32), RATE).bpm is None
 
 
+@pytest.mark.slow
 def test_excerpts_that_are_no_loops_are_not_measured_by_their_length(estimator: Estimator) -> None:
     rng = np.random.default_rng(5)
     by_length = near = answered = 0
@@ -126,6 +129,7 @@ def test_tiles_repeat(n_frames: int, lost: float, wanted: int, seed: int) -> Non
     np.testing.assert_array_equal(whole, frames[np.arange(wanted) % n_frames])
 
 
+@pytest.mark.slow
 @given(bpm=st.floats(40.0, 250.0), n_beats=st.integers(2, 32), off=st.floats(-0.4, 0.4))
 def test_whole_beats(bpm: float, n_beats: int, off: float) -> None:
     duration = n_beats * 60.0 / bpm

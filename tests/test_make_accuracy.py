@@ -15,6 +15,8 @@ from tempocli.cli import cli
 
 pytest.importorskip("matplotlib")
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

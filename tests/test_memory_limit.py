@@ -28,6 +28,8 @@ if not Path("/proc/self/statm").exists():
     pytest.skip("memory is watched on Linux only", allow_module_level=True)
 pytest.importorskip("av")
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "docs" / "sample.ogg"
 REASON = "needs more than 0.2 GB of memory"

@@ -90,6 +90,7 @@ def test_periodicity_opens_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
         Estimator(device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["classify", "compare", "both", "periodicity"])
 def test_a_tempo_outside_the_range_is_answered_by_its_octave_or_not_at_all(
     method: str, compare_path: Path, model_path: Path
@@ -127,6 +128,7 @@ def test_a_prior_counts_once(compare_path: Path, model_path: Path, monkeypatch: 
     assert estimate.bpm == pytest.approx(SAMPLE_BPM, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["compare", "both", "periodicity"])
 def test_worker_processes_estimate_the_same(
     method: str, request: pytest.FixtureRequest, click_track: Callable[..., np.ndarray], tmp_path: Path
@@ -153,6 +155,7 @@ def test_settings_name_method_and_models(compare: Estimator, both: Estimator) ->
     assert all(json.loads(json.dumps(each.settings())) == each.settings() for each in (compare, both))
 
 
+@pytest.mark.slow
 def test_settings_follow_the_contents_of_own_references(compare_path: Path, tmp_path: Path) -> None:
     def settings(seconds: float) -> dict[str, Any]:
         loop = synthesise(Reference("kick-hat", 90.0), sample_rate=RATE, n_samples=round(seconds * RATE))
@@ -178,6 +181,7 @@ def test_a_range_holds_for_comparison(compare_path: Path, click_track: Callable[
     assert estimator.estimate_array(click_track(90.0, 30.0), RATE).bpm == pytest.approx(180.0, rel=0.01)
 
 
+@pytest.mark.slow
 def test_own_references(compare_path: Path, tmp_path: Path, click_track: Callable[..., np.ndarray]) -> None:
     for bpm in (70.0, 110.0, 170.0):
         samples = synthesise(
@@ -209,6 +213,7 @@ def test_a_model_of_the_other_method_is_refused(compare_path: Path, model_path: 
         Estimator("compare", method="classify")
 
 
+@pytest.mark.slow
 def test_both_on_the_command_line(compare_path: Path, model_path: Path) -> None:
     result = CliRunner().invoke(cli, ["estimate", "--method", "both", "--format", "json", str(SAMPLE)])
     assert result.exit_code == 0, result.output
@@ -231,6 +236,7 @@ def test_a_model_for_the_baseline_is_wrong_usage() -> None:
     assert "--method periodicity has no --model" in result.stderr
 
 
+@pytest.mark.slow
 def test_what_is_exported_can_be_compared_with(compare_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "references"
     export = ["references", "export", str(folder), "--bpm", "84", "--bpm", "112", "--bpm", "150"]

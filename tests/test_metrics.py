@@ -74,6 +74,7 @@ def test_accuracy2_scales_the_tolerance_with_the_factor(estimate, right):
     assert metrics.accuracy2([100.0], [estimate]).tolist() == [right]
 
 
+@pytest.mark.slow
 @law
 @given(tracks)
 def test_accuracy2_forgives_whatever_accuracy1_does(pairs):
@@ -83,6 +84,7 @@ def test_accuracy2_forgives_whatever_accuracy1_does(pairs):
         assert not (right1 & ~metrics.accuracy2(reference, estimate, tolerance=tolerance)).any()
 
 
+@pytest.mark.slow
 @law
 @given(tracks)
 def test_a_wider_tolerance_never_loses_a_track(pairs):
@@ -92,6 +94,7 @@ def test_a_wider_tolerance_never_loses_a_track(pairs):
         assert not (narrow & ~accuracy(reference, estimate, tolerance=0.04)).any()
 
 
+@pytest.mark.slow
 @law
 @given(st.lists(tempi, min_size=1, max_size=30), factors, st.floats(min_value=-0.0399, max_value=0.0399))
 def test_any_level_within_the_tolerance_is_right_by_accuracy2(reference, factor, deviation):
@@ -99,6 +102,7 @@ def test_any_level_within_the_tolerance_is_right_by_accuracy2(reference, factor,
     assert metrics.accuracy2(reference, estimate).all()
 
 
+@pytest.mark.slow
 @law
 @given(st.lists(tempi, min_size=1, max_size=30), factors)
 def test_an_exact_level_has_no_octave_error2(reference, factor):
@@ -107,6 +111,7 @@ def test_an_exact_level_has_no_octave_error2(reference, factor):
     np.testing.assert_allclose(metrics.octave_error1(reference, estimate), np.log2(factor), atol=1e-12)
 
 
+@pytest.mark.slow
 @law
 @given(tracks, st.sampled_from([0.125, 0.5, 2.0, 8.0]))
 def test_only_ratios_matter(pairs, scale):
@@ -127,6 +132,7 @@ def test_only_ratios_matter(pairs, scale):
             assert got.tolist() == expected.tolist()
 
 
+@pytest.mark.slow
 @law
 @given(tracks)
 def test_octave_error2_is_the_smallest_over_the_factors(pairs):
@@ -171,6 +177,7 @@ def test_error_relation(estimate, relation):
     assert metrics.error_relation([100.0], [estimate]).tolist() == [relation]
 
 
+@pytest.mark.slow
 @law
 @given(tracks)
 def test_relations_agree_with_the_accuracies(pairs):
@@ -231,6 +238,7 @@ def test_reliability_bins_include_their_lower_edge():
     assert bins[2].accuracy is None
 
 
+@pytest.mark.slow
 @law
 @given(st.lists(st.tuples(st.floats(min_value=0.0, max_value=1.0), st.booleans()), min_size=1, max_size=50))
 def test_calibration_error_is_the_mean_gap_of_the_bins(pairs):

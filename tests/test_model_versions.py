@@ -56,6 +56,7 @@ def test_tables(name: str) -> None:
     assert (row["model"], row["model_version"]) == ("tempo", version_of("tempo"))
 
 
+@pytest.mark.slow
 def test_json_lines_and_jams() -> None:
     assert json.loads(estimate("--format", "jsonl"))["model_version"] == version_of("tempo")
     assert json.loads(estimate("--format", "json"))["results"][0]["model_version"] == version_of("tempo")
@@ -108,6 +109,7 @@ def test_set_version(compare_path: Path, model_path: Path, tmp_path: Path) -> No
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_results_of_another_version_are_not_gone_on_with(
     tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,7 @@ class TestOutputs:
             comparator.embed(WINDOWS)
 
 
+@pytest.mark.slow
 class TestEndless:
     def test_a_loop_is_ended(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(runtime, "MAX_SECONDS", 0.3)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 # What each needs; asked without an import, for the servers and clients are processes of their own.
 PACKAGES = {

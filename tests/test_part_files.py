@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_cli_estimate import tempo
+from commands import tempo
 from test_results import FORMATS, LAYOUT, interrupt, needs_pyarrow, read, result_of, resume
 
 from tempocli.cli.sinks import saying_what_is_kept

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 from clicks import make_clicks
+from commands import estimated, on_a_terminal, tempo
 from fake_estimator import make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli_estimate import estimated, on_a_terminal, tempo
 
 import tempocli
 from tempocli.audio import load_audio
@@ -83,6 +83,7 @@ class TestPart:
 
 
 class TestCut:
+    @pytest.mark.slow
     @given(
         st.lists(st.integers(0, 900), max_size=12),
         seconds,
@@ -105,6 +106,7 @@ class TestCut:
         assert all(len(block) for block in got)
         np.testing.assert_array_equal(np.concatenate(got), wanted)
 
+    @pytest.mark.slow
     @given(st.lists(seconds.filter(lambda value: value > 0.01), min_size=2, max_size=6))
     def test_parts_in_a_row_share_no_sample_and_miss_none(self, lengths: list[float]) -> None:
         rate, start, pieces = 44100, 0.0, []
@@ -123,6 +125,7 @@ class TestCut:
         assert sum(map(len, cut(blocks, Part(0.5, 1.5), sample_rate=1000, name="a"))) == 1500
         assert len(list(blocks)) == 3
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", [".wav", ".flac"])
     def test_a_file_that_holds_the_part_alone_has_the_same_samples(
         self, tmp_path: Path, mix: NDArray[np.float32], suffix: str
@@ -137,6 +140,7 @@ class TestCut:
 
 
 class TestEstimator:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("start", "duration"), [(0.0, 20.0), (20.0, 15.0), (35.0, None), (37.123, 9.9)])
     def test_a_part_is_estimated_as_a_file_of_its_own(
         self,
@@ -168,6 +172,7 @@ class TestEstimator:
         assert found.bpm_error is not None
         assert found.bpm_error < 1e-2
 
+    @pytest.mark.slow
     def test_times_are_those_of_the_file(self, tmp_path: Path, estimator: Estimator, mix: np.ndarray) -> None:
         image = write_image(tmp_path / "image.flac", mix)
         found = estimator.estimate(image, start=5.0, duration=50.0)
@@ -234,6 +239,7 @@ class TestCommand:
         assert annotation["data"][0]["time"] == 60.0
         assert document["file_metadata"]["duration"] == 240.068
 
+    @pytest.mark.slow
     def test_messages_and_the_table_say_which_part(self, music: Path) -> None:
         silent = tempo("silent.wav", "--start", "65", "--duration", "5")
         assert silent.stderr == "tempo: silent.wav, 1:05 to 1:10: no tempo: silence\n"

@@ -62,6 +62,7 @@ def test_the_peak_of_a_pulse_train_is_its_tempo_or_a_relative(bpm: float, offset
     assert found.distribution.min() >= 0.0
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(bpm=st.floats(50.0, 180.0))
 def test_clicks_through_the_front_end(click_track, bpm: float) -> None:
@@ -72,6 +73,7 @@ def test_clicks_through_the_front_end(click_track, bpm: float) -> None:
     assert found.strength > 0.2
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(bpm=st.floats(60.0, 150.0), shift=st.integers(-9, 12))
 def test_a_faster_curve_moves_the_distribution(bpm: float, shift: int) -> None:
@@ -128,6 +130,7 @@ def test_a_curve_in_which_nothing_happens_says_nothing(n_frames: int, value: flo
         np.testing.assert_allclose(found.distribution, 1.0 / len(BPMS))
 
 
+@pytest.mark.slow
 @given(n_frames=st.integers(0, 400), seed=st.integers(0, 20))
 def test_short_curves_give_a_distribution(n_frames: int, seed: int) -> None:
     curve = np.random.default_rng(seed).random(n_frames).astype(np.float32)
@@ -209,6 +212,7 @@ def test_few_frames_rise(n_frames: int) -> None:
     assert rises(log_mel, FRONT_END).tolist() == [0.0] * n_frames
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(bpm=st.floats(80.0, 200.0))
 def test_half_a_bar_of_five_or_seven_is_no_beat(bpm: float) -> None:

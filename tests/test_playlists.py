@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from test_cli_estimate import estimated, tempo
+from commands import estimated, tempo
 from test_parts import LENGTHS, TEMPI, write_image
 
 from tempocli.batch import find_files, find_inputs
@@ -235,12 +235,12 @@ class TestCommand:
         )
 
     def test_the_tracks_of_an_image_get_no_tag(self, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from tempocli import tags
+        from tempocli.tag_worker import TagWorker
 
         written: list[str] = []
-        monkeypatch.setattr(tags, "read_tempo", lambda _: None)
-        monkeypatch.setattr(tags, "tag_text", lambda *_: "128")
-        monkeypatch.setattr(tags, "write_tempo", lambda path, _: written.append(path))
+        monkeypatch.setattr(TagWorker, "read_tempo", lambda *_: None)
+        monkeypatch.setattr(TagWorker, "tag_text", lambda *_: "128")
+        monkeypatch.setattr(TagWorker, "write_tempo", lambda _, path, __: written.append(path))
         (music / "image.wav").touch()
         (music / "a.cue").write_text(f'{SHEET}FILE "128.wav" WAVE\nTRACK 04 AUDIO\nINDEX 01 00:00:00\n')
         result = tempo("a.cue", "--write-tags", "-q")
@@ -248,7 +248,7 @@ class TestCommand:
         assert written == ["128.wav"], "which the sheet names as a whole"
         assert result.stderr.count("tag not written: a part's tempo is not the file's\n") == 3
         assert result.stderr.startswith("tempo: image.wav, 0:00 to 0:20 (Solo - One): ")
-        monkeypatch.setattr(tags, "read_tempo", lambda _: "99")
+        monkeypatch.setattr(TagWorker, "read_tempo", lambda *_: "99")
         skipped = tempo("a.cue", "--skip-tagged", "-q")
         assert skipped.stdout.count("image.wav") == 3
         assert "128.wav" not in skipped.stdout
@@ -263,6 +263,7 @@ class TestResume:
             return read_table(path).to_pylist()
         return path.read_bytes()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(2))
     def test_cut_off_anywhere(self, music: Path, format_name: str, seed: int) -> None:
         """A run over the tracks of an image, cut off at any byte, goes on as if it had not been."""
@@ -312,6 +313,7 @@ def test_a_cluster_gets_the_parts(music: Path, monkeypatch: pytest.MonkeyPatch) 
     from pyarrow.parquet import read_table
 
     from tempocli.cluster import Job, Work, chunk, engine
+    from tempocli.schema import EstimatorOptions
     from tempocli.writers import Layout
 
     def run(names: dict[str, int], work: Work, folder: str, done: object) -> None:
@@ -324,7 +326,7 @@ def test_a_cluster_gets_the_parts(music: Path, monkeypatch: pytest.MonkeyPatch) 
     chunk._workplace.cache_clear()
     (music / "image.wav").touch()
     (music / "a.cue").write_text(f"{SHEET}TRACK 04 AUDIO\nFILE http://x/y.wav WAVE\nINDEX 01 00:00:00\n")
-    work = Work(None, "classify", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
+    work = Work(EstimatorOptions(method="classify", device="cpu"), Layout(), 100.0)
     names = ["a.cue", "128.wav", "memory://x/l.m3u"]
     part = Part(5.0, 10.0)
     try:

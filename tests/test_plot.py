@@ -44,6 +44,7 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(image.open(io.BytesIO(data)).convert("L"), np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image_format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
 )
@@ -51,18 +52,21 @@ def test_formats(image_format: str, start: bytes) -> None:
     assert draw(analysis([6.0, 12.0, 18.0]), image_format=image_format).startswith(start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [[], [6.0], [6.0, 12.0], [6.0, 12.0, 18.0, 42.0, 48.0]])
 @pytest.mark.parametrize("bpm", [120.0, None])
 def test_any_number_of_windows(times: list[float], bpm: float | None) -> None:
     assert draw(analysis(times, bpm)).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_audio_of_no_length() -> None:
     nothing = analysis([], None)
     lone_sample = replace(nothing.estimate, duration=0.0)
     assert draw(replace(nothing, estimate=lone_sample)).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_tempo_is_drawn_where_it_is() -> None:
     # Without curve and line, only the tempogram is left to make one row of the axes bright.
     image = pixels(draw(analysis([float(time) for time in range(6, 55, 6)], None)))
@@ -74,6 +78,7 @@ def test_the_tempo_is_drawn_where_it_is() -> None:
     assert height == pytest.approx(2.0 / np.log2(BPMS[-1] / 30.0), abs=0.03)
 
 
+@pytest.mark.slow
 def test_silence_between_windows_stays_empty() -> None:
     steady = pixels(draw(analysis([float(time) for time in range(6, 55, 6)], None)))
     broken = pixels(draw(analysis([6.0, 12.0, 18.0, 48.0, 54.0], None)))
@@ -83,6 +88,7 @@ def test_silence_between_windows_stays_empty() -> None:
     assert broken[row, middle].max() < 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["$\\frac{$ and a $x^2$", "\u97f3\u697d.wav"])
 def test_any_title(title: str) -> None:
     file = io.BytesIO()
@@ -90,6 +96,7 @@ def test_any_title(title: str) -> None:
     assert file.getvalue()
 
 
+@pytest.mark.slow
 def test_leaves_pyplot_alone() -> None:
     code = "import sys, tempocli.plot; assert not {'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -40,9 +40,12 @@ print("open", flush=True)
 time.sleep(20)
 """
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="on Windows, onnxruntime's events go to Windows and to no file"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform == "win32", reason="on Windows, onnxruntime's events go to Windows and to no file"
+    ),
+]
 
 
 @dataclass

@@ -18,11 +18,13 @@ SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
 VALUES = arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6))
 
 
+@pytest.mark.slow
 @given(values=VALUES, q=st.floats(0.0, 1.0))
 def test_quantiles_are_numpy_s(values: np.ndarray, q: float) -> None:
     assert quantile(values, q) == pytest.approx(float(np.quantile(values, q)), rel=1e-9, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(values=VALUES)
 def test_medians_are_numpy_s(values: np.ndarray) -> None:
     assert median(values) == pytest.approx(float(np.median(values)), rel=1e-12, abs=1e-9)
@@ -34,6 +36,7 @@ def test_what_has_no_quantile(values: list[float], q: float) -> None:
         quantile(np.array(values), q)
 
 
+@pytest.mark.slow
 def test_a_start_imports_no_masked_arrays() -> None:
     program = (
         "import sys; from tempocli import Estimator; "

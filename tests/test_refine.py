@@ -35,6 +35,7 @@ def beats(bpm: float, seconds: float, *, start: float = 0.2) -> NDArray[np.float
     return np.arange(start, seconds, 60.0 / bpm)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(bpm=st.floats(40.0, 240.0), off=st.floats(0.988, 1.012))
 def test_clicks_come_out_within_two_hundredths(click_track, bpm: float, off: float) -> None:
@@ -165,6 +166,7 @@ def test_the_search_is_bounded(click_track) -> None:
             assert abs(refined.bpm / start - 1.0) <= 1.5 * search + 1e-9
 
 
+@pytest.mark.slow
 def test_a_long_track_is_taken_in_segments(click_track) -> None:
     onset = onset_strength(FRONT_END.log_mel(click_track(97.3, 400.0)))
     # Half a beat is lost in the middle: two segments bear it, one phase would not.

@@ -49,6 +49,7 @@ ranges = st.tuples(st.floats(30.0, 250.0), st.floats(1.05, 6.0)).map(
 )
 
 
+@pytest.mark.slow
 @given(distribution=distributions, bounds=ranges)
 def test_every_answer_lies_within_the_range(distribution: np.ndarray, bounds: tuple[float, float]) -> None:
     assume(bounds[0] < bounds[1])
@@ -61,6 +62,7 @@ def test_every_answer_lies_within_the_range(distribution: np.ndarray, bounds: tu
     assert all(each.mass <= each.family + 1e-9 <= 1.0 + 2e-9 for each in found)
 
 
+@pytest.mark.slow
 @given(distribution=distributions)
 def test_without_a_range_there_is_an_answer_and_the_largest_mass_is_first(distribution: np.ndarray) -> None:
     found = find(distribution)
@@ -78,6 +80,7 @@ def test_a_range_of_an_octave_always_answers_a_clear_tempo(bpm: float, low: floa
     assert first.family > 0.9
 
 
+@pytest.mark.slow
 def test_a_range_of_an_octave_answers_whatever_is_said() -> None:
     # Of these, one has more of its mass between the peaks than any octave family has.
     rng = np.random.default_rng(0)
@@ -88,6 +91,7 @@ def test_a_range_of_an_octave_answers_whatever_is_said() -> None:
         assert find(said / said.sum(), 70.0, 140.0)
 
 
+@pytest.mark.slow
 @given(bpm=st.floats(62.0, 150.0), octave=st.sampled_from([0.5, 1.0, 2.0]), width=st.floats(1.1, 1.9))
 def test_the_answer_moves_with_the_range_by_octaves(bpm: float, octave: float, width: float) -> None:
     low = bpm * octave / np.sqrt(width)
@@ -98,6 +102,7 @@ def test_the_answer_moves_with_the_range_by_octaves(bpm: float, octave: float, w
     assert first.bpm == pytest.approx(bpm * octave, rel=2e-3)
 
 
+@pytest.mark.slow
 @given(bpm=st.floats(70.0, 120.0), shift=st.integers(-12, 12), low=st.floats(50.0, 110.0))
 def test_a_faster_distribution_in_a_faster_range(bpm: float, shift: int, low: float) -> None:
     ratio = 2.0 ** (shift / 48.0)

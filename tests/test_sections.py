@@ -133,6 +133,7 @@ def test_two_windows(bpms: tuple[float, float]) -> None:
     assert (found.sections[0].first, found.sections[-1].stop) == (0, 2)
 
 
+@pytest.mark.slow
 def test_a_long_recording_has_the_sections_of_a_short_one() -> None:
     found = course(np.repeat([100.0, 130.0, 110.0], 1000))
     assert tempi_of(found) == [pytest.approx(bpm, rel=0.01) for bpm in (100.0, 130.0, 110.0)]
@@ -183,6 +184,7 @@ def test_sections_tile_the_windows(tempi: list[float], seed: int, gap: float) ->
     assert np.abs(octaves[:, None] - allowed).min(axis=1).max() < 1e-9
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(rate=st.floats(0.8, 1.25), seed=st.integers(0, 20))
 def test_a_faster_track_has_the_same_sections_faster(rate: float, seed: int) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+pytestmark = pytest.mark.slow
+
 RATE = 22050
 
 

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from bombs import compressed_tag, tag_of_pictures
 from clicks import make_clicks
-from test_cli_estimate import tempo
+from commands import tempo
 
 from tempocli import tags
 from tempocli.errors import TagError
@@ -48,6 +48,7 @@ def good_song(path: Path, mp3: bytes) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_works_as_tags_do(tmp_path: Path, mp3: bytes) -> None:
     song = tmp_path / "song.mp3"
     song.write_bytes(mp3)
@@ -60,6 +61,7 @@ def test_works_as_tags_do(tmp_path: Path, mp3: bytes) -> None:
             worker.read_tempo(str(tmp_path / "none.mp3"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched on Linux alone")
 def test_a_compressed_tag_costs_no_more_than_the_limit(tmp_path: Path, mp3: bytes, worker: TagWorker) -> None:
     bomb = compressed_tag(tmp_path / "bomb.mp3", 600 * MEGABYTE, mp3)
@@ -68,6 +70,7 @@ def test_a_compressed_tag_costs_no_more_than_the_limit(tmp_path: Path, mp3: byte
     assert worker.read_tempo(good_song(tmp_path / "good.mp3", mp3)) == "120"
 
 
+@pytest.mark.slow
 def test_a_tag_of_many_pictures_costs_no_more_than_its_time(
     tmp_path: Path, mp3: bytes, worker: TagWorker
 ) -> None:
@@ -77,6 +80,7 @@ def test_a_tag_of_many_pictures_costs_no_more_than_its_time(
     assert worker.read_tempo(good_song(tmp_path / "good.mp3", mp3)) == "120"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("music")
 def test_a_batch_goes_on_behind_it(tmp_path: Path, mp3: bytes) -> None:
     bomb = tag_of_pictures(tmp_path / "100.mp3", 50_000, mp3)

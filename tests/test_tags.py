@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 import soundfile
 from clicks import make_clicks
+from commands import FAKE, tempo
 from hostile import encode_av
-from test_cli_estimate import FAKE, tempo
 
 from tempocli import tags
 from tempocli.audio import load_audio
@@ -79,6 +79,7 @@ def audio_of(path: Path) -> bytes:
 
 
 class TestWriting:
+    @pytest.mark.slow
     def test_comes_back_and_the_audio_is_untouched(self, song: Path) -> None:
         before = audio_of(song)
         assert tags.read_tempo(str(song)) is None
@@ -101,6 +102,7 @@ class TestWriting:
         else:
             assert file.tags["bpm"] == ["128"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("suffix", "command", "expected"),
         [
@@ -243,6 +245,7 @@ class TestWriting:
             tags.read_tempo(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["mp3", "m4a"])
 def test_a_kill_leaves_the_old_or_the_new_file(
     make_song: Callable[[str], str], suffix: str, tmp_path: Path
@@ -277,18 +280,21 @@ def test_a_kill_leaves_the_old_or_the_new_file(
 class TestCommand:
     """With the estimator that finds the tempo in the name; its confidence is 0.88."""
 
+    @pytest.mark.slow
     def test_writes_tags(self, make_song: Callable[[str], str]) -> None:
         paths = [make_song("128.4.mp3"), make_song("128.4.flac"), make_song("silent.ogg")]
         result = tempo(*paths, "--write-tags", "--overwrite")
         assert result.exit_code == 0
         assert [tags.read_tempo(path) for path in paths] == ["128", "128.4", None]
 
+    @pytest.mark.slow
     def test_one_file(self, make_song: Callable[[str], str]) -> None:
         path = make_song("128.mp3")
         result = tempo(path, "--write-tags")
         assert (result.exit_code, result.stdout, result.stderr) == (0, "128.00\n", "")
         assert tags.read_tempo(path) == "128"
 
+    @pytest.mark.slow
     def test_another_tempo_is_left_unless_told_otherwise(self, make_song: Callable[[str], str]) -> None:
         path = make_song("128.mp3")
         tags.write_tempo(path, 64.0)
@@ -299,6 +305,7 @@ class TestCommand:
         assert tempo(path, "--write-tags", "--overwrite").stderr == ""
         assert tags.read_tempo(path) == "128"
 
+    @pytest.mark.slow
     def test_the_same_tempo_is_not_written_again(self, make_song: Callable[[str], str]) -> None:
         path = make_song("128.2.mp3")
         tags.write_tempo(path, 128.0)
@@ -306,6 +313,7 @@ class TestCommand:
         assert tempo(path, "--write-tags", "--overwrite").exit_code == 0
         assert os.stat(path).st_ino == before.st_ino
 
+    @pytest.mark.slow
     def test_a_person_is_asked(self, make_song: Callable[[str], str]) -> None:
         paths = [make_song("128.mp3"), make_song("130.mp3")]
         for path in paths:
@@ -315,6 +323,7 @@ class TestCommand:
         assert "128.mp3: replace the tag 64 by 128? [y/N]:" in shown
         assert [tags.read_tempo(path) for path in paths] == ["128", "64"]
 
+    @pytest.mark.slow
     def test_dry_run(self, make_song: Callable[[str], str]) -> None:
         paths = [make_song("128.mp3"), make_song("130.mp3"), make_song("90.5.ogg")]
         tags.write_tempo(paths[0], 64.0)
@@ -327,11 +336,13 @@ class TestCommand:
         ]
         assert [Path(path).read_bytes() for path in paths] == before
 
+    @pytest.mark.slow
     def test_the_unsure_are_not_written(self, make_song: Callable[[str], str]) -> None:
         path = make_song("128.mp3")
         assert tempo(path, "--write-tags", "--min-confidence", "0.9").exit_code == 0
         assert tags.read_tempo(path) is None
 
+    @pytest.mark.slow
     def test_tagged_files_are_skipped(self, make_song: Callable[[str], str]) -> None:
         paths = [make_song("128.mp3"), make_song("130.mp3"), "128.wav", "broken.wav"]
         tags.write_tempo(paths[0], 64.0)
@@ -341,6 +352,7 @@ class TestCommand:
         alone = tempo(paths[0], "--skip-tagged")
         assert (alone.exit_code, alone.stdout, alone.stderr) == (0, "", "")
 
+    @pytest.mark.slow
     def test_what_cannot_be_tagged_is_said(self, music: Path) -> None:
         result = tempo("128.wav", "music/100.wav", "--write-tags")
         assert result.exit_code == 3
@@ -349,6 +361,7 @@ class TestCommand:
             ["tempo", name, "tag not written"] for name in ("128.wav", "music/100.wav")
         ]
 
+    @pytest.mark.slow
     def test_a_run_with_tags_is_continued(self, make_song: Callable[[str], str], music: Path) -> None:
         """The file that was just written to is no changed file."""
         path = make_song("128.mp3")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 from click.testing import CliRunner
+from commands import on_a_terminal, process, tempo
 from fake_estimator import make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli_estimate import on_a_terminal, process, tempo
 
 from tempocli import relate
 from tempocli.audio.inputs import _printable
@@ -41,6 +41,7 @@ def evil(music: Path) -> Path:
 
 
 class TestResults:
+    @pytest.mark.slow
     @given(st.text())
     def test_json_means_the_same(self, text: str) -> None:
         for indent in (None, 2):
@@ -64,6 +65,7 @@ class TestResults:
         assert printable_result(result) == result
 
 
+@pytest.mark.slow
 class TestEstimate:
     @pytest.mark.parametrize("name", ["text", "csv", "tsv", "json", "jsonl"])
     def test_on_a_terminal(self, evil: Path, name: str) -> None:

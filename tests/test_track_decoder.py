@@ -41,6 +41,7 @@ def decode(tempi: Sequence[float], **options: Any) -> Estimate:
     return decoder(**options).decode(hear_script(tempi))
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(bpm=st.floats(50.0, 220.0), n_windows=st.integers(5, 40))
 def test_steady_windows_are_one_section(bpm: float, n_windows: int) -> None:
@@ -129,6 +130,7 @@ def test_a_range_without_the_tempo() -> None:
     assert (estimate.bpm_error, estimate.steady) == (None, None)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     bpm=st.floats(40.0, 240.0),

@@ -21,6 +21,7 @@ def cut(lengths: list[int], n_frames: int = 8) -> list[tuple[np.ndarray, float]]
     return out
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(lengths=st.lists(st.integers(0, 300), min_size=1, max_size=6))
 def test_every_frame_is_covered_and_nothing_is_made_up(lengths: list[int]) -> None:
@@ -35,6 +36,7 @@ def test_every_frame_is_covered_and_nothing_is_made_up(lengths: list[int]) -> No
         assert centre == pytest.approx(values[0] - 1 + len(values) / 2.0)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(lengths=st.lists(st.integers(0, 300), min_size=1, max_size=6))
 def test_the_way_a_stream_is_split_does_not_matter(lengths: list[int]) -> None:

@@ -21,6 +21,8 @@ from tempocli.cli import cli
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 FAKE = str(Path(__file__).parent / "fake_estimator.py")
 
 

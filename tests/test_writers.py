@@ -210,6 +210,7 @@ class TestJson:
         ]
         assert "curve" not in json.loads(render("json", [GOOD]))["results"][0]
 
+    @pytest.mark.slow
     @given(names)
     def test_any_name_comes_back(self, path: str) -> None:
         results = [FileResult(path, error="x")]

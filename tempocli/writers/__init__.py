@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CURVE_FORMATS", "FORMATS", "SINGLE_FORMATS", "SUFFIXES", "Layout", "encode", "printable", "write"]
 
-# Modules are imported on use: a plain number needs no JSON.
+# The module of each format, with a function `write_NAME`; imported on use: a plain number needs no JSON.
 _HOMES = {
     "text": "lines",
     "csv": "lines",
@@ -33,16 +33,9 @@ FORMATS = tuple(_HOMES)
 # JAMS and MIREX describe one track; only the JSON formats have a place for tempo over time.
 SINGLE_FORMATS = frozenset({"jams", "mirex"})
 CURVE_FORMATS = frozenset({"json", "jsonl"})
-SUFFIXES = {
-    "": "text",
-    ".txt": "text",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".jams": "jams",
-    ".mirex": "mirex",
+# A format has its name as its suffix; these are the others.
+SUFFIXES = {"": "text", ".txt": "text", ".ndjson": "jsonl"} | {
+    f".{name}": name for name in FORMATS if name != "text"
 }
 
 

@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
+from tempocli.axis import TempoAxis  # noqa: E402
 from tempocli.bank import references_path  # noqa: E402
 from tempocli.cli import cli  # noqa: E402
 from tempocli.comparator import Comparator  # noqa: E402
-from tempocli.encoder import Calibration, Encoder  # noqa: E402
+from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.ensemble import TrackTempo  # noqa: E402
+from tempocli.inference.calibration import Calibration  # noqa: E402
 from tempocli.training import calibrate as calibration_module  # noqa: E402
 from tempocli.training.calibrate import calibrate, fit_logistic, fit_pulse, held_tones  # noqa: E402
 from tempocli.training.recalibrate import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
 from tempocli.training.tempo.sampler import TempoSampler  # noqa: E402
 
-BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
+AXIS = TempoAxis()
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +54,10 @@ def test_confidence_of_a_method_that_is_right_as_often_as_it_says(recipe, data_f
     def track(frames: np.ndarray) -> TrackTempo:
         bpm = next(tempi, 120.0)
         heard = bpm * (1.0 if rng.random() < 0.5 else 0.5)
-        distribution = np.exp(-0.5 * (48.0 * np.log2(BPMS / heard)) ** 2) + 1e-6
+        distribution = np.exp(-0.5 * (48.0 * np.log2(AXIS.bpms / heard)) ** 2) + 1e-6
         return TrackTempo(distribution / distribution.sum(), {}, (5.0, -0.5))
 
-    fitted = calibrate(track, BPMS, sampler)
+    fitted = calibrate(track, AXIS, sampler)
     assert fitted.family[1] > 0.0
     # Log-odds of a share near 1, mapped to about a half.
     probability = 1.0 / (1.0 + np.exp(-(fitted.octave[0] + fitted.octave[1] * 5.0)))
@@ -77,6 +79,7 @@ def test_held_tones_are_loud_enough_and_bounded() -> None:
         assert len(samples) >= 12 * 22050
 
 
+@pytest.mark.slow
 def test_an_exported_model_gets_a_calibration_and_keeps_its_weights(
     recipe, data_folder: Path, tmp_path: Path, model_path: Path
 ) -> None:
@@ -92,6 +95,7 @@ def test_an_exported_model_gets_a_calibration_and_keeps_its_weights(
     np.testing.assert_array_equal(after.spec.prior_weights, before.spec.prior_weights)
 
 
+@pytest.mark.slow
 def test_a_comparator_keeps_its_references(
     recipe, data_folder: Path, tmp_path: Path, compare_path: Path
 ) -> None:
@@ -107,6 +111,7 @@ def test_a_comparator_keeps_its_references(
     assert not (tmp_path / "no cache").exists()
 
 
+@pytest.mark.slow
 def test_the_methods_without_a_file(
     recipe, data_folder: Path, tmp_path: Path, model_path: Path, compare_path: Path
 ) -> None:

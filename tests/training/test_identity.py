@@ -90,6 +90,7 @@ class LaterRecipe(TempoRecipe):
     network: LaterNetwork = field(default_factory=LaterNetwork)
 
 
+@pytest.mark.slow
 def test_a_setting_added_later_orphans_no_checkpoint(recipe, data_folder: Path, tmp_path: Path) -> None:
     train(recipe, data_folder, tmp_path)
     settings = {item.name: getattr(recipe, item.name) for item in fields(recipe)}
@@ -102,6 +103,7 @@ def test_a_setting_added_later_orphans_no_checkpoint(recipe, data_folder: Path, 
         load_checkpoint(tmp_path / CHECKPOINT, replace(later, network=replace(later.network, heads=2)))
 
 
+@pytest.mark.slow
 def test_another_recipe_is_refused_and_the_settings_named(recipe, data_folder: Path, tmp_path: Path) -> None:
     train(recipe, data_folder, tmp_path)
     with pytest.raises(DataError, match=r"another recipe \(seed was the default, is 5; steps was 6, is 9\)"):
@@ -116,6 +118,7 @@ def with_text(path: Path, text: str) -> None:
     torch.save(state | {"recipe": text}, path)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_version_0_1_0_is_continued(recipe, data_folder: Path, tmp_path: Path) -> None:
     whole = torch.load(train(recipe, data_folder, tmp_path / "whole"), weights_only=True)
 
@@ -136,6 +139,7 @@ def test_a_checkpoint_of_version_0_1_0_is_continued(recipe, data_folder: Path, t
         assert torch.equal(value, resumed["average"][name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -44,6 +44,7 @@ def test_a_recipe_without_a_loss_that_counts_is_refused(recipe) -> None:
         total_loss(table, torch.tensor(1.0), recipe, 0)
 
 
+@pytest.mark.slow
 def test_a_further_loss_is_one_line_of_the_table(
     recipe, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

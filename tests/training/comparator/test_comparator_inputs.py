@@ -97,6 +97,7 @@ def trained(request: pytest.FixtureRequest, data_folder: Path, tmp_path: Path) -
     return recipe, run
 
 
+@pytest.mark.slow
 def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_folder: Path) -> None:
     recipe, encoder = trained
     folder = recipe.parent
@@ -118,6 +119,7 @@ def test_from_an_encoders_run_to_a_comparator(trained: tuple[Path, Path], data_f
     assert Comparator(model, device="cpu").spec.embedding_dim == 32
 
 
+@pytest.mark.slow
 def test_learned_onset_curves_are_learned_and_exported(data_folder: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "learned.toml"
     recipe.write_text(COMPARISON.format(input="learned", encoder=""))
@@ -138,6 +140,7 @@ def test_learned_onset_curves_are_learned_and_exported(data_folder: Path, tmp_pa
     assert Comparator(model, device="cpu").spec.embedding_dim == 32
 
 
+@pytest.mark.slow
 def test_a_recipe_with_an_encoder_needs_its_run(data_folder: Path, tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path, "contrastive"))
     with pytest.raises(DataError, match="run of an encoder by the recipe"):
@@ -201,6 +204,7 @@ def test_the_ratio_loss_wants_octaves_told_and_their_way() -> None:
     assert ratio_loss(apart, faster, torch.tensor([[0.0, 0.2, 0.4]]), **bounds) == 0.0
 
 
+@pytest.mark.slow
 def test_a_comparator_learns_ratios_beside(data_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "ratios.toml"
     table = COMPARISON.format(input="modulation", encoder="").replace("spread = 0.3", "spread = 0.36")

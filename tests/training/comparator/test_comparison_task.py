@@ -73,6 +73,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["average"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(
     recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         assert torch.equal(value, weights(resumed)[name]), name
 
 
+@pytest.mark.slow
 def test_it_learns(recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path) -> None:
     longer = replace(recipe, steps=60, tracks=8, validate_every=60, ema=0.9)
     train(longer, data_folder, tmp_path)
@@ -96,6 +98,7 @@ def test_it_learns(recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path) 
     assert np.mean(losses[-10:]) < 0.75 * np.mean(losses[:5])
 
 
+@pytest.mark.slow
 def test_no_tempo_of_a_store_is_read(recipe: ComparisonRecipe, data_folder: Path) -> None:
     # The store "clicks" has tempi and "audio" has none; a sampler that read them would fail on one.
     for store in ("clicks", "audio"):
@@ -143,6 +146,7 @@ def test_a_recipe_without_stores_is_refused(recipe: ComparisonRecipe, data_folde
         PairSampler(data_folder, replace(recipe, stores={}))
 
 
+@pytest.mark.slow
 def test_another_prior_is_no_other_run_but_another_seed_is(
     recipe: ComparisonRecipe, data_folder: Path, tmp_path: Path
 ) -> None:
@@ -152,6 +156,7 @@ def test_another_prior_is_no_other_run_but_another_seed_is(
         train(replace(recipe, seed=5), data_folder, tmp_path)
 
 
+@pytest.mark.slow
 def test_from_recipe_to_estimate_by_the_command_line(
     data_folder: Path, recipe_file: Path, tmp_path: Path, click_track
 ) -> None:

@@ -79,6 +79,7 @@ def test_nt_xent_is_small_when_views_agree_and_tracks_do_not() -> None:
     assert nt_xent(tracks, tracks.roll(1, 0), temperature=0.1) > 5.0
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(
     recipe: ContrastiveRecipe, data_folder: Path, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         assert torch.equal(value, other[name]), name
 
 
+@pytest.mark.slow
 def test_it_learns(recipe: ContrastiveRecipe, data_folder: Path, tmp_path: Path) -> None:
     train(replace(recipe, steps=40, validate_every=40), data_folder, tmp_path)
     losses = [json.loads(line)["loss"] for line in (tmp_path / HISTORY).read_text().splitlines()]
@@ -134,6 +136,7 @@ def test_the_four_recipes_of_the_table_ship() -> None:
     assert recipes["stretch"].max_stretch > 0
 
 
+@pytest.mark.slow
 def test_by_the_command_line(data_folder: Path, recipe_file: Path, tmp_path: Path) -> None:
     data = ["--data", str(data_folder)]
     out = str(tmp_path / "run")

@@ -43,6 +43,7 @@ def test_neighbours_of_clusters_share_their_name() -> None:
     assert neighbour_share(embeddings, equal_pairs(names), ~equal_pairs(names))[0] == 0.0
 
 
+@pytest.mark.slow
 def test_a_network_is_measured(data_folder: Path) -> None:
     torch.manual_seed(0)
     network = ContrastiveNetwork(ContrastiveConfig()).eval()

@@ -30,6 +30,7 @@ def write_store(
             writer.add(f"{group}-{index}", frames, bpm=None, style="audio", group=group)
 
 
+@pytest.mark.slow
 def test_the_split_keeps_groups_together_and_holds_out_the_share() -> None:
     clips = [clip(f"album-{group}", index) for group in range(1000) for index in range(3)]
     training, held_out = Split(4).parts(clips)

@@ -22,6 +22,7 @@ from tempocli.training.data.views import (
 FRONT_END = FrontEnd()
 
 
+@pytest.mark.slow
 @given(rate=st.floats(0.75, 1.3))
 def test_stretching_frames_moves_the_tempo_by_the_rate(click_track, rate: float) -> None:
     frames = FRONT_END.log_mel(click_track(100.0, 30.0)).astype(np.float16)

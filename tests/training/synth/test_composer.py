@@ -89,6 +89,7 @@ def test_a_kit_has_a_sound_for_every_role() -> None:
         assert np.abs(sound).max() == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_click_tracks_cover_the_range_of_tempi(monkeypatch: pytest.MonkeyPatch) -> None:
     # Kits need no soundfont, so this runs without FluidSynth; a click track has drums only.
     monkeypatch.setattr(Renderer, "_draw_kit", lambda self, kind, rng: synthesise_kit(rng, sample_rate=22050))

@@ -53,6 +53,7 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempocli.training.synth.composer._JITTER", {0.0: 1.0})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_jitter")
 @pytest.mark.parametrize("name", STYLES)
 def test_every_style_keeps_to_its_grid(name: str) -> None:
@@ -216,6 +217,7 @@ def test_slow_attacks_soften_onsets(renderer: Renderer, monkeypatch: pytest.Monk
     assert peaks[1] < 0.6 * peaks[0]
 
 
+@pytest.mark.slow
 def test_soft_styles_have_softer_onsets_than_hard_ones(renderer: Renderer) -> None:
     def sharpness(name: str) -> float:
         values = []
@@ -240,6 +242,7 @@ def test_brushes_do_not_start_at_once() -> None:
         assert np.abs(sound[: _RATE // 1000]).max() < 0.35
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["jazz ballad", "film drums", "psytrance", "string ensemble"])
 def test_pieces_can_be_heard(renderer: Renderer, name: str) -> None:
     rng = np.random.default_rng(11)

@@ -65,6 +65,7 @@ def test_a_wobble_keeps_to_the_beat():
     assert np.fft.rfftfreq(len(level), 0.02)[spectrum.argmax()] == pytest.approx(4.0, abs=0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chip", [False, True])
 @pytest.mark.parametrize("role", ["bass", "pad", "melody"])
 def test_any_sound_that_is_drawn_can_be_heard(role, chip):

@@ -129,6 +129,7 @@ def test_the_centre_of_the_axis_is_where_the_mean_tempo_should_be() -> None:
     assert off_centre(spread, bins_per_octave=48).item() == pytest.approx(0.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(
     alone: TempoRecipe, data_folder: Path, tmp_path: Path
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         assert torch.equal(value, second[name]), name
 
 
+@pytest.mark.slow
 def test_it_never_sees_a_label(alone: TempoRecipe, data_folder: Path, tmp_path: Path) -> None:
     # The same audio with wrong labels, and other click tracks, must give the same weights.
     for kind in ("audio", "clicks"):
@@ -209,6 +211,7 @@ def test_rescaling_makes_click_tracks_right(alone: TempoRecipe, data_folder: Pat
     assert correlation > 0.9
 
 
+@pytest.mark.slow
 def test_from_recipe_to_model_by_the_command_line(
     data_folder: Path, alone_file: Path, tmp_path: Path
 ) -> None:

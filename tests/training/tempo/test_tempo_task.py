@@ -34,6 +34,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["average"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(recipe, data_folder: Path, tmp_path: Path) -> None:
     whole = train(recipe, data_folder, tmp_path / "whole")
 
@@ -52,6 +53,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(recipe, data_folder: Path, tmp
     assert [json.loads(line)["step"] for line in lines] == list(range(1, recipe.steps + 1))
 
 
+@pytest.mark.slow
 def test_the_history_has_a_line_a_step(recipe, data_folder: Path, tmp_path: Path) -> None:
     train(recipe, data_folder, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / HISTORY).read_text().splitlines()]
@@ -60,6 +62,7 @@ def test_the_history_has_a_line_a_step(recipe, data_folder: Path, tmp_path: Path
     assert "validation_accuracy1" in lines[-1]
 
 
+@pytest.mark.slow
 def test_it_learns(recipe, data_folder: Path, tmp_path: Path) -> None:
     longer = replace(recipe, steps=60, batch_size=16, validate_every=60, ema=0.9, beatless=0.0)
     train(longer, data_folder, tmp_path)
@@ -67,6 +70,7 @@ def test_it_learns(recipe, data_folder: Path, tmp_path: Path) -> None:
     assert np.mean(losses[-10:]) < 0.75 * np.mean(losses[:5])
 
 
+@pytest.mark.slow
 def test_the_context_tells_pieces_apart(recipe, data_folder: Path, tmp_path: Path) -> None:
     """A context that says the same of everything has died, and nothing else would show it."""
     longer = replace(recipe, steps=60, batch_size=16, validate_every=60, ema=0.9)
@@ -94,6 +98,7 @@ def test_batches_follow_from_seed_and_step(recipe, data_folder: Path) -> None:
     assert not np.array_equal(first.labelled, other.labelled)
 
 
+@pytest.mark.slow
 def test_from_recipe_to_model_by_the_command_line(
     data_folder: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
@@ -113,6 +118,7 @@ def test_from_recipe_to_model_by_the_command_line(
     assert b".py" not in model.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_model_that_differs_from_torch_is_not_written(
     recipe, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
