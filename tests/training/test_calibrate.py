@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
+from tempocli.axis import TempoAxis  # noqa: E402
 from tempocli.bank import references_path  # noqa: E402
 from tempocli.cli import cli  # noqa: E402
 from tempocli.comparator import Comparator  # noqa: E402
-from tempocli.encoder import Calibration, Encoder  # noqa: E402
+from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.ensemble import TrackTempo  # noqa: E402
+from tempocli.inference.calibration import Calibration  # noqa: E402
 from tempocli.training import calibrate as calibration_module  # noqa: E402
 from tempocli.training.calibrate import calibrate, fit_logistic, fit_pulse, held_tones  # noqa: E402
 from tempocli.training.recalibrate import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
 from tempocli.training.tempo.sampler import TempoSampler  # noqa: E402
 
-BPMS = 30.0 * 2.0 ** (np.arange(160) / 48.0)
+AXIS = TempoAxis()
+BPMS = AXIS.bpms
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +58,7 @@ def test_confidence_of_a_method_that_is_right_as_often_as_it_says(recipe, data_f
         distribution = np.exp(-0.5 * (48.0 * np.log2(BPMS / heard)) ** 2) + 1e-6
         return TrackTempo(distribution / distribution.sum(), {}, (5.0, -0.5))
 
-    fitted = calibrate(track, BPMS, sampler)
+    fitted = calibrate(track, AXIS, sampler)
     assert fitted.family[1] > 0.0
     # Log-odds of a share near 1, mapped to about a half.
     probability = 1.0 / (1.0 + np.exp(-(fitted.octave[0] + fitted.octave[1] * 5.0)))
