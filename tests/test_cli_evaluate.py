@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -491,6 +492,10 @@ class FakeEstimator:
     def __init__(self, model=None, **settings):
         type(self).created = settings
         self.model_name = str(model)
+
+    @classmethod
+    def from_options(cls, options):
+        return cls(options.model, device=options.device, **asdict(options.search))
 
     def portable(self):
         return self
