@@ -16,7 +16,7 @@ from test_parts import LENGTHS, TEMPI, write_image
 
 from tempocli.batch import find_files, find_inputs
 from tempocli.results.part import mark_of
-from tempocli.schema import AudioInput, Part
+from tempocli.schema import AudioInput, EstimatorOptions, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -324,7 +324,7 @@ def test_a_cluster_gets_the_parts(music: Path, monkeypatch: pytest.MonkeyPatch) 
     chunk._workplace.cache_clear()
     (music / "image.wav").touch()
     (music / "a.cue").write_text(f"{SHEET}TRACK 04 AUDIO\nFILE http://x/y.wav WAVE\nINDEX 01 00:00:00\n")
-    work = Work(None, "classify", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
+    work = Work(EstimatorOptions(method="classify", device="cpu"), Layout(), 100.0)
     names = ["a.cue", "128.wav", "memory://x/l.m3u"]
     part = Part(5.0, 10.0)
     try:
