@@ -16,6 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from tempocli.cluster import Job, Work, estimate_on_ray
+from tempocli.schema import EstimatorOptions
 from tempocli.writers import Layout
 
 # A cluster that `ray.init` has not started reports even that it may not report: to nobody, then.
@@ -39,7 +40,7 @@ def main(music: str, output: str) -> None:
         used.add(f"killed with {len(list(Path(output).glob('*.parquet')))} files written")
 
     threading.Thread(target=kill_one, daemon=True).start()
-    work = Work(None, "both", None, "cpu", 30.0, 300.0, 5, Layout(), 100.0, False)
+    work = Work(EstimatorOptions(device="cpu"), Layout(), 100.0)
     outcome = estimate_on_ray(Job([music], output, work))
     # The death of a node that had nothing left to do is noticed only after a while.
     deadline = time.monotonic() + 60

@@ -116,7 +116,7 @@ class TestRay:
         (folder / "music" / "more.wav").write_bytes((folder / "music" / "000.wav").read_bytes())
         more = program(*command, "--resume", cwd=folder)
         assert more.returncode == 3, more.stderr
-        assert "tempo: 1 file, 20 more done earlier, 1 failed, in " in more.stderr
+        assert "tempo: 1 file, 20 more done earlier (1 of them failed), in " in more.stderr
         assert [row["path"] for row in table(folder / "out.parquet")][-1] == "music/more.wav"
         other = program(*command, "--resume", "--top", "1", cwd=folder)
         assert other.returncode == 1

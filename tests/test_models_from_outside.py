@@ -179,18 +179,25 @@ class TestEndless:
         # By the loop's own end, and not only by the grace for what does not.
         assert time.monotonic() - start < 0.3 + runtime._GRACE_SECONDS
 
-    @pytest.mark.parametrize("files", [1, 2])
-    def test_it_ends_the_command_in_a_line(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int
-    ) -> None:
+    def test_it_ends_the_command_in_a_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if not SAMPLE.is_file():
             pytest.skip("needs docs/sample.ogg, which is not here")
         monkeypatch.setattr(runtime, "MAX_SECONDS", 0.3)
         path = foreign.endless(tmp_path / "mine.onnx")
-        arguments = ["estimate", "--model", str(path), "--method", "classify", *[str(SAMPLE)] * files]
+        arguments = ["estimate", "--model", str(path), "--method", "classify", str(SAMPLE)]
         result = CliRunner().invoke(cli, arguments)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr == f"tempo: {path}: takes longer than 0.3 s, and was given up\n"
+
+    def test_what_breaks_in_a_worker_ends_the_command_in_a_line(self, tmp_path: Path) -> None:
+        if not SAMPLE.is_file():
+            pytest.skip("needs docs/sample.ogg, which is not here")
+        path = foreign.write(tmp_path / "mine.onnx", log_mel="audio")
+        arguments = ["estimate", "--model", str(path), "--method", "classify", *[str(SAMPLE)] * 2]
+        result = CliRunner().invoke(cli, arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"tempo: {path}: cannot be run (")
+        assert result.stderr.count("\n") == 1
 
     def test_ours_are_called_without_a_thread(
         self, model_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,7 +16,7 @@ from test_parts import LENGTHS, TEMPI, write_image
 
 from tempocli.batch import find_files, find_inputs
 from tempocli.results.part import mark_of
-from tempocli.schema import AudioInput, Part
+from tempocli.schema import AudioInput, EstimatorOptions, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -313,7 +313,6 @@ def test_a_cluster_gets_the_parts(music: Path, monkeypatch: pytest.MonkeyPatch) 
     from pyarrow.parquet import read_table
 
     from tempocli.cluster import Job, Work, chunk, engine
-    from tempocli.schema import EstimatorOptions
     from tempocli.writers import Layout
 
     def run(names: dict[str, int], work: Work, folder: str, done: object) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryWatch, over_limit
 from tempocli.batch.server import processes, start_context, without_main_module
 from tempocli.batch.stamps import stamp_of
-from tempocli.batch.worker import Done, Portable, Ready, Task, Windows, serve
-from tempocli.errors import TempoError
+from tempocli.batch.worker import Broken, Done, Portable, Ready, Task, Windows, serve
+from tempocli.errors import ModelError, TempoError
 from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Seat:
 
         Raises
         ------
+        ModelError
+            If the model does not work.
         TempoError
             If no worker can be started.
         """
@@ -155,9 +157,11 @@ class Seat:
             answer = self._exchange(message, deadline)
             if isinstance(answer, Done):
                 return answer
+            if isinstance(answer, Broken):
+                raise ModelError(answer.error)
             message = self._encode(answer.data)
 
-    def _exchange(self, message: object, deadline: float | None) -> Done | Windows:
+    def _exchange(self, message: object, deadline: float | None) -> Done | Windows | Broken:
         channel = self._channel
         if channel is None or self._closed:
             raise _LostError(_ENDED)
@@ -165,7 +169,7 @@ class Seat:
             channel.send(message)
             if not channel.poll(None if deadline is None else max(0.0, deadline - time.monotonic())):
                 raise _LostError(f"took longer than {self._timeout:g} s")
-            answer: Done | Windows = channel.recv()
+            answer: Done | Windows | Broken = channel.recv()
         except (EOFError, OSError) as error:
             raise self._loss() from error
         return answer

@@ -13,7 +13,7 @@ from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from tempocli.batch.stamps import stamp_of
-from tempocli.errors import AudioError, TempoError
+from tempocli.errors import AudioError, ModelError, TempoError
 from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
@@ -76,6 +76,13 @@ class Ready:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The model does not work: no failure of the file, and the end of the worker."""
+
+    error: str
+
+
 class _Abandoned(BaseException):
     """Nobody is at the other end any more; no failure of the file that was being read."""
 
@@ -102,7 +109,11 @@ def serve(channel: Connection, portable: Portable, log_level: int) -> None:
         channel.send(Ready())
         while True:
             task: Task = channel.recv()
-            result = estimate_file(estimator, task.path, hashed=task.hashed, part=task.part)
+            try:
+                result = estimate_file(estimator, task.path, hashed=task.hashed, part=task.part)
+            except ModelError as error:
+                channel.send(Broken(str(error)))
+                return
             channel.send(Done(result, records.copy()))
             records.clear()
 
@@ -121,7 +132,13 @@ def estimate_file(
     hashed: bool = False,
     part: Part | None = None,
 ) -> FileResult:
-    """Estimate one file, or the stream that `path` only names; whatever goes wrong is its own failure."""
+    """Estimate one file, or the stream that `path` only names; what goes wrong is its own failure.
+
+    Raises
+    ------
+    ModelError
+        If it is the model's.
+    """
     stamp = None
     span: dict[str, Any] = {} if part is None else {"start": part.start, "duration": part.duration}
     try:
@@ -131,6 +148,8 @@ def estimate_file(
         return FileResult(path, estimate=estimator.estimate(path, **span), stamp=stamp)
     except AudioError as error:
         return FileResult(path, error=(source is None and _folder_error(path)) or error.reason, stamp=stamp)
+    except ModelError:
+        raise
     except MemoryError:
         return FileResult(path, error="too little memory", stamp=stamp)
     except OSError as error:
