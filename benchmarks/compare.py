@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from tempocli.audio import load_audio
+from tempocli.comparison import Relater
 from tempocli.estimator import Estimator
-from tempocli.metrics import accuracy1, accuracy2
-from tempocli.relate import Relater
+from tempocli.evaluation.metrics import accuracy1, accuracy2
 from tempocli.training.synth.drum_kits import synthesise_kit
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

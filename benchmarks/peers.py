@@ -26,8 +26,8 @@ from harness.systems import one_line, read_peers, set_up_all
 from harness.worker import ask_in_turn
 
 from tempocli.errors import TempoError
-from tempocli.evaluation import evaluate
-from tempocli.tables import TrackEstimate, read_references
+from tempocli.evaluation.annotations import TrackEstimate, read_references
+from tempocli.evaluation.scoring import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from harness.systems import System
     from harness.worker import Worker
 
-    from tempocli.tables import Reference
+    from tempocli.evaluation.annotations import Reference
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent

@@ -36,7 +36,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 COLD_RUNS = 10
 WARM_ROUNDS = 3
-IMPORT_LINE = "import numpy, tempocli.runtime, soundfile, soxr, click"
+IMPORT_LINE = "import numpy, tempocli.inference.session.runtime, soundfile, soxr, click"
 
 # The bars this project has set itself.
 MAX_COLD_RATIO = 1.6

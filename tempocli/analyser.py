@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tempocli.audio import check_sample_rate, check_samples, resample_blocks, stream_audio
+from tempocli.audio.parts import moved, stream_part
+from tempocli.decoding.track_decoder import TrackDecoder, combine
 from tempocli.errors import AudioError
-from tempocli.listening import hear
-from tempocli.parts import moved, stream_part
+from tempocli.inference.listening import hear
 from tempocli.schema import Part
-from tempocli.track_decoder import TrackDecoder, combine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.encoder import Encode
-    from tempocli.features import FrontEnd
+    from tempocli.features.front_end import FrontEnd
+    from tempocli.inference.classifier import Encode
+    from tempocli.inference.listening import Heard
     from tempocli.inference.spec import ModelSpec
-    from tempocli.listening import Heard
     from tempocli.schema import Estimate, SearchOptions
 
 
@@ -64,7 +64,7 @@ class Analyser:
     spec : ModelSpec
         What is known of the model.
     encode : callable
-        Runs it on windows, from any thread; see `tempocli.methods.WindowModel.encode`.
+        Runs it on windows, from any thread; see `tempocli.inference.methods.WindowModel.encode`.
     search : SearchOptions
         Which tempi may be answered.
 

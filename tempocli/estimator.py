@@ -11,14 +11,14 @@ import numpy as np
 
 from tempocli.analyser import Analyser, Analysis
 from tempocli.axis import MAX_BPM, MIN_BPM
+from tempocli.decoding.track_decoder import DECODING_VERSION
 from tempocli.errors import ModelError
-from tempocli.methods import open_model
-from tempocli.registry import is_name
+from tempocli.inference.methods import open_model
+from tempocli.inference.registry import is_name
 from tempocli.schema import METHODS, EstimatorOptions, SearchOptions
-from tempocli.track_decoder import DECODING_VERSION
 
 if TYPE_CHECKING:
-    from tempocli.encoder import Encode
+    from tempocli.inference.classifier import Encode
     from tempocli.inference.spec import ModelSpec
     from tempocli.schema import Estimate
 
@@ -40,7 +40,8 @@ class Estimator(Analyser):
         ``"both"``: by classification and by comparison together; ``"classify"``; ``"compare"``, with
         references of every tempo (Henkel et al., ICASSP 2024); or ``"periodicity"``, without any network.
     references : str, Path or None
-        Folder of references to compare with, see `tempocli.bank.load_own_bank`; by default the built-in ones.
+        Folder of references to compare with, see `tempocli.inference.references.bank.load_own_bank`; by
+        default the built-in ones.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     min_bpm, max_bpm : float

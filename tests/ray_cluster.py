@@ -15,9 +15,9 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
-from tempocli.cluster import Job, Work, estimate_on_ray
+from tempocli.batch.engines.ray import Job, Work, estimate_on_ray
+from tempocli.output.formats import Layout
 from tempocli.schema import EstimatorOptions
-from tempocli.writers import Layout
 
 # A cluster that `ray.init` has not started reports even that it may not report: to nobody, then.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

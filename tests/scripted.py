@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tempocli.axis import TempoAxis
-from tempocli.features import FrontEnd
+from tempocli.features.front_end import FrontEnd
 from tempocli.inference.calibration import Calibration
+from tempocli.inference.listening import Heard
 from tempocli.inference.priors import PowerPrior
 from tempocli.inference.spec import ModelSpec, ensemble
-from tempocli.listening import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tempocli.ahead import ahead
+from tempocli.system.prefetch import ahead
 
 
 @pytest.mark.parametrize("n_items", [0, 1, 3, 4, 20])

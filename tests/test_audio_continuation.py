@@ -11,7 +11,7 @@ import pytest
 from odd_audio import encoded, put
 
 from tempocli.audio import load_audio
-from tempocli.audio.continuation import Samples, looks_alike
+from tempocli.audio.decoders.continuation import Samples, looks_alike
 
 if TYPE_CHECKING:
     from pathlib import Path

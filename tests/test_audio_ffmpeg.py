@@ -14,9 +14,9 @@ from hostile import encode_av
 from odd_audio import by_ffmpeg, encoded, film, lag, ogg_pages, stopping_opus, two_streams
 
 from tempocli.audio import load_audio, open_audio, stream_audio
-from tempocli.audio.decoding import DecodeError
-from tempocli.audio.fallback import open_ffmpeg as real_open_ffmpeg
-from tempocli.audio.ffmpeg import _Joiner
+from tempocli.audio.decoders.decoding import DecodeError
+from tempocli.audio.decoders.fallback import open_ffmpeg as real_open_ffmpeg
+from tempocli.audio.decoders.ffmpeg import _Joiner
 
 RATE = 24000
 
@@ -39,7 +39,7 @@ def ffmpeg_is_asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         asked.append(file)
         return real_open_ffmpeg(file, *rest)
 
-    monkeypatch.setattr("tempocli.audio.fallback.open_ffmpeg", open_ffmpeg)
+    monkeypatch.setattr("tempocli.audio.decoders.fallback.open_ffmpeg", open_ffmpeg)
     return asked
 
 

@@ -16,9 +16,9 @@ from clicks import make_clicks
 from hostile import SAMPLE_RATE, encode_av
 
 from tempocli.audio import load_audio
-from tempocli.audio.decoding import DecodeError
-from tempocli.audio.ffmpeg import open_ffmpeg
-from tempocli.audio.ffmpeg_input import FFmpegInput
+from tempocli.audio.decoders.decoding import DecodeError
+from tempocli.audio.decoders.ffmpeg import open_ffmpeg
+from tempocli.audio.decoders.ffmpeg_input import FFmpegInput
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def test_packets_without_end_that_cannot_be_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A header may claim millions; the decoder is not tried on all of them."""
-    monkeypatch.setattr("tempocli.audio.ffmpeg._MOST_DROPPED", 10)
+    monkeypatch.setattr("tempocli.audio.decoders.ffmpeg._MOST_DROPPED", 10)
     data = encoded("mp4", "aac")
     start = data.index(b"mdat") + 4
     size = int.from_bytes(data[start - 8 : start - 4], "big") - 8

@@ -11,8 +11,9 @@ import pytest
 from hostile import broken_inputs
 from odd_audio import by_ffmpeg
 
-from tempocli.audio import load_audio, reasons
-from tempocli.audio.reasons import ffmpeg_reason, libsndfile_reason, system_reason
+from tempocli.audio import load_audio
+from tempocli.audio.decoders import reasons
+from tempocli.audio.decoders.reasons import ffmpeg_reason, libsndfile_reason, system_reason
 from tempocli.errors import AudioError
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import soundfile
 from commands import tempo
 
 import tempocli
-from tempocli.batch import find_inputs, lists
+from tempocli.audio.files import lists
+from tempocli.batch import find_inputs
 from tempocli.errors import AudioError
 from tempocli.estimator import Estimator
 from tempocli.schema import AudioInput, Part

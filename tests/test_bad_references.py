@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tempocli import bank as bank_module
-from tempocli import registry
-from tempocli.arrays import read_npz
-from tempocli.bank import load_bank, references_path
 from tempocli.cli import cli
-from tempocli.comparator import Comparator
 from tempocli.errors import ModelError
-from tempocli.references import AXIS, PATTERNS
+from tempocli.inference import registry
+from tempocli.inference.comparator import Comparator
+from tempocli.inference.references import bank as bank_module
+from tempocli.inference.references.arrays import read_npz
+from tempocli.inference.references.bank import load_bank, references_path
+from tempocli.inference.references.patterns import AXIS, PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

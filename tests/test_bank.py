@@ -11,11 +11,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from tempocli import bank as bank_module
-from tempocli.bank import bank_key, load_bank, load_own_bank, references_path, tempo_in_name, write_bank
-from tempocli.comparator import Comparator
 from tempocli.errors import AudioError, DataError
-from tempocli.references import AXIS, PATTERNS, Reference, bank, synthesise
+from tempocli.inference.comparator import Comparator
+from tempocli.inference.references import bank as bank_module
+from tempocli.inference.references.bank import (
+    bank_key,
+    load_bank,
+    load_own_bank,
+    references_path,
+    tempo_in_name,
+    write_bank,
+)
+from tempocli.inference.references.patterns import AXIS, PATTERNS, Reference, bank, synthesise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

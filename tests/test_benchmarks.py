@@ -22,7 +22,7 @@ from harness.selection import spread
 from harness.systems import Peer, System, one_line, read_peers, set_up
 from harness.worker import WORKERS, Worker, ask_in_turn
 
-from tempocli.evaluation import Score
+from tempocli.evaluation.scoring import Score
 
 BENCHMARKS = WORKERS.parent
 

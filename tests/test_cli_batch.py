@@ -17,8 +17,8 @@ import pytest
 from commands import FAKE, on_a_terminal, tempo
 from hostile import broken_inputs
 
+from tempocli.batch.engines.summary import BatchSummary
 from tempocli.cli.tally import duration, summary_lines
-from tempocli.engines.summary import BatchSummary
 from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class TestProgress:
             assert others == ["tempo:   3 doubtful (confidence under 0.3)"]
 
     def test_lines_now_and_then(self, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tempocli.cli.progress._FIRST_SECONDS", 0.0)
+        monkeypatch.setattr("tempocli.cli.terminal.progress._FIRST_SECONDS", 0.0)
         result = tempo("music", "broken.wav", "--jobs", "1")
         assert "tempo: 4/4 files, " in result.stderr
         assert " 1 failed, 0 s left\n" in result.stderr
@@ -274,7 +274,7 @@ class TestProgress:
     def test_a_list_that_is_read_once_is_not_counted(
         self, music: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tempocli.cli.progress._FIRST_SECONDS", 0.0)
+        monkeypatch.setattr("tempocli.cli.terminal.progress._FIRST_SECONDS", 0.0)
         result = tempo("--files-from", "-", stdin=b"128.wav\nmusic\n")
         assert "tempo: 4 files, " in result.stderr
         assert "left" not in result.stderr

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tempocli.cli import cli
-from tempocli.relate import Relater
+from tempocli.comparison import Relater
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from fake_estimator import make_estimate
 
 import tempocli.estimator
 from tempocli.cli import options
-from tempocli.cli.words import span
+from tempocli.cli.terminal.words import span
 from tempocli.errors import DeviceError, ModelError
 from tempocli.schema import TempoSection
 
@@ -420,7 +420,7 @@ class TestPlot:
         assert not (music / "out.png").exists()
 
     def test_says_which_extra_is_missing(self, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delitem(sys.modules, "tempocli.plot", raising=False)
+        monkeypatch.delitem(sys.modules, "tempocli.output.plot", raising=False)
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
         result = tempo("128.wav", "--plot", "out.png")
         assert (result.exit_code, result.stdout) == (1, "")

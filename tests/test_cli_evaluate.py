@@ -12,9 +12,10 @@ from commands import evaluate as invoke
 from commands import scores
 from fake_estimator import make_estimate
 
-from tempocli import evaluation, writers
+from tempocli.evaluation import scoring as evaluation
+from tempocli.evaluation.annotations import TrackEstimate, read_references
+from tempocli.output import formats as writers
 from tempocli.schema import FileResult
-from tempocli.tables import TrackEstimate, read_references
 
 REFERENCE = """path,bpm,bpm2,genre,steady
 a/one.wav,100,,rock,1
@@ -103,7 +104,7 @@ def test_intervals_do_not_depend_on_the_block_size(monkeypatch):
 
 
 def evaluation_reference(path, bpm):
-    from tempocli.tables import Reference
+    from tempocli.evaluation.annotations import Reference
 
     return Reference(path, bpm, None, 0.5, steady=False, columns={})
 
@@ -287,7 +288,7 @@ def test_text_is_aligned_and_plain_in_a_pipe(write):
 def test_a_terminal_gets_the_same_figures(write, monkeypatch):
     arguments = (write("ref.csv", REFERENCE), "--estimates", write("est.csv", ESTIMATES), "--by", "genre")
     plain = invoke(*arguments).stdout
-    monkeypatch.setattr("tempocli.cli.console.stdout_is_terminal", lambda: True)
+    monkeypatch.setattr("tempocli.cli.terminal.console.stdout_is_terminal", lambda: True)
     rich = invoke(*arguments).stdout
     assert rich != plain
 

@@ -103,7 +103,7 @@ def test_a_missing_file_counts_as_missing_and_exits_3(tracks, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake")
 def test_a_file_that_hangs_counts_as_missing_and_exits_3(write, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempocli.cli.evaluate.TIMEOUT", 2.0)
+    monkeypatch.setattr("tempocli.cli.commands.evaluate.TIMEOUT", 2.0)
     for name in ("hang.wav", "100.wav"):
         (tmp_path / name).touch()
     result = invoke(write("ref.csv", "path,bpm\nhang.wav,100\n100.wav,100\n"), "--format", "json")

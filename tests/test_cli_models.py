@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from commands import on_a_terminal
 
 import tempocli
-from tempocli import registry
 from tempocli.cli import _COMMANDS, cli
+from tempocli.inference import registry
 
 if TYPE_CHECKING:
     from pathlib import Path

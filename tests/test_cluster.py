@@ -16,12 +16,12 @@ from commands import tempo
 from fake_estimator import FakeEstimator, make_estimate
 
 from tempocli.batch import Selection
+from tempocli.batch.engines.ray import Job, Work, chunk, engine
+from tempocli.batch.engines.summary import BatchSummary
 from tempocli.batch.worker import Done
-from tempocli.cluster import Job, Work, chunk, engine
-from tempocli.engines.summary import BatchSummary
 from tempocli.errors import AudioError, DataError, TempoError
+from tempocli.output.formats import Layout
 from tempocli.schema import AudioInput, EstimatorOptions, FileResult, Part
-from tempocli.writers import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +97,7 @@ class TestRay:
         assert not (folder / "out" / "_lists").exists()
 
     def test_the_command(self, folder: Path) -> None:
-        from tempocli.cluster.storage import locked
+        from tempocli.batch.engines.ray.storage import locked
 
         for path in sorted((folder / "music").iterdir())[20:]:
             path.unlink()
@@ -233,7 +233,7 @@ class TestUsage:
 
     def test_the_summary_counts_doubtful_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
         outcome = BatchSummary(20, n_failed=1, n_doubtful=12, reasons=Counter({"not audio": 1}))
-        monkeypatch.setattr("tempocli.cluster.estimate_on_ray", lambda *_, **__: outcome)
+        monkeypatch.setattr("tempocli.batch.engines.ray.estimate_on_ray", lambda *_, **__: outcome)
         result = tempo("--engine", "ray", "music", "-o", "out.parquet")
         assert result.exit_code == 3
         assert result.stderr.splitlines()[1:] == [
@@ -245,7 +245,7 @@ class TestUsage:
         def interrupt(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("tempocli.cluster.estimate_on_ray", interrupt)
+        monkeypatch.setattr("tempocli.batch.engines.ray.estimate_on_ray", interrupt)
         result = tempo("--engine", "ray", "music", "-o", "out.parquet")
         assert result.exit_code == 130
         assert result.stderr.splitlines() == [
@@ -280,7 +280,7 @@ class TestStorage:
         system.store.clear()
 
     def found(self, name: str, **selection: tuple[str, ...]) -> list[str]:
-        from tempocli.cluster.storage import locate
+        from tempocli.batch.engines.ray.storage import locate
 
         return [wanted.path for wanted, _ in locate([name], Selection(**selection))]
 
@@ -295,14 +295,14 @@ class TestStorage:
         assert self.found("memory://music/c.txt") == ["memory://music/c.txt"]
 
     def test_paths_are_made_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from tempocli.cluster.storage import locate
+        from tempocli.batch.engines.ray.storage import locate
 
         (tmp_path / "a.wav").touch()
         monkeypatch.chdir(tmp_path)
         assert list(locate(["."], Selection())) == [(AudioInput("./a.wav"), str(tmp_path / "a.wav"))]
 
     def test_files_are_fetched(self, memory: Any, tmp_path: Path) -> None:
-        from tempocli.cluster.storage import fetch, remote_stamp
+        from tempocli.batch.engines.ray.storage import fetch, remote_stamp
 
         path, is_copy = fetch("memory://music/a.wav")
         assert is_copy
@@ -330,7 +330,7 @@ class TestStorage:
         assert self.found("memory://music") == ["memory:///music/a.wav"]
 
     def test_signed_urls_are_fetched_in_spite_of_their_length(self, memory: Any) -> None:
-        from tempocli.cluster.storage import fetch
+        from tempocli.batch.engines.ray.storage import fetch
 
         url = "memory://music/a.wav?signature=" + 300 * "x" + ".0"
         memory.pipe_file(url, b"abc")
@@ -349,7 +349,7 @@ class TestStorage:
             self.found("memory://music")
 
     def test_a_folder_is_kept_to_one_process(self, tmp_path: Path) -> None:
-        from tempocli.cluster.storage import locked
+        from tempocli.batch.engines.ray.storage import locked
 
         folder = tmp_path / "out"
         for _ in range(2):
@@ -361,7 +361,7 @@ class TestStorage:
         """Or the results of other machines would not be seen."""
         from fsspec import core
 
-        from tempocli.cluster.storage import open_storage
+        from tempocli.batch.engines.ray.storage import open_storage
 
         asked = []
         monkeypatch.setattr(core, "url_to_fs", lambda url, **options: asked.append(options) or (memory, url))
@@ -369,7 +369,7 @@ class TestStorage:
         assert asked == [{"use_listings_cache": False}]
 
     def test_packages_that_are_missing_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from tempocli.cluster.storage import open_storage
+        from tempocli.batch.engines.ray.storage import open_storage
 
         monkeypatch.setitem(sys.modules, "s3fs", None)
         with pytest.raises(TempoError, match=r"s3://bucket.*s3fs"):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tempocli.comparator import Comparator
-from tempocli.encoder import Encoder
 from tempocli.errors import ModelError
+from tempocli.inference.classifier import Encoder
+from tempocli.inference.comparator import Comparator
 from tempocli.inference.priors import OctavePrior
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tempocli.axis import TempoAxis
-from tempocli.decoder import (
+from tempocli.decoding.distributions import (
     agree,
     at_relation,
     calibrated,
@@ -24,8 +24,8 @@ from tempocli.decoder import (
     masses,
     pool,
     relation,
-    softmax,
 )
+from tempocli.inference.listening import softmax
 
 AXIS = TempoAxis()
 BPMS = AXIS.bpms

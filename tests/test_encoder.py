@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tempocli.audio import load_audio
-from tempocli.encoder import Encoder
 from tempocli.errors import DeviceError, ModelError
 from tempocli.inference.calibration import Calibration
+from tempocli.inference.classifier import Encoder
 from tempocli.inference.priors import PowerPrior
-from tempocli.runtime import onnxruntime
+from tempocli.inference.session.runtime import onnxruntime
 
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
 

@@ -124,14 +124,14 @@ class TestList:
         self, music: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], letter: bytes
     ) -> None:
         stream = endless(letter)
-        monkeypatch.setattr("tempocli.cli.console.stdin", lambda: stream)
+        monkeypatch.setattr("tempocli.cli.terminal.console.stdin", lambda: stream)
         result = tempo("--files-from", "-", *more)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr == "tempo: the list of files has a path of more than 65,536 bytes\n"
 
     def test_null_bytes_without_an_end(self, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         stream = endless(b"\0")
-        monkeypatch.setattr("tempocli.cli.console.stdin", lambda: stream)
+        monkeypatch.setattr("tempocli.cli.terminal.console.stdin", lambda: stream)
         result = tempo("--files-from", "-")
         assert result.exit_code == 1
         assert result.stderr.count("\n") == 1

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import AXIS, BPMS, ScriptedPrior, both, bump, pulse_curve, rows, spec
 
-from tempocli.decoder import find_peaks, mass_near
-from tempocli.ensemble import TrackTempo, track_tempo
+from tempocli.decoding.distributions import find_peaks, mass_near
+from tempocli.decoding.pooling import TrackTempo, track_tempo
 
 STEADY = pulse_curve([100.0] * 12)
 

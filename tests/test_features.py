@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempocli.features import FrontEnd, mel_filters, onset_strength
+from tempocli.features.front_end import FrontEnd, mel_filters, onset_strength
 
 FRONT_END = FrontEnd()
 

@@ -24,22 +24,18 @@ import tempocli
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(tempocli.__file__).resolve().parent
-before_the_move = pytest.mark.xfail(reason="until the modules are moved into rooms (issue 13)")
 
 
-@before_the_move
 def test_few_folders_and_files_lie_directly_under_the_package() -> None:
     folders, files = entries(PACKAGE)
     assert len(folders) <= 12, folders
     assert len(files) <= 8, files
 
 
-@before_the_move
 def test_no_folder_has_more_than_12_python_files() -> None:
     assert {folder: n for folder, n in files_by_folder(PACKAGE).items() if n > 12} == {}
 
 
-@before_the_move
 def test_no_file_of_the_package_has_more_than_400_lines() -> None:
     assert {path: n for path, n in lengths(PACKAGE).items() if n > 400} == {}
 

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 from commands import FAKE, tempo
 
-from tempocli import bank, tags, temporary
+from tempocli.audio import tags
 from tempocli.batch import sockets
 from tempocli.errors import TempoError
-from tempocli.writers.files import atomic_file
+from tempocli.inference.references import bank
+from tempocli.system import temporary
+from tempocli.system.atomic_files import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,7 +220,7 @@ class TestWhoRemoves:
         self, left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fsspec = pytest.importorskip("fsspec")
-        from tempocli.cluster.storage import discard_copy, fetch
+        from tempocli.batch.engines.ray.storage import discard_copy, fetch
 
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         fsspec.filesystem("memory").pipe_file("/leftovers/a.wav", b"abc")

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tempocli.engines.local import LocalJob, Observer, Resume, run
-from tempocli.engines.output import OutputSpec
-from tempocli.engines.summary import EXIT_SOME_FAILED, BatchSummary
+from tempocli.batch.engines.local import LocalJob, Observer, Resume, run
+from tempocli.batch.engines.output import OutputSpec
+from tempocli.batch.engines.summary import EXIT_SOME_FAILED, BatchSummary
+from tempocli.output.formats import Layout
 from tempocli.schema import AudioInput, FileResult
-from tempocli.writers import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tempocli.engines.output import Sink
+    from tempocli.batch.engines.output import Sink
 
 pytestmark = pytest.mark.usefixtures("music")
 
@@ -105,7 +105,7 @@ def test_a_stopped_run_is_an_interrupt_and_keeps_what_is_done(music: Path) -> No
 
 @pytest.mark.slow
 def test_the_engines_bring_no_command_line() -> None:
-    code = "import sys, tempocli.engines.local; print({'click', 'rich', 'numpy'} & set(sys.modules))"
+    code = "import sys, tempocli.batch.engines.local; print({'click', 'rich', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

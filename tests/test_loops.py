@@ -8,10 +8,10 @@ from drums import HOUSE, RATE, ROCK, STEPPER, Song, kick, play, snare, tone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tempocli.decoding.loops import can_be_loop, tile, whole_beats
 from tempocli.estimator import Estimator
-from tempocli.features import FrontEnd
-from tempocli.loops import can_be_loop, tile, whole_beats
-from tempocli.periodicity import rises
+from tempocli.features.front_end import FrontEnd
+from tempocli.features.periodicity import rises
 
 FRONT_END = FrontEnd()
 WALTZ = {"kick": "x...........", "snare": "....x...x...", "hat": "..x...x...x."}

@@ -16,8 +16,8 @@ from tempocli.cli import cli
 from tempocli.errors import ModelError
 from tempocli.estimator import Estimator
 from tempocli.inference.priors import OctavePrior
-from tempocli.references import PATTERNS, Reference, synthesise
-from tempocli.registry import list_models
+from tempocli.inference.references.patterns import PATTERNS, Reference, synthesise
+from tempocli.inference.registry import list_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +82,8 @@ def test_periodicity_opens_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a session was opened")
 
-    monkeypatch.setattr("tempocli.encoder.open_session", refuse)
-    monkeypatch.setattr("tempocli.comparator.open_session", refuse)
+    monkeypatch.setattr("tempocli.inference.classifier.open_session", refuse)
+    monkeypatch.setattr("tempocli.inference.comparator.open_session", refuse)
     estimator = Estimator(method="periodicity")
     assert estimator.analyse(SAMPLE).embedding.shape == (0,)
     with pytest.raises(AssertionError, match="session"):

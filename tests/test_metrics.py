@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tempocli import metrics
+from tempocli.evaluation import metrics, reliability
 
 law = settings(deadline=None)  # a busy machine breaks no law
 tempi = st.floats(min_value=20.0, max_value=400.0)
@@ -225,11 +225,11 @@ def test_expected_calibration_error_by_hand():
     # Two bins: [0.2, 0.3) holds 0.25 twice, one right; [0.9, 1] holds 0.9 and 1.0, both right.
     confidence, correct = [0.25, 0.25, 0.9, 1.0], [True, False, True, True]
     expected = (2 * abs(0.25 - 0.5) + 2 * abs(0.95 - 1.0)) / 4
-    assert metrics.expected_calibration_error(confidence, correct) == pytest.approx(expected)
+    assert reliability.expected_calibration_error(confidence, correct) == pytest.approx(expected)
 
 
 def test_reliability_bins_include_their_lower_edge():
-    bins = metrics.reliability_bins([0.0, 0.1, 0.15, 0.7, 1.0], [False, True, False, True, True])
+    bins = reliability.reliability_bins([0.0, 0.1, 0.15, 0.7, 1.0], [False, True, False, True, True])
     assert [entry.n for entry in bins] == [1, 2, 0, 0, 0, 0, 0, 1, 0, 1]
     assert (bins[1].low, bins[1].high) == (0.1, 0.2)
     assert bins[1].confidence == pytest.approx(0.125)
@@ -245,10 +245,10 @@ def test_calibration_error_is_the_mean_gap_of_the_bins(pairs):
     confidence, correct = zip(*pairs, strict=True)
     gaps = [
         entry.n * abs(entry.confidence - entry.accuracy)
-        for entry in metrics.reliability_bins(confidence, correct)
+        for entry in reliability.reliability_bins(confidence, correct)
         if entry.n
     ]
-    error = metrics.expected_calibration_error(confidence, correct)
+    error = reliability.expected_calibration_error(confidence, correct)
     assert error == pytest.approx(sum(gaps) / len(pairs))
 
 
@@ -257,9 +257,10 @@ def test_calibration_error_takes_many_samples_at_once():
     confidence = rng.random((3, 40))
     correct = rng.random((3, 40)) < confidence
     each = [
-        metrics.expected_calibration_error(row, hits) for row, hits in zip(confidence, correct, strict=True)
+        reliability.expected_calibration_error(row, hits)
+        for row, hits in zip(confidence, correct, strict=True)
     ]
-    np.testing.assert_allclose(metrics.expected_calibration_error(confidence, correct), each)
+    np.testing.assert_allclose(reliability.expected_calibration_error(confidence, correct), each)
 
 
 @pytest.mark.parametrize("reference", [0.0, -1.0, np.nan, np.inf])

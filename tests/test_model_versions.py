@@ -13,14 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from tempocli.cli import cli
-from tempocli.comparator import Comparator
-from tempocli.encoder import Encoder
-from tempocli.registry import list_models
-from tempocli.results.settings import canonical, difference
-from tempocli.writers import Layout
+from tempocli.inference.classifier import Encoder
+from tempocli.inference.comparator import Comparator
+from tempocli.inference.registry import list_models
+from tempocli.output.formats import Layout
+from tempocli.output.results.settings import canonical, difference
 
 if TYPE_CHECKING:
-    from tempocli.registry import ModelEntry
+    from tempocli.inference.registry import ModelEntry
 
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
 OPENERS: dict[str, Any] = {"classify": Encoder, "compare": Comparator}
@@ -92,7 +92,7 @@ def test_a_file_without_a_version_is_named_by_its_checksum(model_path: Path, tmp
 def test_set_version(compare_path: Path, model_path: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("onnx")
-    from tempocli.bank import load_bank, references_path
+    from tempocli.inference.references.bank import load_bank, references_path
     from tempocli.training.recalibrate import set_version
 
     for path in (compare_path, model_path):

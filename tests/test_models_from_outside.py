@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tempocli import onnxfile, registry, runtime
 from tempocli.cli import cli
-from tempocli.comparator import Comparator
-from tempocli.encoder import Encoder
 from tempocli.errors import ModelError
 from tempocli.estimator import Estimator
+from tempocli.inference import registry
+from tempocli.inference.classifier import Encoder
+from tempocli.inference.comparator import Comparator
+from tempocli.inference.session import onnx_file as onnxfile
+from tempocli.inference.session import runtime
 
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
 WINDOWS = np.random.default_rng(0).random((2, 1024, 40), np.float32)

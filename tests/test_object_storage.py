@@ -69,7 +69,7 @@ def run_code(storage: Storage, code: str, *args: str, cwd: Path) -> Any:
 
 LOCATE = """
 from tempocli.batch import Selection
-from tempocli.cluster.storage import locate
+from tempocli.batch.engines.ray.storage import locate
 def found(**selection):
     return [path for path, _ in locate([sys.argv[1]], Selection(**selection))]
 print(json.dumps([found(), found(exclude=("b",)), found(include=("*.txt",))]))
@@ -77,7 +77,7 @@ print(json.dumps([found(), found(exclude=("b",)), found(include=("*.txt",))]))
 
 FETCH = """
 from pathlib import Path
-from tempocli.cluster.storage import fetch, remote_stamp
+from tempocli.batch.engines.ray.storage import fetch, remote_stamp
 from tempocli.errors import AudioError
 path, is_copy = fetch(sys.argv[1])
 data = Path(path).read_bytes()

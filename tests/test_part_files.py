@@ -12,13 +12,13 @@ import pytest
 from commands import tempo
 from test_results import FORMATS, LAYOUT, interrupt, needs_pyarrow, read, result_of, resume
 
+from tempocli.batch.engines.output import OutputSpec, open_growing
 from tempocli.cli.sinks import saying_what_is_kept
-from tempocli.engines.output import OutputSpec, open_growing
 from tempocli.errors import OutputError
-from tempocli.locks import open_locked
-from tempocli.results import ResultFile, file, part_of
-from tempocli.results.part import mark_of
-from tempocli.writers.files import atomic_file
+from tempocli.output.results import ResultFile, file, part_of
+from tempocli.output.results.part import mark_of
+from tempocli.system.atomic_files import atomic_file
+from tempocli.system.locks import open_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

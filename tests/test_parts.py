@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 
 import tempocli
 from tempocli.audio import load_audio
+from tempocli.audio.parts import cut, moved, stream_part
 from tempocli.batch import estimate_files, find_inputs
 from tempocli.cli.inputs import Inputs
-from tempocli.cli.progress import Total
+from tempocli.cli.terminal.progress import Total
 from tempocli.estimator import Estimator
-from tempocli.parts import cut, moved, stream_part
+from tempocli.output.formats import Layout, write
 from tempocli.schema import Part
-from tempocli.writers import Layout, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,7 +252,7 @@ class TestCommand:
     def test_the_drawing_begins_where_the_part_does(
         self, music: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        plot = pytest.importorskip("tempocli.plot")
+        plot = pytest.importorskip("tempocli.output.plot")
         seen = []
 
         def look(figure: object, *_: object, **__: object) -> None:
@@ -274,7 +274,7 @@ class TestCommand:
 
     def test_evaluate_takes_no_estimates_of_parts(self, music: Path) -> None:
         from tempocli.errors import DataError
-        from tempocli.tables import read_estimates
+        from tempocli.evaluation.annotations import read_estimates
 
         assert tempo("128.wav", "--start", "60", "-o", "out.csv").exit_code == 0
         with pytest.raises(DataError, match="line 2: an estimate of a part of a file"):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tempocli.axis import TempoAxis
-from tempocli.features import FrontEnd
-from tempocli.periodicity import fold, measure, rises
+from tempocli.features.front_end import FrontEnd
+from tempocli.features.periodicity import fold, measure, rises
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from commands import estimated, tempo
 from test_parts import LENGTHS, TEMPI, write_image
 
 from tempocli.batch import find_files, find_inputs
-from tempocli.results.part import mark_of
+from tempocli.output.results.part import mark_of
 from tempocli.schema import AudioInput, EstimatorOptions, Part
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class TestCommand:
         )
 
     def test_the_tracks_of_an_image_get_no_tag(self, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from tempocli.tag_worker import TagWorker
+        from tempocli.batch.tag_worker import TagWorker
 
         written: list[str] = []
         monkeypatch.setattr(TagWorker, "read_tempo", lambda *_: None)
@@ -312,8 +312,8 @@ def test_a_cluster_gets_the_parts(music: Path, monkeypatch: pytest.MonkeyPatch) 
     from fake_estimator import FakeEstimator
     from pyarrow.parquet import read_table
 
-    from tempocli.cluster import Job, Work, chunk, engine
-    from tempocli.writers import Layout
+    from tempocli.batch.engines.ray import Job, Work, chunk, engine
+    from tempocli.output.formats import Layout
 
     def run(names: dict[str, int], work: Work, folder: str, done: object) -> None:
         for name in names:

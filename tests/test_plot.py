@@ -13,9 +13,9 @@ from fake_estimator import make_estimate
 
 pytest.importorskip("matplotlib")
 
-from tempocli import plot
 from tempocli.axis import TempoAxis
 from tempocli.estimator import Analysis
+from tempocli.output import plot
 from tempocli.schema import CurvePoint, Estimate
 
 BPMS = TempoAxis().bpms
@@ -98,5 +98,5 @@ def test_any_title(title: str) -> None:
 
 @pytest.mark.slow
 def test_leaves_pyplot_alone() -> None:
-    code = "import sys, tempocli.plot; assert not {'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
+    code = "import sys, tempocli.output.plot; assert not {'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tempocli.runtime import onnxruntime
+from tempocli.inference.session.runtime import onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +166,7 @@ def test_a_program_that_imports_onnxruntime_first_is_told(
     tmp_path: Path, setting: str | None, warns: bool
 ) -> None:
     more = {"CI": "true"} | ({SWITCH: setting} if setting else {})  # CI: nothing is really sent
-    code = "import onnxruntime, tempocli.runtime"
+    code = "import onnxruntime, tempocli.inference.session.runtime"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=clean_environment(tmp_path, **more),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tempocli.quantile import median, quantile
+from tempocli.features.statistics import median, quantile
 
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
 VALUES = arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6))

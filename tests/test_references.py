@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tempocli.features import FrontEnd, onset_strength
-from tempocli.references import AXIS, PATTERNS, Reference, bank, synthesise
+from tempocli.features.front_end import FrontEnd, onset_strength
+from tempocli.inference.references.patterns import AXIS, PATTERNS, Reference, bank, synthesise
 
 RATE = 22050
 

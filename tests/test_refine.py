@@ -11,8 +11,8 @@ from drums import ROCK, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempocli.features import FrontEnd, onset_strength
-from tempocli.refine import refine_tempo
+from tempocli.decoding.refinement import refine_tempo
+from tempocli.features.front_end import FrontEnd, onset_strength
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tempocli import registry
 from tempocli.errors import ModelError
+from tempocli.inference import registry
 
 if TYPE_CHECKING:
     from pathlib import Path

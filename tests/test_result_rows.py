@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempocli.errors import DataError
-from tempocli.results.index import PathIndex
-from tempocli.results.rows import CsvRows, JsonRows
+from tempocli.output.formats import Layout
+from tempocli.output.results.index import PathIndex
+from tempocli.output.results.rows import CsvRows, JsonRows
 from tempocli.schema import FileResult, FileStamp, Part, input_key
-from tempocli.writers import Layout
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "estimate.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -112,7 +112,7 @@ class TestPathIndex:
 
 @given(names)
 def test_any_path_comes_back(path: str) -> None:
-    from tempocli.results.parquet import from_text, to_text
+    from tempocli.output.results.parquet import from_text, to_text
 
     assert from_text(to_text(path)) == path
     to_text(path).encode()

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fake_estimator import make_estimate
 
-from tempocli import results as results_package
-from tempocli.batch.stamps import is_unchanged, stamp_of
-from tempocli.engines.output import GROWING
+from tempocli.batch.engines.output import GROWING
 from tempocli.errors import DataError, MissingExtraError, OutputError
-from tempocli.results import ResultFile, part_of
-from tempocli.results.rows import JsonRows
+from tempocli.output import results as results_package
+from tempocli.output.formats import Layout
+from tempocli.output.results import ResultFile, part_of
+from tempocli.output.results.rows import JsonRows
 from tempocli.schema import FileResult, FileStamp
-from tempocli.writers import Layout
+from tempocli.system.fingerprints import is_unchanged, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -234,7 +234,8 @@ class TestResultFile:
     def test_a_lock_ends_with_its_process(self, tmp_path: Path, songs: list[str]) -> None:
         path = tmp_path / "out.csv"
         code = (
-            "import sys, time; from tempocli.results import ResultFile; from tempocli.writers import Layout\n"
+            "import sys, time\nfrom tempocli.output.results import ResultFile\n"
+            "from tempocli.output.formats import Layout\n"
             "with ResultFile(sys.argv[1], 'csv', Layout()) as file:\n"
             "    file.begin('s'); print('locked', flush=True); time.sleep(60)"
         )
@@ -254,7 +255,7 @@ class TestResultFile:
         # To the system, a limit on files is the same as a full disk.
         code = (
             "import resource, sys\n"
-            "from tempocli.results import ResultFile; from tempocli.writers import Layout\n"
+            "from tempocli.output.results import ResultFile; from tempocli.output.formats import Layout\n"
             "from tempocli.schema import FileResult\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
             "with ResultFile(sys.argv[1], 'csv', Layout()) as file:\n"
@@ -310,7 +311,7 @@ class TestResultFile:
 class TestParquet:
     def test_there_and_back_is_the_same(self, tmp_path: Path) -> None:
         pytest.importorskip("pyarrow")
-        from tempocli.results import parquet
+        from tempocli.output.results import parquet
 
         layout = Layout(curve=True)
         lines = [
@@ -364,7 +365,7 @@ class TestEarlierVersions:
             import pyarrow as pa
             from pyarrow.parquet import write_table
 
-            from tempocli.results.parquet import schema
+            from tempocli.output.results.parquet import schema
 
             fields = [field for field in schema(curve=False) if field.name not in self.MISSING]
             write_table(pa.Table.from_pylist(rows, schema=pa.schema(fields)), path)

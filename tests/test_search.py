@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tempocli.axis import TempoAxis
-from tempocli.search import Found, search
+from tempocli.decoding.search import Found, search
 
 AXIS = TempoAxis()
 BPMS = AXIS.bpms

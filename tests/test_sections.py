@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempocli.sections import DRIFT, find_sections
+from tempocli.decoding.sections import DRIFT, find_sections
 
 if TYPE_CHECKING:
-    from tempocli.sections import Course
+    from tempocli.decoding.sections import Course
 
 STEP = 3.0
 
@@ -141,7 +141,7 @@ def test_a_long_recording_has_the_sections_of_a_short_one() -> None:
 
 
 def test_a_section_longer_than_the_search_looks_back_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempocli.sections._MAX_WINDOWS", 40)
+    monkeypatch.setattr("tempocli.decoding.sections._MAX_WINDOWS", 40)
     assert len(course(np.full(300, 100.0)).sections) == 1
     assert tempi_of(course(np.repeat([100.0, 130.0], 150))) == pytest.approx([100.0, 130.0], rel=0.01)
     assert len(course(np.geomspace(80.0, 160.0, 100)).sections) == 1

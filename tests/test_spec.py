@@ -11,8 +11,8 @@ from scripted import AXIS, ScriptedPrior, both, spec
 
 from tempocli.axis import TempoAxis
 from tempocli.errors import ModelError
+from tempocli.inference.methods import Ensemble, PeriodicityModel, open_model
 from tempocli.inference.spec import ensemble
-from tempocli.methods import Ensemble, PeriodicityModel, open_model
 
 if TYPE_CHECKING:
     from pathlib import Path

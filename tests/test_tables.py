@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tempocli.errors import DataError
-from tempocli.tables import match_estimates, read_estimates, read_references
+from tempocli.evaluation.annotations import match_estimates, read_estimates, read_references
 
 
 def test_matching_by_path_then_by_unique_name(write):

@@ -16,9 +16,9 @@ from bombs import compressed_tag, tag_of_pictures
 from clicks import make_clicks
 from commands import tempo
 
-from tempocli import tags
+from tempocli.audio import tags
+from tempocli.batch.tag_worker import TagWorker
 from tempocli.errors import TagError
-from tempocli.tag_worker import TagWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

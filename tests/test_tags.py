@@ -21,10 +21,9 @@ from clicks import make_clicks
 from commands import FAKE, tempo
 from hostile import encode_av
 
-from tempocli import tags
-from tempocli.audio import load_audio
+from tempocli.audio import load_audio, tags
 from tempocli.errors import MissingExtraError, TagError
-from tempocli.results.rows import CsvRows
+from tempocli.output.results.rows import CsvRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable

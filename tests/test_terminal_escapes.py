@@ -17,11 +17,12 @@ from fake_estimator import make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempocli import relate
+from tempocli import comparison as relate
 from tempocli.audio.inputs import _printable
-from tempocli.cli import cli, console
+from tempocli.cli import cli
+from tempocli.cli.terminal import console
+from tempocli.output.formats.terminal import printable_json, printable_result
 from tempocli.schema import FileResult, Relation
-from tempocli.writers.terminal import printable_json, printable_result
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import PLAIN, STEP, both, bump, hear_script, rows, spec
 
+from tempocli.decoding.track_decoder import TrackDecoder, combine
 from tempocli.inference.calibration import Calibration
 from tempocli.schema import SearchOptions
-from tempocli.track_decoder import TrackDecoder, combine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

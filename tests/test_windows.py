@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempocli.windows import WindowCutter
+from tempocli.features.windows import WindowCutter
 
 
 def cut(lengths: list[int], n_frames: int = 8) -> list[tuple[np.ndarray, float]]:

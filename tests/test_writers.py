@@ -18,11 +18,11 @@ from fake_estimator import make_estimate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tempocli.output.formats import CURVE_FORMATS, FORMATS, SUFFIXES, Layout, encode, printable, write
+from tempocli.output.formats.layout import escape
+from tempocli.output.formats.lines import COLUMNS
 from tempocli.schema import Candidate, Estimate, FileResult
-from tempocli.writers import CURVE_FORMATS, FORMATS, SUFFIXES, Layout, encode, printable, write
-from tempocli.writers.files import atomic_file
-from tempocli.writers.layout import escape
-from tempocli.writers.lines import COLUMNS
+from tempocli.system.atomic_files import atomic_file
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "estimate.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

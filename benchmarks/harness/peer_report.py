@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tempocli.evaluation import Score
+    from tempocli.evaluation.scoring import Score
 
 COLOURS = {"none": "tab:red", "human": "tab:blue", "hand-made": "tab:grey"}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tempocli.audio.checks import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, check_sample_rate, check_samples
-    from tempocli.audio.encoding import encode_flac
+    from tempocli.audio.decoders.encoding import encode_flac
     from tempocli.audio.formats import AUDIO_EXTENSIONS
     from tempocli.audio.reading import AudioFile, load_audio, open_audio, stream_audio
     from tempocli.audio.resampling import resample_blocks
@@ -37,7 +37,7 @@ _HOMES = {
     "AudioFile": "reading",
     "check_sample_rate": "checks",
     "check_samples": "checks",
-    "encode_flac": "encoding",
+    "encode_flac": "decoders.encoding",
     "load_audio": "reading",
     "open_audio": "reading",
     "resample_blocks": "resampling",

@@ -10,7 +10,7 @@ import tempfile
 from io import BufferedWriter, FileIO
 from typing import TYPE_CHECKING, BinaryIO
 
-from tempocli.audio.reasons import system_reason
+from tempocli.audio.decoders.reasons import system_reason
 from tempocli.errors import AudioError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from tempocli.audio import reasons
 from tempocli.audio.checks import check_sample_rate, check_samples
-from tempocli.audio.decoding import DecodeError
-from tempocli.audio.fallback import open_decoder
+from tempocli.audio.decoders import reasons
+from tempocli.audio.decoders.decoding import DecodeError
+from tempocli.audio.decoders.fallback import open_decoder
 from tempocli.audio.inputs import input_name, open_input
 from tempocli.audio.resampling import blocks_at_rate
 from tempocli.errors import AudioError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.audio.decoding import Decoder
+    from tempocli.audio.decoders.decoding import Decoder
 
 logger = logging.getLogger(__name__)
 

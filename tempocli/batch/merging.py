@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tempocli.encoder import Encode
+    from tempocli.inference.classifier import Encode
 
 # Windows of one call at the most: 40 MB of them, and more outputs than that inside the network.
 _MAX_WINDOWS = 256
@@ -35,7 +35,7 @@ class MergingEncoder:
     Parameters
     ----------
     encode : callable
-        The session's own, see `tempocli.encoder.Encoder.encode`.
+        The session's own, see `tempocli.inference.classifier.Encoder.encode`.
     """
 
     def __init__(self, encode: Encode) -> None:
@@ -45,7 +45,7 @@ class MergingEncoder:
         self._busy = False
 
     def encode(self, windows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Encode windows, together with those of other threads; as `tempocli.encoder.Encoder.encode`."""
+        """Encode windows, together with those of other threads; as the session's own `encode`."""
         mine = _Request(windows)
         with self._change:
             self._waiting.append(mine)
@@ -91,6 +91,6 @@ class MergingEncoder:
 def _even(windows: NDArray[Any]) -> NDArray[Any]:
     """Repeat the last of an odd number of windows: a model may take two neighbours of one file as one.
 
-    See `tempocli.methods.ReferenceModel`; the mean of a window and itself is what it is alone.
+    See `tempocli.inference.methods.ReferenceModel`; the mean of a window and itself is what it is alone.
     """
     return np.concatenate([windows, windows[-1:]]) if len(windows) % 2 else windows

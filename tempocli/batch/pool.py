@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tempocli.batch.seat import Seat
     from tempocli.batch.worker import Done, Portable
-    from tempocli.encoder import Encode
+    from tempocli.inference.classifier import Encode
     from tempocli.schema import Estimate, FileResult
 
 # Files a worker may be ahead of the oldest one that is not done: their results wait in memory, and are what

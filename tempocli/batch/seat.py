@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryWatch, over_limit
 from tempocli.batch.server import processes, start_context, without_main_module
-from tempocli.batch.stamps import stamp_of
 from tempocli.batch.worker import Broken, Done, Portable, Ready, Task, Windows, serve
 from tempocli.errors import ModelError, TempoError
 from tempocli.schema import FileResult
+from tempocli.system.fingerprints import stamp_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-    from tempocli.encoder import Encode
+    from tempocli.inference.classifier import Encode
     from tempocli.schema import Part
 
 _STARTS = 3  # tries to start a worker; one may be the victim of a moment without memory

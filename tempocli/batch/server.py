@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-_PRELOADED = ["tempocli.batch.worker", "tempocli.estimator", "tempocli.bank", "tempocli.comparator"]
+_PRELOADED = [
+    "tempocli.batch.worker",
+    "tempocli.estimator",
+    "tempocli.inference.references.bank",
+    "tempocli.inference.comparator",
+]
 # multiprocessing keeps its list of processes, and reads how they ended, as if there were one thread.
 processes = threading.Lock()
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from multiprocessing import current_process, util
 from typing import TYPE_CHECKING
 
-from tempocli import temporary
 from tempocli.errors import TempoError
+from tempocli.system import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from tempocli.batch.stamps import stamp_of
 from tempocli.errors import AudioError, ModelError, TempoError
 from tempocli.schema import FileResult
+from tempocli.system.fingerprints import stamp_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from tempocli.encoder import Encode
+    from tempocli.inference.classifier import Encode
     from tempocli.schema import AudioInput, Estimate, Part
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli import __version__
-from tempocli.cli import console
+from tempocli.cli.terminal import console
 from tempocli.errors import TempoError
-from tempocli.writers.layout import printable
+from tempocli.output.formats.layout import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ class LazyGroup(click.Group):
         """Import the command."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"tempocli.cli.{cmd_name}").command
+        command: click.Command = import_module(f"tempocli.cli.commands.{cmd_name}").command
         return command
 
     def resolve_command(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from tempocli.audio.files.entries import is_list
 from tempocli.batch import Selection, find_inputs
-from tempocli.batch.entries import is_list
-from tempocli.cli import console
 from tempocli.cli.standard_input import limited
+from tempocli.cli.terminal import console
 from tempocli.errors import DataError
 from tempocli.schema import AudioInput
 

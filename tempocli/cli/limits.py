@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tempocli.batch.cores import default_jobs, most_jobs
-from tempocli.cli import console
 from tempocli.cli.sizes import read_size, shown
+from tempocli.cli.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""``--engine local``: what a user sees of a run on this machine; `tempocli.engines.local` does the work."""
+"""``--engine local``: what a user sees of a run on this machine, by `tempocli.batch.engines.local`."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tempocli import writers
-from tempocli.cli import console, progress
-from tempocli.cli.interrupts import stopping
+from tempocli.batch.engines import local
+from tempocli.batch.engines.summary import BatchSummary
+from tempocli.batch.tag_worker import TagWorker
 from tempocli.cli.sinks import saying_what_is_kept, shown_sink
 from tempocli.cli.tagging import Tagging, may_ask, untagged
 from tempocli.cli.tally import Messages, summary_lines
-from tempocli.cli.words import Notes, input_name
-from tempocli.engines import local
-from tempocli.engines.summary import BatchSummary
+from tempocli.cli.terminal import console, progress
+from tempocli.cli.terminal.interrupts import stopping
+from tempocli.cli.terminal.words import Notes, input_name
 from tempocli.errors import AudioError
+from tempocli.output import formats as writers
 from tempocli.schema import AudioInput, FileResult
-from tempocli.tag_worker import TagWorker
-from tempocli.writers.files import atomic_file
+from tempocli.system.atomic_files import atomic_file
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator
 
+    from tempocli.batch.engines.local import Limits, LocalJob
+    from tempocli.batch.engines.output import Sink
     from tempocli.cli.inputs import Inputs
     from tempocli.cli.options import ResumeOptions, TagOptions
     from tempocli.cli.sinks import View
-    from tempocli.engines.local import Limits, LocalJob
-    from tempocli.engines.output import Sink
     from tempocli.estimator import Estimator
-    from tempocli.results import ResultFile
+    from tempocli.output.results import ResultFile
     from tempocli.schema import EstimatorOptions
 
     Image = Callable[..., None]
@@ -208,7 +208,7 @@ def _draw(estimator: Estimator, wanted: AudioInput, job: LocalJob, image: Image)
 
 
 def _open_image(stack: ExitStack, plot: str) -> Image:
-    from tempocli.plot import draw_tempogram
+    from tempocli.output.plot import draw_tempogram
 
     suffix = os.path.splitext(plot)[1].lower()
     return partial(draw_tempogram, file=stack.enter_context(atomic_file(plot)), image_format=suffix[1:])

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tempocli.cli import console
 from tempocli.cli.tally import summary_lines
+from tempocli.cli.terminal import console
 
 if TYPE_CHECKING:
+    from tempocli.batch.engines.ray import Work
     from tempocli.cli.inputs import Inputs
-    from tempocli.cluster import Work
+    from tempocli.output.formats import Layout
     from tempocli.schema import EstimatorOptions
-    from tempocli.writers import Layout
 
 _LINE_SECONDS = 30.0
 
@@ -42,15 +42,15 @@ def check_unused(inputs: Inputs) -> None:
 
 
 def work(options: EstimatorOptions, layout: Layout, timeout: float, max_memory: int | None) -> Work:
-    """Describe how files are estimated; see `tempocli.cluster.Work`."""
-    from tempocli.cluster import Work
+    """Describe how files are estimated; see `tempocli.batch.engines.ray.Work`."""
+    from tempocli.batch.engines.ray import Work
 
     return Work(options, layout, timeout, max_memory=max_memory)
 
 
 def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume: bool, quiet: bool) -> int:
     """Estimate on a cluster, summarise on stderr, and return the exit status."""
-    from tempocli.cluster import Job, estimate_on_ray
+    from tempocli.batch.engines.ray import Job, estimate_on_ray
 
     job = Job(inputs.names(), output, work, inputs.selection, address, resume, part=inputs.part)
     try:

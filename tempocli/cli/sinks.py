@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tempocli import writers
-from tempocli.cli import console
-from tempocli.engines.output import OutputSpec
-from tempocli.writers.terminal import printable_json, printable_result
+from tempocli.batch.engines.output import OutputSpec
+from tempocli.cli.terminal import console
+from tempocli.output import formats as writers
+from tempocli.output.formats.terminal import printable_json, printable_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tempocli.engines.output import Sink
-    from tempocli.results import ResultFile
+    from tempocli.batch.engines.output import Sink
+    from tempocli.output.results import ResultFile
     from tempocli.schema import FileResult
 
 _JSON_FORMATS = frozenset({"json", "jsonl", "jams"})
@@ -28,7 +28,7 @@ class View:
     Attributes
     ----------
     format_name : str
-        One of `tempocli.writers.FORMATS`, or ``parquet``.
+        One of `tempocli.output.formats.FORMATS`, or ``parquet``.
     layout : Layout
         How numbers and names are written.
     output : str or None
@@ -75,7 +75,7 @@ class View:
 
 
 class Stream:
-    """Results in a format of `tempocli.writers`, to stdout."""
+    """Results in a format of `tempocli.output.formats`, to stdout."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -99,7 +99,7 @@ class Table:
 
     def write(self, results: Iterable[FileResult]) -> None:
         """Show one at once, several at the end."""
-        from tempocli.cli import display
+        from tempocli.cli.terminal import display
 
         show = display.show_one if self._view.single else display.show_many
         show(results, self._view.layout)

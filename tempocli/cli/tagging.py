@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tempocli.batch.stamps import stamp_of
-from tempocli.cli import console
-from tempocli.cli.words import input_name
+from tempocli.audio.tags import is_same
+from tempocli.cli.terminal import console
+from tempocli.cli.terminal.words import input_name
 from tempocli.errors import TagError
-from tempocli.tags import is_same
+from tempocli.system.fingerprints import stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tempocli.batch.engines.output import Sink
+    from tempocli.batch.engines.summary import BatchSummary
+    from tempocli.batch.tag_worker import TagWorker
     from tempocli.cli.options import TagOptions
-    from tempocli.engines.output import Sink
-    from tempocli.engines.summary import BatchSummary
     from tempocli.schema import AudioInput, FileResult
-    from tempocli.tag_worker import TagWorker
 
 
 def may_ask(options: TagOptions) -> bool:

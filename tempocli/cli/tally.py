@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tempocli.cli import console
-from tempocli.cli.words import input_name
+from tempocli.cli.terminal import console
+from tempocli.cli.terminal.words import input_name
 from tempocli.schema import DOUBTFUL_CONFIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tempocli.engines.summary import BatchSummary
+    from tempocli.batch.engines.summary import BatchSummary
     from tempocli.schema import Estimate, FileResult
 
 _SHOWN_REASONS = 10

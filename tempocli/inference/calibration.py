@@ -6,12 +6,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tempocli.ranges import number
+from tempocli.features.ranges import number
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How a method's distributions are read; see `tempocli.decoder.calibrated`.
+    """How a method's distributions are read; see `tempocli.decoding.distributions.calibrated`.
 
     Attributes
     ----------
@@ -19,7 +19,8 @@ class Calibration:
         Bias and slope, on the log-odds of a share of the distribution, of a logistic map to probabilities:
         that the tempo is right up to a factor of 2 or 3, and that its octave is right if so.
     pulse : tuple of (float, float, float)
-        Bias and two weights on `tempocli.ensemble.TrackTempo.pulse`; under 0 there is no steady pulse.
+        Bias and two weights on `tempocli.decoding.pooling.TrackTempo.pulse`; under 0 there is no steady
+        pulse.
     """
 
     family: tuple[float, float]
@@ -27,7 +28,7 @@ class Calibration:
     pulse: tuple[float, float, float]
 
     def has_pulse(self, pulse: tuple[float, float]) -> bool:
-        """Tell whether there is a steady pulse, by `tempocli.ensemble.TrackTempo.pulse`."""
+        """Tell whether there is a steady pulse, by `tempocli.decoding.pooling.TrackTempo.pulse`."""
         bias, peak, strength = self.pulse
         return bias + peak * pulse[0] + strength * pulse[1] >= 0.0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tempocli.ranges import number
+from tempocli.features.ranges import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from tempocli.axis import TempoAxis
-from tempocli.features import FrontEnd
+from tempocli.features.front_end import FrontEnd
+from tempocli.features.ranges import number, whole, word
 from tempocli.inference.calibration import NEUTRAL, Calibration
 from tempocli.inference.priors import OctavePrior, PowerPrior
-from tempocli.ranges import number, whole, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

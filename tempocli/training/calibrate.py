@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tempocli import metrics
 from tempocli.axis import MAX_BPM, MIN_BPM
-from tempocli.decoder import log_odds
-from tempocli.ensemble import track_tempo
+from tempocli.decoding.distributions import log_odds
+from tempocli.decoding.pooling import track_tempo
+from tempocli.decoding.search import search
+from tempocli.evaluation import metrics
 from tempocli.inference.calibration import Calibration
-from tempocli.listening import SILENCE, hear
-from tempocli.search import search
+from tempocli.inference.listening import SILENCE, hear
 from tempocli.training.data.views import beatless, stretch
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.axis import TempoAxis
-    from tempocli.encoder import Encode
-    from tempocli.ensemble import TrackTempo
-    from tempocli.features import FrontEnd
+    from tempocli.decoding.pooling import TrackTempo
+    from tempocli.features.front_end import FrontEnd
+    from tempocli.inference.classifier import Encode
     from tempocli.inference.spec import ModelSpec
     from tempocli.training.data.store import Clip, Store
 
@@ -155,7 +155,7 @@ def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[f
     Parameters
     ----------
     music, noise : ndarray of float64, shape=(n, 2)
-        `tempocli.ensemble.TrackTempo.pulse`.
+        `tempocli.decoding.pooling.TrackTempo.pulse`.
 
     Returns
     -------

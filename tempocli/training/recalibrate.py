@@ -6,21 +6,21 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tempocli.bank import bank_key, load_bank, references_path, write_bank
-from tempocli.comparator import Comparator
-from tempocli.encoder import Encoder
 from tempocli.errors import DataError, MissingExtraError, ModelError
-from tempocli.methods import ReferenceModel, open_model
+from tempocli.inference.classifier import Encoder
+from tempocli.inference.comparator import Comparator
+from tempocli.inference.methods import ReferenceModel, open_model
+from tempocli.inference.references.bank import bank_key, load_bank, references_path, write_bank
+from tempocli.system.atomic_files import atomic_file
 from tempocli.training.calibrate import calibrate, track_by
 from tempocli.training.export import proven, save
-from tempocli.writers.files import atomic_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tempocli.bank import Bank
     from tempocli.inference.calibration import Calibration
-    from tempocli.methods import WindowModel
+    from tempocli.inference.methods import WindowModel
+    from tempocli.inference.references.bank import Bank
     from tempocli.training.calibrate import KnownMusic
 
 WITHOUT_FILE = ("both", "periodicity")  # methods whose calibration is in no model

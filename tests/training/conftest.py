@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tempocli.features import FrontEnd
+from tempocli.features.front_end import FrontEnd
 from tempocli.training.data.store import StoreWriter
 
 if TYPE_CHECKING:

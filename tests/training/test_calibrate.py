@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.axis import TempoAxis  # noqa: E402
-from tempocli.bank import references_path  # noqa: E402
 from tempocli.cli import cli  # noqa: E402
-from tempocli.comparator import Comparator  # noqa: E402
-from tempocli.encoder import Encoder  # noqa: E402
-from tempocli.ensemble import TrackTempo  # noqa: E402
+from tempocli.decoding.pooling import TrackTempo  # noqa: E402
 from tempocli.inference.calibration import Calibration  # noqa: E402
+from tempocli.inference.classifier import Encoder  # noqa: E402
+from tempocli.inference.comparator import Comparator  # noqa: E402
+from tempocli.inference.references.bank import references_path  # noqa: E402
 from tempocli.training import calibrate as calibration_module  # noqa: E402
 from tempocli.training.calibrate import calibrate, fit_logistic, fit_pulse, held_tones  # noqa: E402
 from tempocli.training.recalibrate import WITHOUT_FILE, recalibrate, write_calibrations  # noqa: E402
@@ -99,7 +99,7 @@ def test_an_exported_model_gets_a_calibration_and_keeps_its_weights(
 def test_a_comparator_keeps_its_references(
     recipe, data_folder: Path, tmp_path: Path, compare_path: Path
 ) -> None:
-    from tempocli.bank import load_bank
+    from tempocli.inference.references.bank import load_bank
 
     path = tmp_path / "compare.onnx"
     shutil.copy(compare_path, path)

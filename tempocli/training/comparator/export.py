@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tempocli.bank import BUILT_IN, Bank, bank_key, embed_bank, references_path, write_bank
-from tempocli.comparator import Comparator
 from tempocli.errors import DataError
 from tempocli.inference.calibration import NEUTRAL
+from tempocli.inference.comparator import Comparator
+from tempocli.inference.methods import ReferenceModel
+from tempocli.inference.references.bank import (
+    BUILT_IN,
+    Bank,
+    bank_key,
+    embed_bank,
+    references_path,
+    write_bank,
+)
+from tempocli.inference.references.patterns import AXIS
 from tempocli.inference.spec import FORMATS
-from tempocli.methods import ReferenceModel
-from tempocli.references import AXIS
 from tempocli.training.calibrate import calibrate, track_by
 from tempocli.training.comparator.sampler import PairSampler
 from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.features import FrontEnd
+    from tempocli.features.front_end import FrontEnd
     from tempocli.inference.calibration import Calibration
     from tempocli.training.comparator.network import ComparatorNetwork
     from tempocli.training.comparator.recipe import ComparisonRecipe

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tempocli.runtime import open_session
+from tempocli.inference.session.runtime import open_session
 from tempocli.training.contrastive.sampler import ExcerptSampler
 from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
 

@@ -14,7 +14,7 @@ import numpy as np
 from tempocli.audio import load_audio
 from tempocli.batch import find_files
 from tempocli.errors import AudioError, DataError
-from tempocli.features import FrontEnd
+from tempocli.features.front_end import FrontEnd
 from tempocli.training.data.store import StoreWriter
 from tempocli.training.synth.composer import accompany, compose
 from tempocli.training.synth.midi import (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tempocli.errors import DataError
-from tempocli.features import FrontEnd
+from tempocli.features.front_end import FrontEnd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

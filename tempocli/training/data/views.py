@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.features import mel_centres
+from tempocli.features.front_end import mel_centres
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tempocli.features import FrontEnd
+    from tempocli.features.front_end import FrontEnd
 
 
 _SHORTEST = 215  # frames: 2.5 s

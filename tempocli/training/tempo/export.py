@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from tempocli.axis import TempoAxis
-from tempocli.encoder import Encoder
+from tempocli.inference.classifier import Encoder
 from tempocli.inference.priors import PowerPrior
 from tempocli.inference.spec import FORMATS, ModelSpec
 from tempocli.training.calibrate import calibrate, track_by
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.features import FrontEnd
+    from tempocli.features.front_end import FrontEnd
     from tempocli.inference.calibration import Calibration
     from tempocli.training.calibrate import Track
     from tempocli.training.tempo.network import NetworkConfig, TempoNetwork

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.features import FrontEnd
+    from tempocli.features.front_end import FrontEnd
     from tempocli.training.data.store import Clip, Store
     from tempocli.training.tempo.recipe import TempoRecipe
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tempocli import metrics
+from tempocli.evaluation import metrics
 from tempocli.training.losses import total_loss
 from tempocli.training.tempo.losses import LOSSES, TempoOutputs
 from tempocli.training.tempo.sampler import TempoSampler

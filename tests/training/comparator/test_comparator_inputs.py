@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.cli import cli  # noqa: E402
-from tempocli.comparator import Comparator  # noqa: E402
 from tempocli.errors import DataError  # noqa: E402
+from tempocli.inference.comparator import Comparator  # noqa: E402
 from tempocli.training.comparator.build import build_comparator  # noqa: E402
 from tempocli.training.comparator.inputs import EquivariantInput, dense_features  # noqa: E402
 from tempocli.training.comparator.losses import ratio_loss  # noqa: E402

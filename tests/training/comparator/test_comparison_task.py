@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
-from tempocli.bank import references_path  # noqa: E402
 from tempocli.cli import cli  # noqa: E402
-from tempocli.comparator import Comparator  # noqa: E402
 from tempocli.errors import DataError  # noqa: E402
 from tempocli.estimator import Estimator  # noqa: E402
+from tempocli.inference.comparator import Comparator  # noqa: E402
+from tempocli.inference.references.bank import references_path  # noqa: E402
 from tempocli.training.comparator.losses import pair_loss  # noqa: E402
 from tempocli.training.comparator.network import ComparatorConfig, ComparatorNetwork, PairNetwork  # noqa: E402
 from tempocli.training.comparator.recipe import ComparisonRecipe  # noqa: E402

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.cli import cli  # noqa: E402
-from tempocli.features import FrontEnd, onset_strength  # noqa: E402
+from tempocli.features.front_end import FrontEnd, onset_strength  # noqa: E402
 from tempocli.training.contrastive.losses import nt_xent  # noqa: E402
 from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402
 from tempocli.training.contrastive.sampler import ExcerptSampler  # noqa: E402

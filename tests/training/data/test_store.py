@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tempocli.errors import DataError
-from tempocli.features import FrontEnd
+from tempocli.features.front_end import FrontEnd
 from tempocli.training.data.store import StoreWriter, open_store, read_index
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempocli.features import FrontEnd, onset_strength
-from tempocli.refine import refine_tempo
+from tempocli.decoding.refinement import refine_tempo
+from tempocli.features.front_end import FrontEnd, onset_strength
 from tempocli.training.data.views import (
     ViewConfig,
     augment,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tempocli.features import FrontEnd, onset_strength
-from tempocli.refine import refine_tempo
+from tempocli.decoding.refinement import refine_tempo
+from tempocli.features.front_end import FrontEnd, onset_strength
 from tempocli.training.data.prepare import make_clicks
 from tempocli.training.synth.composer import accompany, compose
 from tempocli.training.synth.drum_kits import ROLES, synthesise_kit

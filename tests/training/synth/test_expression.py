@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tempocli.features import FrontEnd, onset_strength
+from tempocli.features.front_end import FrontEnd, onset_strength
 from tempocli.training.synth.composer import accompany, compose
 from tempocli.training.synth.drum_kits import ROLES, synthesise_brushes
 from tempocli.training.synth.expression import hairpins, pulsate, rubato, slow_attacks

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.cli import cli  # noqa: E402
-from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import DataError  # noqa: E402
+from tempocli.inference.classifier import Encoder  # noqa: E402
 from tempocli.training.data.store import StoreWriter, open_store  # noqa: E402
 from tempocli.training.kinds import train  # noqa: E402
 from tempocli.training.recipe import find_recipe, read_recipe  # noqa: E402

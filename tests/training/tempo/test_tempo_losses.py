@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
-from tempocli.features import FrontEnd  # noqa: E402
+from tempocli.features.front_end import FrontEnd  # noqa: E402
 from tempocli.training.data.views import stretch  # noqa: E402
 from tempocli.training.tempo.losses import cross_entropy, equivariance, soft_targets  # noqa: E402
 from tempocli.training.tempo.network import NetworkConfig, TempoNetwork  # noqa: E402

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.cli import cli  # noqa: E402
-from tempocli.encoder import Encoder  # noqa: E402
 from tempocli.errors import TempoError  # noqa: E402
 from tempocli.inference.calibration import Calibration  # noqa: E402
+from tempocli.inference.classifier import Encoder  # noqa: E402
 from tempocli.training.data.sampling import Split  # noqa: E402
 from tempocli.training.engine import HISTORY  # noqa: E402
 from tempocli.training.kinds import load_run, train  # noqa: E402

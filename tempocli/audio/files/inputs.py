@@ -1,0 +1,68 @@
+"""What paths stand for as inputs of a batch: files, folders, lists of files, and parts of all of them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tempocli.audio.files.discovery import Selection, find_files
+from tempocli.audio.files.entries import is_list
+from tempocli.audio.files.lists import read_list
+from tempocli.schema import AudioInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tempocli.schema import Part
+
+_EVERYTHING = Selection()
+
+
+def find_inputs(
+    paths: Iterable[str | Path],
+    selection: Selection = _EVERYTHING,
+    *,
+    part: Part | None = None,
+    quiet: bool = False,
+) -> Iterator[AudioInput]:
+    """List the inputs that `paths` stand for.
+
+    An M3U, M3U8, PLS or CUE file stands for what it lists, see `tempocli.audio.files.lists.read_list`;
+    all else for what `tempocli.batch.find_files` makes of it. Lists within folders are not read.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+        Files, folders and lists, which need not exist.
+    selection : Selection
+        Which files of folders are wanted.
+    part : Part, optional
+        Which part of each input is wanted; of a track of a CUE sheet, a part of the track.
+    quiet : bool
+        Whether no notes are logged, as when inputs are only counted.
+
+    Yields
+    ------
+    AudioInput
+    """
+    for each in paths:
+        path = os.fspath(each)
+        if is_list(path) and not os.path.isdir(path):
+            inputs = read_list(path, quiet=quiet)
+        else:
+            inputs = (AudioInput(found) for found in find_files([path], selection))
+        for found in inputs:
+            yield found if part is None else _narrowed(found, part)
+
+
+def _narrowed(whole: AudioInput, part: Part) -> AudioInput:
+    if whole.refusal is not None:
+        return whole
+    if whole.part is None:
+        return replace(whole, part=part)
+    try:
+        return replace(whole, part=whole.part.narrowed(part))
+    except ValueError as error:
+        return replace(whole, refusal=str(error))

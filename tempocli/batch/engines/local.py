@@ -1,0 +1,280 @@
+"""The local engine: from inputs to results on this machine, without a word to a user.
+
+Whoever runs it gives an `Observer`, which sees the results as they come and may add to what is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from tempocli.batch import estimate_files
+from tempocli.batch.engines.output import GrowingOutput, open_growing, open_whole
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY, call_within
+from tempocli.errors import AudioError
+from tempocli.schema import EstimatorOptions, FileResult
+from tempocli.system.fingerprints import stamp_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tempocli.batch.engines.output import OutputSpec, Sink
+    from tempocli.batch.engines.summary import BatchSummary
+    from tempocli.estimator import Estimator
+    from tempocli.output.results import ResultFile
+    from tempocli.schema import AudioInput
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+# Of one file, in seconds: a mix of ten hours takes a minute of CPU.
+TIMEOUT = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost.
+
+    Attributes
+    ----------
+    timeout : float or None
+        Seconds; by default `TIMEOUT` for several files, and no limit for one.
+    max_memory : int or None
+        Bytes of memory; ``None`` sets no limit.
+    """
+
+    timeout: float | None = None
+    max_memory: int | None = DEFAULT_MAX_MEMORY
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Whether and how an output is continued.
+
+    Attributes
+    ----------
+    resume : bool
+        Whether an output that is there is continued.
+    by_hash : bool
+        Whether files are recognised as unchanged by their content, whose checksum is in the results.
+    without_failed : bool
+        Whether inputs that have failed are tried again.
+    """
+
+    resume: bool = False
+    by_hash: bool = False
+    without_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LocalJob:
+    """What to estimate, how, and where to.
+
+    Attributes
+    ----------
+    files : iterable of AudioInput
+        The inputs; read as they are worked on.
+    options : EstimatorOptions
+        What to estimate with.
+    output : OutputSpec or None
+        The file to write; ``None`` when the observer takes the results.
+    jobs : int
+        Worker processes.
+    limits : Limits
+        What one file may cost.
+    resume : Resume
+        Whether and how the output is continued.
+    stdin : callable, optional
+        Opens what an input named ``-`` stands for; without it, a file of that name is meant.
+    in_process : bool
+        Whether the only input is read in this process, which starts and is interrupted at once.
+    """
+
+    files: Iterable[AudioInput]
+    options: EstimatorOptions = field(default_factory=EstimatorOptions)
+    output: OutputSpec | None = None
+    jobs: int = 1
+    limits: Limits = field(default_factory=Limits)
+    resume: Resume = field(default_factory=Resume)
+    stdin: Callable[[], BinaryIO] | None = None
+    in_process: bool = False
+
+
+class Observer:
+    """What is done beside the work; this one does nothing."""
+
+    def sink(self, output: Sink | None) -> Sink:
+        """Take the results, and pass them on to the job's output if there is one."""
+        if output is None:
+            raise ValueError("a job without an output needs an observer that takes the results")
+        return output
+
+    @contextmanager
+    def watching(self, file: ResultFile) -> Iterator[None]:
+        """Wrap the work on a file that grows."""
+        yield
+
+    @contextmanager
+    def stopping(self) -> Iterator[threading.Event]:
+        """Wrap the work on several inputs; once the event is set, no further one is begun."""
+        yield threading.Event()
+
+    def wanted(self, files: Iterable[AudioInput]) -> Iterable[AudioInput]:
+        """Choose among the inputs."""
+        return files
+
+    def alone(self, estimator: Estimator, wanted: AudioInput, job: LocalJob) -> Iterator[FileResult]:
+        """Estimate the only input of a job in this process."""
+        return estimate_alone(estimator, wanted, job)
+
+    def shown(self, results: Iterator[FileResult]) -> Iterator[FileResult]:
+        """Pass the results of several inputs on, before they are counted."""
+        return results
+
+    def counted(self, result: FileResult) -> None:
+        """See a result, which was counted, before it is written."""
+
+
+def run(job: LocalJob, summary: BatchSummary, observer: Observer | None = None) -> None:
+    """Estimate the inputs of a job and write the results.
+
+    Parameters
+    ----------
+    job : LocalJob
+        What to do.
+    summary : BatchSummary
+        Counts the inputs.
+    observer : Observer, optional
+        Sees what is done.
+
+    Raises
+    ------
+    TempoError
+        If the output cannot be made or continued, or the estimator cannot be made.
+    KeyboardInterrupt
+        If the run was stopped; what is done is kept if the output can be continued.
+    OSError
+        If the output cannot be written.
+    """
+    observer = observer or Observer()
+    with ExitStack() as stack:
+        # Opened before the work, which may be long and would be lost.
+        output, growing = _open(job, stack)
+        if growing is not None:
+            stack.enter_context(observer.watching(growing))
+        sink = observer.sink(output)
+        estimator = load_estimator(job.options, job.limits)
+        if growing is not None:
+            _begin(growing, estimator, job)
+        if job.in_process:
+            (wanted,) = job.files
+            sink.write(_count(observer.alone(estimator, wanted, job), summary, observer))
+        else:
+            stop = stack.enter_context(observer.stopping())
+            results = observer.shown(_estimates(estimator, job, growing, summary, observer, stop))
+            sink.write(_count(results, summary, observer))
+            if stop.is_set():
+                raise KeyboardInterrupt
+        if growing is not None:
+            growing.finish()
+
+
+def _open(job: LocalJob, stack: ExitStack) -> tuple[Sink | None, ResultFile | None]:
+    if job.output is None:
+        return None, None
+    if not job.output.can_be_continued:
+        return stack.enter_context(open_whole(job.output)), None
+    output: GrowingOutput = stack.enter_context(open_growing(job.output, resume=job.resume.resume))
+    return output, output.file
+
+
+def load_estimator(options: EstimatorOptions, limits: Limits) -> Estimator:
+    """Make an estimator; reading a user's own references may not take more memory than a file may."""
+    from tempocli.estimator import Estimator
+
+    load = partial(Estimator.from_options, options)
+    if options.references is None:
+        estimator = load()
+    else:
+        # These are audio files, too, and whose they are is not known.
+        estimator = call_within(limits.max_memory, options.references, load)
+    logger.info("model: %s", estimator.model_name)
+    return estimator
+
+
+def _begin(file: ResultFile, estimator: Estimator, job: LocalJob) -> None:
+    from tempocli.output.results.settings import canonical
+
+    assert job.output is not None
+    settings = canonical(estimator.settings(), job.output.layout)
+    file.begin(settings, by_hash=job.resume.by_hash, without_failed=job.resume.without_failed)
+
+
+def _estimates(
+    estimator: Estimator,
+    job: LocalJob,
+    file: ResultFile | None,
+    summary: BatchSummary,
+    observer: Observer,
+    stop: threading.Event,
+) -> Iterator[FileResult]:
+    return estimate_files(
+        estimator,
+        _left_to_do(observer.wanted(job.files), file, summary),
+        jobs=job.jobs,
+        timeout=job.limits.timeout or TIMEOUT,
+        max_memory=job.limits.max_memory,
+        hashed=job.resume.by_hash,
+        stdin=job.stdin() if job.stdin is not None else None,
+        stop=stop,
+    )
+
+
+def _left_to_do(
+    files: Iterable[AudioInput], done: ResultFile | None, summary: BatchSummary
+) -> Iterator[AudioInput]:
+    for each in files:
+        had_failed = done.take(each.key) if done is not None else None
+        if had_failed is None:
+            yield each
+        else:
+            summary.add_earlier(failed=had_failed)
+
+
+def _count(results: Iterable[FileResult], summary: BatchSummary, observer: Observer) -> Iterator[FileResult]:
+    for result in results:
+        summary.add(result)
+        observer.counted(result)
+        yield result
+    logger.info("%d inputs, %d failed", summary.n_results, summary.n_failed)
+
+
+def estimate_alone(estimator: Estimator, wanted: AudioInput, job: LocalJob) -> Iterator[FileResult]:
+    """Estimate the only input of a job in this process."""
+    path, part = wanted.path, wanted.part
+    stamp = None if _is_stdin(wanted, job) else stamp_of(path, hashed=job.resume.by_hash)
+    try:
+        estimate = call_alone(estimator.estimate, wanted, job)
+        yield FileResult(path, estimate=estimate, stamp=stamp, part=part)
+    except AudioError as error:
+        yield FileResult(path, error=error.reason, stamp=stamp, part=part)
+    except Exception as error:
+        error.add_note(f"while estimating {path!r}")
+        raise
+
+
+def call_alone(function: Callable[..., T], wanted: AudioInput, job: LocalJob) -> T:
+    """Call a function of an estimator on the only input of a job, within its memory."""
+    part = wanted.part
+    source: Any = job.stdin() if job.stdin is not None and _is_stdin(wanted, job) else wanted.path
+    span = {} if part is None else {"start": part.start, "duration": part.duration}
+    return call_within(job.limits.max_memory, wanted.path, partial(function, source, **span))
+
+
+def _is_stdin(wanted: AudioInput, job: LocalJob) -> bool:
+    return wanted.path == "-" and job.stdin is not None

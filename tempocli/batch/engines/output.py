@@ -1,0 +1,106 @@
+"""Files that results go to: one that is written whole, or one that grows and can be continued."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from tempocli.output import formats as writers
+from tempocli.system.atomic_files import atomic_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tempocli.output.results import ResultFile
+    from tempocli.schema import FileResult
+
+# Those that can grow row by row, and be continued; the names of `tempocli.output.results.FORMATS`.
+GROWING = frozenset({"csv", "jsonl", "parquet"})
+
+
+class Sink(Protocol):
+    """What takes results."""
+
+    def write(self, results: Iterable[FileResult]) -> None:
+        """Write them as they come."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """A file of results.
+
+    Attributes
+    ----------
+    path : str
+        The file to write.
+    format_name : str
+        One of `tempocli.output.formats.FORMATS`, or ``parquet``.
+    layout : Layout
+        How numbers and names are written.
+    """
+
+    path: str
+    format_name: str
+    layout: writers.Layout
+
+    @property
+    def can_be_continued(self) -> bool:
+        """Whether it is a file that grows row by row."""
+        return self.format_name in GROWING and _is_plain(self.path)
+
+
+def _is_plain(path: str) -> bool:
+    """Tell whether a path is a regular file, or a folder (which is refused later), or none yet."""
+    try:
+        return stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode)
+    except OSError:
+        return True
+
+
+class WholeOutput:
+    """Results in a format of `tempocli.output.formats`, to an open file."""
+
+    def __init__(self, spec: OutputSpec, file: BinaryIO) -> None:
+        self._spec = spec
+        self._file = file
+
+    def write(self, results: Iterable[FileResult]) -> None:
+        """Write them as they come, if the format allows."""
+        for piece in writers.write(self._spec.format_name, results, self._spec.layout):
+            self._file.write(writers.encode(piece))
+
+
+class GrowingOutput:
+    """Results in a file that can be continued.
+
+    Attributes
+    ----------
+    file : ResultFile
+    """
+
+    def __init__(self, file: ResultFile) -> None:
+        self.file = file
+
+    def write(self, results: Iterable[FileResult]) -> None:
+        """Append them as they come."""
+        for result in results:
+            self.file.append(result)
+
+
+@contextmanager
+def open_whole(spec: OutputSpec) -> Iterator[WholeOutput]:
+    """Open a file that appears whole or not at all."""
+    with atomic_file(spec.path) as file:
+        yield WholeOutput(spec, file)
+
+
+@contextmanager
+def open_growing(spec: OutputSpec, *, resume: bool) -> Iterator[GrowingOutput]:
+    """Open a file that can be continued; errors are those of `tempocli.output.results.ResultFile`."""
+    from tempocli.output.results import ResultFile
+
+    with ResultFile(spec.path, spec.format_name, spec.layout, resume=resume) as file:
+        yield GrowingOutput(file)

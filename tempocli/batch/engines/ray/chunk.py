@@ -1,0 +1,139 @@
+"""What one Ray task does: read a list of files, estimate them, return their rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tempocli.batch.engines.ray.storage import discard_copy, fetch, open_storage, remote_stamp, write_whole
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY
+from tempocli.batch.seat import Seat
+from tempocli.errors import AudioError
+from tempocli.estimator import Estimator
+from tempocli.output.formats.documents import line_record
+from tempocli.output.results import parquet
+from tempocli.output.results.settings import canonical
+from tempocli.schema import FileResult, Part
+from tempocli.system.prefetch import ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from tempocli.output.formats import Layout
+    from tempocli.schema import EstimatorOptions
+
+_AHEAD = 2  # files that are fetched while one is estimated
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How files are estimated; the same for all tasks of a run.
+
+    Attributes
+    ----------
+    options : EstimatorOptions
+        What they are estimated with.
+    layout : Layout
+        How numbers are written.
+    timeout : float or None
+        Seconds that one file may take.
+    max_memory : int or None
+        Bytes of memory that one file may take.
+    """
+
+    options: EstimatorOptions
+    layout: Layout
+    timeout: float | None
+    max_memory: int | None = DEFAULT_MAX_MEMORY
+
+    def estimator(self) -> Estimator:
+        """Load the model."""
+        return Estimator.from_options(self.options)
+
+    def settings(self, estimator: Estimator) -> str:
+        """Record all that an estimate depends on but the audio, as the local engine does."""
+        return canonical(estimator.settings(), self.layout)
+
+
+def estimate_list(name: str, folder: str, work: Work) -> int:
+    """Estimate the files of one list, and write their results as one Parquet file.
+
+    Its name follows from the list's and it appears whole: done twice, it is there once.
+
+    Parameters
+    ----------
+    name : str
+        Path or URL of a JSONL file of positions, paths and locations.
+    folder : str
+        Path or URL of the folder for the result.
+    work : Work
+        How.
+
+    Returns
+    -------
+    int
+        Number of files.
+    """
+    system, path = open_storage(name)
+    with system.open(path, "rb") as lines:
+        entries = [json.loads(line) for line in lines]
+    rows = list(_rows(entries, work))
+    columns = parquet.schema(curve=work.layout.curve, position=True)
+    write_whole(f"{folder}/part-{entries[0]['position']:012d}.parquet", parquet.to_bytes(rows, columns))
+    return len(rows)
+
+
+def _rows(entries: list[dict[str, Any]], work: Work) -> Iterator[dict[str, Any]]:
+    settings, seat = _workplace(work, os.getpid())
+    fetched = ahead(_fetch, entries, _AHEAD)
+    for entry, coming in zip(entries, fetched, strict=True):
+        part = entry["part"] and Part(**entry["part"])
+        result = replace(_estimate(seat, entry["location"], part, coming), path=entry["path"], part=part)
+        stamp = result.stamp
+        yield line_record(result, work.layout) | {
+            "size": stamp and stamp.size,
+            "mtime_ns": stamp and stamp.mtime_ns,
+            "sha256": stamp and stamp.sha256,
+            "settings": settings,
+            "position": entry["position"],
+        }
+
+
+def _fetch(entry: dict[str, Any]) -> tuple[str, bool]:
+    if entry["refusal"] is not None:
+        raise AudioError(entry["path"], entry["refusal"])
+    return fetch(entry["location"])
+
+
+def _estimate(seat: Seat, location: str, part: Part | None, coming: Future[tuple[str, bool]]) -> FileResult:
+    try:
+        path, is_copy = coming.result()
+    except AudioError as error:
+        return FileResult(location, error=error.reason)
+    try:
+        result = seat.estimate(path, part).result
+    finally:
+        if is_copy:
+            discard_copy(path)
+    if not is_copy:
+        return result
+    sha256 = None if result.stamp is None else result.stamp.sha256
+    return replace(result, stamp=remote_stamp(location, sha256))
+
+
+@lru_cache(maxsize=1)
+def _workplace(work: Work, process: int) -> tuple[str, Seat]:
+    """Load the model once a process of Ray's, and keep one worker process, which may die of a file."""
+    estimator = work.estimator()
+    seat = Seat(
+        estimator.portable(),
+        estimator.encode,
+        timeout=work.timeout,
+        hashed=False,
+        max_memory=work.max_memory,
+    )
+    return work.settings(estimator), seat

@@ -1,0 +1,266 @@
+"""Estimates by Ray: the driver lists the files, tasks estimate them and write Parquet."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from array import array
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tempocli.batch import Selection
+from tempocli.batch.engines.ray.chunk import Work, estimate_list
+from tempocli.batch.engines.ray.storage import locate, locked, open_storage, storage_errors
+from tempocli.batch.engines.summary import BatchSummary
+from tempocli.errors import MissingExtraError, OutputError, TempoError
+from tempocli.output.results import parquet
+from tempocli.output.results.index import PathIndex
+from tempocli.output.results.rows import read_part
+from tempocli.output.results.settings import difference
+from tempocli.schema import DOUBTFUL_CONFIDENCE, input_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from tempocli.schema import Part
+
+_LISTS = "_lists"  # in the output folder; readers of Parquet skip what begins with an underscore
+# Files a task: few at first, that all cores have work soon; many later, that there are not too many tasks.
+_CHUNKS = ((1_000, 16), (100_000, 200), (None, 2_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to estimate, and where to.
+
+    Attributes
+    ----------
+    names : iterable of str
+        Files and folders, paths or URLs; paths must mean the same on all machines.
+    output : str
+        Folder for the Parquet files, a path or URL.
+    work : Work
+        How.
+    selection : Selection
+        Which files of folders are wanted.
+    address : str or None
+        Of a running Ray cluster; without one, that in the variable RAY_ADDRESS, or else Ray is started on
+        this machine.
+    resume : bool
+        Whether an output that is there is added to.
+    part : Part or None
+        Which part of each input is wanted, if not the whole.
+    """
+
+    names: Iterable[str]
+    output: str
+    work: Work
+    selection: Selection = field(default_factory=Selection)
+    address: str | None = None
+    resume: bool = False
+    part: Part | None = None
+
+
+def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> BatchSummary:
+    """Estimate files on a Ray cluster, or by a Ray of this machine.
+
+    Ray retries tasks whose node is lost. When all is done it is verified that every file is in the result
+    exactly once.
+
+    Parameters
+    ----------
+    job : Job
+        What, how, where to.
+    done : callable, optional
+        Is told now and then how many files have been estimated.
+
+    Returns
+    -------
+    BatchSummary
+        Counts of what is in the output.
+
+    Raises
+    ------
+    MissingExtraError
+        If ray is not installed.
+    OutputError
+        If the output is there and not to be added to, was made with other settings, or is being written.
+    TempoError
+        If the cluster cannot be reached, or the result is not whole.
+    """
+    # Ray would report its use to its makers. The processes that it starts here inherit this.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("The engine ray", "ray") from error
+    parquet.require()
+    with locked(job.output) as is_ours:
+        if not is_ours:
+            raise OutputError(f"{job.output}: another run is writing it")
+        return _estimate(job, done)
+
+
+def _estimate(job: Job, done: Callable[[int], None] | None) -> BatchSummary:
+    summary = BatchSummary()
+    system, folder = open_storage(job.output)
+    settings = job.work.settings(job.work.estimator())
+    earlier, taken = _earlier(job, system, folder, settings)
+    lists = f"{folder}/{_LISTS}"
+    with storage_errors(job.output):
+        with suppress(FileNotFoundError):
+            system.rm(lists, recursive=True)
+        system.makedirs(lists, exist_ok=True)
+    names = _write_lists(job, earlier, taken, system, lists)
+    if names:
+        with _ray(job.address):
+            _run(names, job.work, system.unstrip_protocol(folder), done)
+    _verify(job, system, folder, taken, sum(names.values()), summary)
+    system.rm(lists, recursive=True)
+    return summary
+
+
+def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathIndex, NDArray[np.int64]]:
+    """Read which files are in the output already, and their positions in order."""
+    index, positions = PathIndex(), array("q")
+    with storage_errors(job.output):
+        is_there = system.exists(folder) and system.glob(f"{folder}/*.parquet")
+    if is_there:
+        if not job.resume:
+            raise OutputError(f"{job.output}: has results already; add to them by --resume, or delete them")
+        columns = ["path", "error", "settings", "position", "part_start", "part_duration"]
+        for rows in parquet.read_columns(folder, system, columns):
+            for row in rows:
+                if row["settings"] != settings:
+                    raise OutputError(
+                        f"{job.output}: {difference(row['settings'], settings)}; give another output"
+                    )
+                key = input_key(parquet.from_text(row["path"]), read_part(row))
+                index.add(key, failed=row["error"] is not None)
+                positions.append(row["position"])
+    index.freeze()
+    return index, np.sort(np.array(positions, np.int64))
+
+
+def _free(taken: NDArray[np.int64]) -> Iterator[int]:
+    """Yield the positions that no earlier result has.
+
+    Tasks end in any order, so a run that was interrupted leaves gaps. Filled from the first one on, they get
+    back the files that were meant for them, and no file of results is written over.
+    """
+    position = 0
+    for each in taken:
+        yield from range(position, int(each))
+        position = int(each) + 1
+    yield from count(position)
+
+
+def _write_lists(
+    job: Job, earlier: PathIndex, taken: NDArray[np.int64], system: Any, lists: str
+) -> dict[str, int]:
+    """Write what is to be done as lists of files, and return their names and lengths."""
+    names: dict[str, int] = {}
+    chunk: list[bytes] = []
+    positions = _free(taken)
+    n_listed = 0
+
+    def close() -> None:
+        name = f"{lists}/{len(names):08d}.jsonl"
+        with system.open(name, "wb") as file:
+            file.write(b"".join(chunk))
+        names[system.unstrip_protocol(name)] = len(chunk)
+        chunk.clear()
+
+    for wanted, location in locate(job.names, job.selection, job.part):
+        if earlier.take(wanted.key) is not None:
+            continue
+        entry = {"position": next(positions), "location": location, **asdict(wanted)}
+        chunk.append(json.dumps(entry).encode() + b"\n")
+        n_listed += 1
+        if len(chunk) >= next(size for end, size in _CHUNKS if end is None or n_listed <= end):
+            close()
+    if chunk:
+        close()
+    return names
+
+
+def _run(names: Iterable[str], work: Work, folder: str, done: Callable[[int], None] | None) -> None:
+    import ray.data
+
+    def estimate(batch: dict[str, Any]) -> dict[str, list[int]]:
+        return {"count": [estimate_list(str(name), folder, work) for name in batch["list"]]}
+
+    items = [{"list": name} for name in names]
+    # A task for each list: what a lost node had under way is done again by another.
+    lists = ray.data.from_items(items, override_num_blocks=len(items))
+    counts = lists.map_batches(estimate, batch_size=None, num_cpus=1)
+    total = 0
+    try:
+        for row in counts.iter_rows():
+            total += row["count"]
+            if done is not None:
+                done(total)
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise TempoError(f"Ray gave up: {reason}; what was done is kept, go on with --resume") from error
+
+
+def _verify(
+    job: Job, system: Any, folder: str, taken: NDArray[np.int64], n_new: int, summary: BatchSummary
+) -> None:
+    """Count what is in the output; every position of a file must be there exactly once, and no other."""
+    positions = array("q")
+    if len(taken) + n_new:
+        for rows in parquet.read_columns(folder, system, ["position", "error", "bpm", "confidence"]):
+            there = np.array([row["position"] for row in rows], np.int64)
+            positions.extend(there)
+            for row, is_earlier in zip(rows, np.isin(there, taken), strict=True):
+                _count(row, summary, is_earlier=bool(is_earlier))
+    expected = np.concatenate([taken, np.fromiter(islice(_free(taken), n_new), np.int64, n_new)])
+    found, counts = np.unique(np.array(positions, np.int64), return_counts=True)
+    n_missing = len(np.setdiff1d(expected, found))
+    n_more = int((counts > 1).sum()) + len(np.setdiff1d(found, expected))
+    if n_missing or n_more:
+        raise TempoError(f"{job.output}: {n_missing} files are missing and {n_more} are there more than once")
+
+
+def _count(row: dict[str, Any], summary: BatchSummary, *, is_earlier: bool) -> None:
+    if is_earlier:
+        summary.add_earlier(failed=row["error"] is not None)
+        return
+    summary.n_results += 1
+    if row["error"] is not None:
+        summary.add_failure(row["error"])
+    elif row["bpm"] is None:
+        summary.n_without_tempo += 1
+    else:
+        summary.n_doubtful += row["confidence"] < DOUBTFUL_CONFIDENCE
+
+
+@contextmanager
+def _ray(address: str | None) -> Iterator[None]:
+    import ray
+
+    if ray.is_initialized():
+        yield  # by whoever calls us
+        return
+    # By itself Ray would look for a cluster that was started here before, and wait for one that has died.
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
+    except Exception as error:  # a node that does not start in time is a plain one
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TempoError(f"Ray cannot be reached at {address}: {reason}") from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    try:
+        yield
+    finally:
+        ray.shutdown()

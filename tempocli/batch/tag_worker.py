@@ -1,0 +1,177 @@
+"""Tags are read and written in a process of its own, which is ended when a file asks too much of it.
+
+A frame of an ID3 tag may be compressed, so that two megabytes become gigabytes, and thousands of frames of
+one name take mutagen hours.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tempocli.audio import tags
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryWatch, over_limit
+from tempocli.batch.server import processes, without_main_module
+from tempocli.batch.worker import protect_the_batch
+from tempocli.errors import TagError, TempoError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+    from types import TracebackType
+    from typing import Self
+
+READ_SECONDS = 30.0
+# A long recording may be on a slow disk.
+WRITE_SECONDS = 600.0
+_START_SECONDS = 120.0
+_CLOSE_SECONDS = 10.0  # for a file that is just being written
+
+
+class _Ready:
+    """The process has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    value: str | None = None
+    reason: str | None = None
+
+
+class TagWorker:
+    """Does what `tempocli.audio.tags` does, within limits; a context manager. Threads may share it.
+
+    The process is started when first needed, and anew after one was ended.
+
+    Parameters
+    ----------
+    timeout : float, optional
+        Seconds that a file may take; without it `READ_SECONDS` and `WRITE_SECONDS`.
+    max_memory : int or None
+        Bytes of memory that a file may take; with ``None``, and on systems that do not tell, without limit.
+    """
+
+    def __init__(self, *, timeout: float | None = None, max_memory: int | None = DEFAULT_MAX_MEMORY) -> None:
+        self._read_seconds = READ_SECONDS if timeout is None else timeout
+        self._write_seconds = WRITE_SECONDS if timeout is None else timeout
+        self._max_memory = max_memory
+        self._lock = threading.Lock()
+        self._process: SpawnProcess | None = None
+        self._channel: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def read_tempo(self, path: str) -> str | None:
+        """Read a tempo; TagError also for a file that needs too much time or memory."""
+        return self._ask(self._read_seconds, "read_tempo", path)
+
+    def tag_text(self, path: str, bpm: float) -> str:
+        """As `tempocli.audio.tags.tag_text`; TagError also for a file that needs too much time or memory."""
+        return self._ask(self._read_seconds, "tag_text", path, bpm) or ""
+
+    def write_tempo(self, path: str, bpm: float) -> None:
+        """Write a tempo; TagError also for a file that needs too much time or memory."""
+        self._ask(self._write_seconds, "write_tempo", path, bpm)
+
+    def close(self) -> None:
+        """End the process, after the file that it is writing."""
+        with self._lock:
+            if self._channel is not None:
+                self._channel.close()
+            if self._process is not None:
+                with processes:
+                    self._process.join(_CLOSE_SECONDS)
+            self._end()
+
+    def _ask(self, seconds: float, function: str, path: str, *more: float) -> str | None:
+        with self._lock:
+            process, channel = self._process, self._channel
+            if process is None or channel is None:
+                process, channel = self._start()
+            assert process.pid is not None
+            with MemoryWatch(process.pid, self._max_memory, process.kill) as memory:
+                try:
+                    answer = _exchange(channel, (function, path, *more), seconds)
+                except (EOFError, OSError) as error:
+                    self._end()
+                    reason = "the process that reads its tags was ended"
+                    if memory.exceeded and self._max_memory is not None:
+                        reason = f"its tags: {over_limit(self._max_memory)}"
+                    elif isinstance(error, TimeoutError):
+                        reason = f"its tags: took longer than {seconds:g} s"
+                    raise TagError(path, reason) from error
+                except BaseException:
+                    # Ctrl-C: the answer, which is still to come, is not that to the next question.
+                    channel.close()
+                    raise
+        if answer.reason is not None:
+            raise TagError(path, answer.reason)
+        return answer.value
+
+    def _start(self) -> tuple[SpawnProcess, Connection]:
+        # Not forked by the batch's server, which loads all that estimates: that is not needed here.
+        context = multiprocessing.get_context("spawn")
+        channel, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs,), name="tempo tags", daemon=True)
+        with processes, without_main_module():
+            process.start()
+        self._process, self._channel = process, channel
+        # Only the process must hold its end, or its death would go unnoticed.
+        theirs.close()
+        with suppress(EOFError, OSError):
+            if channel.poll(_START_SECONDS) and isinstance(channel.recv(), _Ready):
+                return process, channel
+        self._end()
+        raise TempoError("the process that reads tags cannot be started")
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+        if process is not None:
+            with processes:
+                process.kill()
+                process.join()
+
+
+def _exchange(channel: Connection, question: tuple[Any, ...], seconds: float) -> _Answer:
+    channel.send(question)
+    if not channel.poll(seconds):
+        raise TimeoutError
+    answer: _Answer = channel.recv()
+    return answer
+
+
+def _serve(channel: Connection) -> None:
+    """Answer until the other end of `channel` is closed; the target of a process."""
+    protect_the_batch()
+    with suppress(EOFError, OSError):
+        channel.send(_Ready())
+        while True:
+            function, *arguments = channel.recv()
+            channel.send(_answer(function, *arguments))
+
+
+def _answer(function: str, path: str, *more: float) -> _Answer:
+    try:
+        return _Answer(getattr(tags, function)(path, *more))
+    except TagError as error:
+        return _Answer(reason=error.reason)
+    except MemoryError:
+        return _Answer(reason="too little memory for its tags")
+    except Exception as error:
+        reason = " ".join(f"internal error: {type(error).__name__}: {error}".split())
+        return _Answer(reason=f"{reason} (please report this)")

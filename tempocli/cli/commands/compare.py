@@ -1,0 +1,153 @@
+"""``tempo compare``: whether recordings share a tempo."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tempocli.batch.engines.summary import EXIT_SOME_FAILED
+from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryLimitError, call_within
+from tempocli.cli import options
+from tempocli.cli.terminal import console
+from tempocli.errors import AudioError, TempoError
+from tempocli.output.formats.layout import encode, escape, printable
+from tempocli.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tempocli.schema import Relation
+
+EXIT_DIFFERENT = 1
+
+_EXAMPLES = """\b
+Examples:
+  tempo compare song.mp3 remix.mp3                 same or different, probability, ratio of the tempi
+  tempo compare -q a.wav b.wav && echo they mix    the exit status alone
+  tempo compare loop.wav *.flac --format json
+
+In text, a line a target: PATH, same or different, probability, ratio (target over reference), separated by
+tabs. Exit status: 0 all targets share the reference's tempo, 1 some do not, 2 wrong usage, 3 some input could
+not be read or has nothing to compare, or there is no such model or device, 130 interrupted.
+"""
+
+
+@click.command("compare", epilog=_EXAMPLES)
+@click.argument("reference")
+@click.argument("targets", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the results are written.",
+)
+@click.option(
+    "--model", default="compare", metavar="NAME|PATH", show_default=True, help="Model, one that compares."
+)
+@options.device
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device.")
+@click.option("-q", "--quiet", is_flag=True, help="No results and no notes: the exit status alone.")
+@click.pass_context
+def command(
+    context: click.Context,
+    reference: str,
+    targets: tuple[str, ...],
+    format_name: str,
+    model: str,
+    device: str,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Tell whether TARGETS share the tempo of REFERENCE, and what the ratio of the tempi is."""
+    console.configure(verbose=verbose, quiet=quiet)
+    try:
+        results = _compare(reference, targets, model, device, show=format_name == "text" and not quiet)
+    except TempoError as error:
+        # Not by its own exit code: 1 says that the tempi differ.
+        console.error(str(error))
+        context.exit(EXIT_SOME_FAILED)
+    if format_name == "json" and not quiet:
+        records = [_record(path, *result) for path, result in zip(targets, results, strict=True)]
+        document = {"schema_version": SCHEMA_VERSION, "reference": reference, "results": records}
+        console.write(encode(json.dumps(document, indent=2) + "\n"))
+    context.exit(_exit_code([relation for relation, _ in results]))
+
+
+def _compare(
+    reference: str, targets: tuple[str, ...], model: str, device: str, *, show: bool
+) -> list[tuple[Relation | None, str | None]]:
+    """Compare all targets; each is told of as it is done, in text if that is to be shown."""
+    results = []
+    for path, relation, error in _relations(reference, targets, model, device):
+        results.append((relation, error))
+        if error is not None:
+            console.error(f"{path}: {error}")
+        elif relation is not None and relation.reason is not None:
+            console.error(f"{path}: cannot be compared: {relation.reason}")
+        elif show and relation is not None:
+            name = printable(path) if console.stdout_is_terminal() else escape(path)
+            console.write(encode(_line(name, relation)))
+    return results
+
+
+def _relations(
+    reference: str, targets: tuple[str, ...], model: str, device: str
+) -> Iterator[tuple[str, Relation | None, str | None]]:
+    from tempocli.comparison import Relater
+
+    relater = Relater(model, device=device)
+    try:
+        first = call_within(DEFAULT_MAX_MEMORY, reference, partial(relater.hear, reference))
+    except AudioError as error:
+        for path in targets:
+            yield path, None, f"the reference {error}"
+        return
+    left = iter(targets)
+    for path in left:
+        try:
+            heard = call_within(DEFAULT_MAX_MEMORY, path, partial(relater.hear, path))
+        except MemoryLimitError as error:
+            yield path, None, error.reason
+            # What reads it goes on, and would take more while others are compared.
+            yield from ((other, None, f"not compared, since {error}") for other in left)
+        except AudioError as error:
+            yield path, None, error.reason
+        else:
+            yield path, relater.relate(first, heard), None
+
+
+def _exit_code(relations: list[Relation | None]) -> int:
+    if any(relation is None or relation.reason is not None for relation in relations):
+        return EXIT_SOME_FAILED
+    return 0 if all(relation is not None and relation.same for relation in relations) else EXIT_DIFFERENT
+
+
+def _line(name: str, relation: Relation) -> str:
+    verdict = "same" if relation.same else "different"
+    return f"{name}\t{verdict}\t{relation.probability:.4f}\t{relation.ratio:.4f}\n"
+
+
+def _record(path: str, relation: Relation | None, error: str | None) -> dict[str, Any]:
+    if relation is None or relation.probability is None or relation.ratio is None:
+        reason = relation.reason if relation is not None else None
+        return {
+            "path": path,
+            "same": None,
+            "probability": None,
+            "ratio": None,
+            "reason": reason,
+            "error": error,
+        }
+    return {
+        "path": path,
+        "same": relation.same,
+        "probability": round(relation.probability, 6),
+        "ratio": round(relation.ratio, 5),
+        "reason": None,
+        "error": None,
+    }

@@ -1,0 +1,288 @@
+"""``tempo evaluate``: score estimates against a table of reference tempi."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tempocli.batch.engines.local import TIMEOUT
+from tempocli.batch.engines.summary import EXIT_SOME_FAILED
+from tempocli.cli import limits, options
+from tempocli.cli.terminal import console
+from tempocli.errors import DataError
+from tempocli.output.formats.layout import encode, printable
+from tempocli.schema import EstimatorOptions, SearchOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tempocli.evaluation.annotations import Reference, TrackEstimate
+    from tempocli.evaluation.scoring import Report, Score
+    from tempocli.schema import FileResult
+
+    Rows = list[tuple[str, ...]]
+
+
+@click.command("evaluate")
+@click.argument("reference", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--estimates",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Score the estimates of this CSV (columns path, bpm) instead of making them.",
+)
+@options.method
+@options.model
+@options.device
+@limits.jobs
+@options.tempo_range
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the estimates as CSV, which --estimates reads.",
+)
+@click.option("--by", metavar="COLUMN", help="Score each value of this column of the reference table, too.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the scores are written.",
+)
+@options.verbosity
+@click.pass_context
+def command(
+    context: click.Context,
+    reference: tuple[Path, ...],
+    estimates: Path | None,
+    method: str,
+    references: str | None,
+    model: str | None,
+    device: str,
+    jobs: int,
+    min_bpm: float,
+    max_bpm: float,
+    save: Path | None,
+    by: str | None,
+    format_name: str,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Score tempo estimates against the tempi of REFERENCE, a CSV file, or of several together.
+
+    REFERENCE has a header with the columns path and bpm, and may have bpm2, salience, steady and any others.
+    Paths are relative to its folder. With --min-bpm or --max-bpm, any octave of a reference in the range is
+    right, and where none is, no tempo.
+    """
+    console.configure(verbose=verbose, quiet=quiet)
+    from tempocli.evaluation.scoring import TempoRange, evaluate, group_by
+
+    options.check_tempo_range(min_bpm, max_bpm)
+    search = SearchOptions(min_bpm, max_bpm)
+    if estimates is not None:
+        _refuse(context, ("method", "references", "model", "device", "jobs", "save"))
+    options.check_method(method, model, references)
+    options.check_overwrites([None if save is None else str(save)], map(str, reference))
+    files = _read(reference, unique=estimates is not None or save is not None)
+    rows = [row for row, _ in files]
+    groups = group_by(rows, by) if by is not None else {}
+    if estimates is not None:
+        tracks, n_failed = _match(rows, estimates), 0
+    else:
+        from tempocli.batch import estimate_files
+        from tempocli.estimator import Estimator
+
+        estimator = Estimator.from_options(EstimatorOptions(model, method, references, device, search))
+        paths = [str(path) for _, path in files]
+        results: Iterable[FileResult] = estimate_files(estimator, paths, jobs=jobs, timeout=TIMEOUT)
+        if console.stderr_is_terminal() and not quiet:
+            results = console.track(results, len(paths))
+        tracks, n_failed = _collect(rows, results, save)
+    score = partial(evaluate, tempo_range=None if search.is_everything else TempoRange(min_bpm, max_bpm))
+    report = score(rows, tracks)
+    group_reports = {
+        name: score([rows[index] for index in members], [tracks[index] for index in members])
+        for name, members in groups.items()
+    }
+    if format_name == "json":
+        names = [str(path) for path in reference]
+        source = {
+            "reference": names[0] if len(names) == 1 else names,
+            "estimates": estimates and str(estimates),
+        }
+        click.echo(json.dumps(source | _document(report, by, group_reports), indent=2))
+    else:
+        _print_tables(_tables(report, by, group_reports))
+    if n_failed:
+        context.exit(EXIT_SOME_FAILED)
+
+
+def _read(tables: Sequence[Path], *, unique: bool) -> list[tuple[Reference, Path]]:
+    """Read reference tables, and find their audio files.
+
+    With `unique`, a path that means another file in another table is refused: estimates are known by it.
+    """
+    from tempocli.evaluation.annotations import read_references
+
+    found: list[tuple[Reference, Path]] = []
+    meant: dict[str, Path] = {}
+    for table in tables:
+        for row in read_references(table):
+            path = table.parent / row.path
+            if unique and meant.setdefault(row.path, path) != path:
+                raise DataError(f"{table}: {row.path} is another file in {meant[row.path].parent}")
+            found.append((row, path))
+    return found
+
+
+def _refuse(context: click.Context, names: Sequence[str]) -> None:
+    for name in names:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} has no use with --estimates, which needs no model")
+
+
+def _match(references: Sequence[Reference], path: Path) -> list[TrackEstimate]:
+    from tempocli.evaluation.annotations import match_estimates, read_estimates
+
+    tracks, n_unmatched = match_estimates(references, read_estimates(path))
+    if n_unmatched == len(references):
+        raise DataError(f"{path}: has estimates of none of the references; are the paths the same?")
+    if n_unmatched:
+        counted = f"{n_unmatched} of {len(references)} references"
+        console.error(f"{path}: no estimate of {counted}: counted as missing")
+    return tracks
+
+
+def _collect(
+    references: Sequence[Reference], results: Iterable[FileResult], save: Path | None
+) -> tuple[list[TrackEstimate], int]:
+    from tempocli.evaluation.annotations import TrackEstimate, format_estimates
+    from tempocli.system.atomic_files import atomic_file
+
+    tracks = []
+    n_failed = 0
+    # Opened before the work, which may be long and would be lost.
+    with atomic_file(str(save)) if save is not None else nullcontext() as file:
+        for reference, result in zip(references, results, strict=True):
+            if result.error is not None:
+                n_failed += 1
+                console.error(f"{result.path}: {result.error}")
+            tracks.append(TrackEstimate.from_result(reference.path, result))
+        if file is not None:
+            file.write(encode(format_estimates(tracks)))
+    return tracks, n_failed
+
+
+def _document(report: Report, by: str | None, groups: dict[str, Report]) -> dict[str, Any]:
+    document = asdict(report)
+    if by is not None:
+        document["by"] = {"column": by, "groups": {name: asdict(group) for name, group in groups.items()}}
+    return document
+
+
+def _tables(report: Report, by: str | None, groups: dict[str, Report]) -> list[Rows]:
+    tables = [_score_rows(report), _share_rows(report)]
+    if by is not None:
+        tables.append(_group_rows(report, by, groups))
+    return tables
+
+
+def _score_rows(report: Report) -> Rows:
+    n, n_estimated = report.n, report.n - report.n_missing
+    entries: list[tuple[str, Score | None, int, int, str]] = [
+        ("Accuracy 1, 4 %", report.accuracy1, n, 1, " %"),
+        ("Accuracy 1, 2 %", report.accuracy1_2pct, n, 1, " %"),
+        ("Accuracy 1, 1 %", report.accuracy1_1pct, n, 1, " %"),
+        ("Accuracy 2, 4 %", report.accuracy2, n, 1, " %"),
+        ("Accuracy 2, 2 %", report.accuracy2_2pct, n, 1, " %"),
+        ("Accuracy 2, 1 %", report.accuracy2_1pct, n, 1, " %"),
+        ("mean OE1", report.oe1, n_estimated, 3, " oct"),
+        ("mean OE2", report.oe2, n_estimated, 3, " oct"),
+        ("mean |OE1|", report.aoe1, n_estimated, 3, " oct"),
+        ("mean |OE2|", report.aoe2, n_estimated, 3, " oct"),
+        ("P-score, 8 %", report.p_score, report.n_two_tempi, 1, " %"),
+        ("median error of steady tracks", report.steady_error_bpm, report.n_steady, 3, " BPM"),
+        ("steady tracks said to be steady", report.flagged_steady, report.n_flagged, 1, " %"),
+        ("within one standard error", report.within_one_error, report.n_standard_errors, 1, " %"),
+        ("within two standard errors", report.within_two_errors, report.n_standard_errors, 1, " %"),
+    ]
+    rows: Rows = [("score", "value", "95 % interval", "tracks")]
+    rows += [
+        (name, *_cells(score, decimals, unit), str(n_tracks))
+        for name, score, n_tracks, decimals, unit in entries
+        if score is not None
+    ]
+    for name, calibration in (
+        ("calibration error", report.calibration),
+        ("calibration error of the octave", report.octave_calibration),
+    ):
+        if calibration is not None:
+            n_tracks = str(calibration.n)
+            rows.append((name, *_cells(calibration.ece, 3, ""), n_tracks))
+            rows.append(("  by chance, on average", f"{calibration.by_chance:.3f}", "", n_tracks))
+            rows.append(("  by chance, 90 % point", f"{calibration.by_chance_p90:.3f}", "", n_tracks))
+    return rows
+
+
+def _share_rows(report: Report) -> Rows:
+    title = "estimate against reference"
+    if report.tempo_range is not None:
+        title += f", {report.tempo_range.min_bpm:g} to {report.tempo_range.max_bpm:g} BPM"
+    rows: Rows = [(title, "share", "95 % interval")]
+    shares = report.relations or report.outcomes or {}
+    rows += [(name, *_cells(score, 1, " %")) for name, score in shares.items()]
+    return rows
+
+
+def _group_rows(report: Report, by: str, groups: dict[str, Report]) -> Rows:
+    titles = ("Accuracy 1",) if report.accuracy2 is None else ("Accuracy 1", "Accuracy 2")
+    header = [cell for title in titles for cell in (title, "95 % interval")]
+    rows: Rows = [(printable(by), "tracks", *header)]
+    for name, group in [*groups.items(), ("all", report)]:
+        scores = [score for score in (group.accuracy1, group.accuracy2) if score is not None]
+        cells = [cell for score in scores for cell in _cells(score, 1, " %")]
+        rows.append((printable(name) or "(empty)", str(group.n), *cells))
+    return rows
+
+
+def _cells(score: Score, decimals: int, unit: str) -> tuple[str, str]:
+    interval = f"{score.low:z.{decimals}f} to {score.high:z.{decimals}f}"
+    return f"{score.value:z.{decimals}f}{unit}", interval
+
+
+def _print_tables(tables: list[Rows]) -> None:
+    if console.stdout_is_terminal():
+        _print_rich(tables)
+    else:
+        console.stdout().write(encode("\n\n".join(map(_align, tables)) + "\n"))
+
+
+def _print_rich(tables: list[Rows]) -> None:
+    from rich.table import Table
+
+    output = console.results_console()
+    for header, *rows in tables:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, title in enumerate(header):
+            table.add_column(title, justify="right" if number else "left")
+        for row in rows:
+            table.add_row(*row)
+        output.print(table)
+        output.print()
+
+
+def _align(rows: Rows) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    return "\n".join(lines)

@@ -1,0 +1,81 @@
+"""``tempo models``: the models that ship."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from tempocli.cli.terminal import console
+from tempocli.errors import ModelError
+from tempocli.output.formats.layout import encode, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tempocli.inference.registry import ModelEntry
+
+_COLUMNS = ("name", "size", "licence", "summary", "sha256", "path", "version")
+
+
+@click.command("models")
+@click.option(
+    "--verify",
+    "verified",
+    is_flag=True,
+    help="Compare each file with its SHA-256, those beside the models too; exit 1 if one differs.",
+)
+def command(verified: bool) -> None:
+    """List the models that --model takes by name.
+
+    In a pipe: tab-separated columns name, size (bytes), licence, summary, sha256, path, version, with a
+    header; and with --verify a column state, which is "ok" or "damaged".
+    """
+    from tempocli.inference.registry import check_if_ours, list_files, list_models, verify
+
+    entries = list_models()
+    states = [_state(partial(verify, entry)) for entry in entries] if verified else []
+    others = [_state(partial(check_if_ours, path)) for path in list_files()] if verified else []
+    if console.stdout_is_terminal():
+        _show(entries, states)
+    else:
+        _write(entries, states)
+    if "damaged" in [*states, *others]:
+        click.get_current_context().exit(1)
+
+
+def _state(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except ModelError as error:
+        console.error(str(error))
+        return "damaged"
+    return "ok"
+
+
+def _write(entries: list[ModelEntry], states: list[str]) -> None:
+    rows = [[str(getattr(entry, column)) for column in _COLUMNS] for entry in entries]
+    table = [list(_COLUMNS), *rows]
+    if states:
+        table = [[*row, cell] for row, cell in zip(table, ["state", *states], strict=True)]
+    console.write(encode("".join("\t".join(map(escape, row)) + "\n" for row in table)))
+
+
+def _show(entries: list[ModelEntry], states: list[str]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Name", style="bold")
+    table.add_column("Version")
+    table.add_column("Size", justify="right")
+    table.add_column("Licence")
+    table.add_column("Summary", overflow="fold")
+    if states:
+        table.add_column("State")
+    for number, entry in enumerate(entries):
+        size = f"{entry.size / 1e6:.1f} MB"
+        table.add_row(
+            entry.name, entry.version, size, entry.licence, entry.summary, *states[number : number + 1]
+        )
+    console.results_console().print(table)

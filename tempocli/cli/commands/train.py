@@ -1,0 +1,180 @@
+"""``tempo train``: prepare data, train, export; a thin layer over `tempocli.training`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tempocli.cli.commands.prepare import data, progress_bar
+from tempocli.errors import MissingExtraError
+from tempocli.output.formats.layout import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_THERE = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+_RECIPE = click.argument("recipe")
+# What the commands of version 0.1.0 are called now.
+_RENAMED = {
+    "tempo": "run RECIPE",
+    "comparison": "run RECIPE",
+    "contrastive": "run RECIPE",
+    "export-comparison": "export RECIPE",
+    "export-contrastive": "export RECIPE",
+}
+
+
+class _Commands(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if args[0] not in _RENAMED:
+                raise
+            ctx.fail(f"{error.message} It is 'tempo train {_RENAMED[args[0]]}' now.")
+
+
+@click.group(cls=_Commands)
+def command() -> None:
+    """Prepare data, train a model, export it.
+
+    Requires the extra 'train'; docs/training.md explains all of it.
+    """
+
+
+def _data(function: Callable[..., None]) -> Callable[..., None]:
+    return click.option("--data", "data_folder", type=_THERE, required=True, help="Data folder.")(function)
+
+
+@contextmanager
+def _progress(steps: int, scores: tuple[str, ...]) -> Iterator[Callable[..., None]]:
+    with progress_bar("loss {task.fields[loss]:.3f}  validation {task.fields[score]}") as bar:
+        task = bar.add_task("training", total=steps, loss=float("nan"), score="-")
+
+        def report(step: int, values: dict[str, float]) -> None:
+            if values.keys() >= set(scores):
+                bar.update(task, score=" / ".join(f"{values[name]:.1f}" for name in scores))
+            bar.update(task, completed=step, loss=values["loss"])
+
+        yield report
+
+
+command.add_command(data)
+
+
+@command.command()
+@_RECIPE
+@_data
+@click.option("--out", type=_FOLDER, required=True, help="Folder of the run: checkpoint and history.jsonl.")
+@click.option("--encoder", type=_THERE, help="Run of the encoder that the recipe names, if it names one.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train."
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads.")
+def run(recipe: str, data_folder: Path, out: Path, encoder: Path | None, device: str, threads: int) -> None:
+    """Train a network by RECIPE, or resume an interrupted run.
+
+    RECIPE is the name of one that ships (see 'tempo train recipes') or a TOML file.
+    """
+    _need_torch()
+    from tempocli.training.kinds import KINDS, load_recipe, train
+    from tempocli.training.recipe import find_recipe
+
+    chosen = load_recipe(find_recipe(recipe))
+    with _progress(chosen.steps, KINDS[chosen.kind].scores) as report:
+        train(chosen, data_folder, out, encoder=encoder, device=device, threads=threads, report=report)
+
+
+@command.command()
+def recipes() -> None:
+    """List the recipes that ship: kind and name, separated by a tab."""
+    _need_torch()
+    from tempocli.training.kinds import load_recipe
+    from tempocli.training.recipe import shipped_recipes
+
+    for path in shipped_recipes():
+        click.echo(f"{load_recipe(path).kind}\t{path.stem}")
+
+
+@command.command()
+@_RECIPE
+@_data
+@click.option("--run", "run_folder", type=_THERE, required=True, help="Folder of the run.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="ONNX file."
+)
+def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
+    """Write the network that was trained by RECIPE as ONNX, checked against torch.
+
+    A comparator gets its embedded references beside it.
+    """
+    _need_torch()
+    from tempocli.training import kinds
+    from tempocli.training.recipe import find_recipe
+
+    chosen = kinds.load_recipe(find_recipe(recipe))
+    difference = kinds.export(chosen, data_folder, run_folder, output)
+    click.echo(printable(f"{output}: largest difference from torch {difference:.1e}"), err=True)
+
+
+@command.command("calibrate")
+@click.option(
+    "--recipe",
+    default="tempo",
+    show_default=True,
+    help="Recipe (kind tempo) whose held-out clips to use.",
+)
+@_data
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="JSON file for the methods without a model file: both together, and periodicity.",
+)
+@click.option(
+    "--model",
+    "model_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An exported model, which gets a new calibration.",
+)
+@click.option(
+    "--model-version", metavar="VERSION", help="The version of the model from now on; by default it stays."
+)
+def calibrate_again(
+    recipe: str,
+    data_folder: Path,
+    output: Path | None,
+    model_file: Path | None,
+    model_version: str | None,
+) -> None:
+    """Fit the confidence of an exported model anew, on music of known tempo."""
+    if (output is None) == (model_file is None):
+        raise click.UsageError("Give either --output or --model.")
+    if model_version is not None and model_file is None:
+        raise click.UsageError("--model-version needs --model.")
+    _need_torch()
+    from tempocli.training.recalibrate import recalibrate, write_calibrations
+    from tempocli.training.recipe import find_recipe, read_recipe
+    from tempocli.training.tempo.recipe import TempoRecipe
+    from tempocli.training.tempo.sampler import TempoSampler
+
+    sampler = TempoSampler(data_folder, read_recipe(find_recipe(recipe), TempoRecipe))
+    if output is not None:
+        write_calibrations(sampler, output)
+    elif model_file is not None:
+        recalibrate(model_file, sampler, version=model_version)
+
+
+def _need_torch() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise MissingExtraError("training", "train")

@@ -1,6 +1,0 @@
-"""Many machines: the same estimates as Ray tasks (extra ``ray``), over shared folders or object storage."""
-
-from tempocli.cluster.chunk import Work
-from tempocli.cluster.engine import Job, estimate_on_ray
-
-__all__ = ["Job", "Work", "estimate_on_ray"]

@@ -1,0 +1,130 @@
+"""Do two recordings share a tempo? The comparator (Henkel 2024) between real music and real music."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from tempocli.audio import stream_audio
+from tempocli.decoding.distributions import find_peaks, pool
+from tempocli.decoding.refinement import refine_tempo
+from tempocli.inference.comparator import Comparator
+from tempocli.inference.listening import Heard, hear
+from tempocli.inference.methods import ReferenceModel
+from tempocli.inference.references.bank import load_bank
+from tempocli.inference.registry import resolve
+from tempocli.schema import Relation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_MAX_WINDOWS = 64  # of a recording; more say nothing new, and pairs grow with the square
+
+
+class Relater:
+    """Compares the tempi of recordings.
+
+    Parameters
+    ----------
+    model : str or Path
+        Name of a comparator that ships, or path of an ONNX file.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    ModelError
+        If the model is unknown or damaged.
+    DeviceError
+        If ``"cuda"`` is asked for and does not work.
+
+    Examples
+    --------
+    >>> relater = Relater()
+    >>> one = relater.hear("docs/sample.ogg")  # doctest: +SKIP
+    >>> relater.relate(one, relater.hear("other.wav")).ratio  # doctest: +SKIP
+    1.25
+    """
+
+    def __init__(self, model: str | Path = "compare", *, device: str = "auto") -> None:
+        self._comparator = Comparator(resolve(model, "compare"), device=device)
+        self._model = ReferenceModel(self._comparator, load_bank(self._comparator))
+        self.model_name = self._model.spec.name
+        self.front_end = self._model.spec.front_end
+
+    def hear(self, source: str | Path | BinaryIO) -> Heard:
+        """Listen to a recording, once for all comparisons with it.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read as audio.
+        """
+        return self._hear(stream_audio(source, sample_rate=self.front_end.sample_rate))
+
+    def hear_array(self, samples: NDArray[np.float32]) -> Heard:
+        """Listen to mono samples at the front end's own rate, shape=(n_samples,)."""
+        return self._hear([samples])
+
+    def _hear(self, blocks: Iterable[NDArray[np.float32]]) -> Heard:
+        return hear(self._model.spec, self._model.encode, self.front_end.stream(blocks))
+
+    def relate(self, a: Heard, b: Heard) -> Relation:
+        """Compare two recordings; the other way round gives the same probability, and one over the ratio.
+
+        Parameters
+        ----------
+        a, b : Heard
+            Of `hear`.
+
+        Returns
+        -------
+        Relation
+        """
+        for heard in (a, b):
+            if heard.reason is not None:
+                return Relation(None, None, heard.reason)
+        # One order for both directions, or their rounding would differ.
+        if a.embeddings.tobytes() > b.embeddings.tobytes():
+            probability, ratio = self._relate(b, a)
+            return Relation(probability, 1.0 / ratio, None)
+        return Relation(*self._relate(a, b), None)
+
+    def _relate(self, a: Heard, b: Heard) -> tuple[float, float]:
+        log_odds = self._comparator.log_odds(_spread(a.embeddings), _spread(b.embeddings))
+        probability = 1.0 / (1.0 + math.exp(-float(log_odds.mean(dtype=np.float64))))
+        return probability, self._ratio(a, b)
+
+    def _ratio(self, a: Heard, b: Heard) -> float:
+        """Find the shift of one tempo distribution on the other, then refine both tempi at that shift."""
+        spec = self._model.spec
+        axis = spec.axis
+        pooled_a, pooled_b = (
+            pool(heard.tempograms[spec.method], prior=spec.prior_weights) for heard in (a, b)
+        )
+        overlap = np.correlate(pooled_b, pooled_a, "full")
+        shift = int(overlap.argmax()) - (axis.n_bins - 1)
+        # Both at the place where the two agree best, so that their octaves are one.
+        low, high = max(0, -shift), min(axis.n_bins, axis.n_bins - shift)
+        joint = np.zeros(axis.n_bins)
+        joint[low:high] = pooled_a[low:high] * pooled_b[low + shift : high + shift]
+        first = find_peaks(joint / joint.sum(), axis)[0].bpm
+        second = first * 2.0 ** (shift / axis.bins_per_octave)
+        frame_rate = self.front_end.frame_rate
+        first, second = (
+            refine_tempo(heard.onset, frame_rate=frame_rate, bpm=bpm).bpm
+            for heard, bpm in ((a, first), (b, second))
+        )
+        return second / first
+
+
+def _spread(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take windows from the whole length of a recording, no more than are needed."""
+    if len(embeddings) <= _MAX_WINDOWS:
+        return embeddings
+    return embeddings[np.linspace(0, len(embeddings) - 1, _MAX_WINDOWS).astype(np.intp)]

@@ -1,0 +1,1 @@
+"""From tempo distributions to a tempo, its error, its confidence, and sections."""

@@ -1,0 +1,127 @@
+"""Loops: a file that repeats has a whole number of beats, so its length tells its tempo exactly."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.axis import TOLERANCE
+from tempocli.features.periodicity import rises
+from tempocli.features.statistics import quantile
+from tempocli.inference.listening import EDGE_FRAMES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tempocli.features.front_end import FrontEnd
+
+_MIN_BEATS = 2
+_MAX_BEATS = 32  # a longer one is measured well enough from inside
+_ANOTHER_NUMBER = 0.25  # of a beat: half-way between two whole numbers, a tempo is near neither
+_SEAM = 0.5  # of the strong onsets inside: a loop begins with one
+OFF_BEATS = 0.15  # that a loop's length may be from a whole number of beats, by the tempo measured inside
+_MIN_ONSETS = 2  # besides the one at the beginning
+_APART = 5  # frames between onsets
+
+
+def tile(frames: NDArray[np.float32], *, period: float, n_frames: int) -> NDArray[np.float32]:
+    """Repeat a loop, with frames interpolated across the seam.
+
+    Parameters
+    ----------
+    frames : ndarray of float32, shape=(n, n_mels)
+        Log-mel frames of the loop.
+    period : float
+        Its length in frames, at most `n`.
+    n_frames : int
+        Frames wanted.
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_frames, n_mels)
+    """
+    places = np.arange(n_frames) % period
+    below = np.minimum(places.astype(np.intp), len(frames) - 1)
+    above = np.where(below + 1 >= period, 0, np.minimum(below + 1, len(frames) - 1))
+    part = (places - below).astype(np.float32)[:, None]
+    return np.asarray(frames[below] * (1.0 - part) + frames[above] * part)
+
+
+def can_be_loop(
+    head: NDArray[np.float32], tail: NDArray[np.float32], curve: NDArray[np.float32], front_end: FrontEnd
+) -> bool:
+    """Tell whether audio begins with an onset, as strong as those inside, when it follows its own end.
+
+    Audio without onsets inside, such as a single hit, is no loop.
+
+    Parameters
+    ----------
+    head, tail : ndarray of float32, shape=(n_frames, n_mels)
+        The first and the last log-mel frames; eight of each count.
+    curve : ndarray of float32, shape=(n_frames,)
+        Rises of the whole, from `tempocli.features.periodicity.rises`.
+    front_end : FrontEnd
+    """
+    if not len(curve):
+        return False
+    end = len(tail[-EDGE_FRAMES:])
+    around = rises(np.concatenate([tail[-EDGE_FRAMES:], head[:EDGE_FRAMES]]), front_end)
+    at_seam = float(around[max(0, end - 2) : end + 4].max(initial=0.0))
+    strong = quantile(curve, 0.95)
+    if strong <= 0.0 or at_seam < _SEAM * strong:
+        return False
+    return _count_onsets(curve, 0.25 * max(at_seam, float(curve.max()))) >= _MIN_ONSETS
+
+
+def _count_onsets(curve: NDArray[np.float32], threshold: float) -> int:
+    padded = np.pad(curve, _APART)
+    largest = np.lib.stride_tricks.sliding_window_view(padded, 2 * _APART + 1).max(axis=1)
+    return int(((curve == largest) & (curve > threshold)).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class WholeBeats:
+    """The tempo of a loop by its length.
+
+    Attributes
+    ----------
+    n_beats : int
+    bpm : float
+    """
+
+    n_beats: int
+    bpm: float
+
+    def nearest(self, bpm: float) -> float:
+        """Move a tempo to the next exact one: an octave of the loop's, or another whole number of beats.
+
+        One that is far from both, such as 3/2 of the tempo of a loop of two beats, stays as it is.
+        """
+        octave = self.bpm * 2.0 ** round(math.log2(bpm / self.bpm))
+        if abs(octave / bpm - 1.0) <= TOLERANCE:
+            return octave
+        per_beat = self.bpm / self.n_beats
+        n_beats = max(1, round(bpm / per_beat))
+        return n_beats * per_beat if abs(bpm / per_beat - n_beats) <= _ANOTHER_NUMBER else bpm
+
+
+def whole_beats(duration: float, bpm: float) -> WholeBeats | None:
+    """Count the beats of a loop.
+
+    Parameters
+    ----------
+    duration : float
+        In seconds.
+    bpm : float
+        About its tempo, in BPM.
+
+    Returns
+    -------
+    WholeBeats or None
+        ``None`` for less than two beats, and for so many that a tempo measured inside is as exact.
+    """
+    n_beats = round(duration * bpm / 60.0)
+    return WholeBeats(n_beats, 60.0 * n_beats / duration) if _MIN_BEATS <= n_beats <= _MAX_BEATS else None

@@ -1,0 +1,318 @@
+"""From what the models heard of a piece of audio to its Estimate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.axis import TOLERANCE
+from tempocli.decoding.distributions import (
+    at_relation,
+    calibrated,
+    find_peaks,
+    folded_peak,
+    local_tempi,
+    relation,
+)
+from tempocli.decoding.loops import OFF_BEATS, can_be_loop, tile, whole_beats
+from tempocli.decoding.pooling import track_tempo
+from tempocli.decoding.refinement import Refined, refine_tempo
+from tempocli.decoding.search import search
+from tempocli.decoding.sections import find_sections
+from tempocli.features.periodicity import rises
+from tempocli.inference.listening import split_methods
+from tempocli.schema import Candidate, CurvePoint, Estimate, TempoSection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from tempocli.decoding.pooling import TrackTempo
+    from tempocli.decoding.search import Found
+    from tempocli.decoding.sections import Course, Section
+    from tempocli.inference.classifier import Encode
+    from tempocli.inference.listening import Heard
+    from tempocli.inference.spec import ModelSpec
+    from tempocli.schema import SearchOptions
+
+# Raised when estimates change while the models stay: results of files are not mixed with earlier ones then.
+DECODING_VERSION = 1
+_LOOP_SECONDS = 40.0  # 32 beats, the most that are counted, at 48 BPM
+_OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)  # a point of the curve moves by the first that puts it in the range
+_MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little too low
+_LOOP_PEAK = 0.97  # folded peak of a loop that is repeated; what does not repeat stumbles at the seam
+_LOOP_SUPPORT = 0.15  # of the distribution of the audio as it is, within a bin of the loop's tempo
+_A_BIN = 0.01  # the same pulse: refining it again would give the same
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A section of the audio, or all of it, and the tempi found in it, the likeliest first."""
+
+    start: float
+    end: float
+    track: TrackTempo
+    heard_bpm: float
+    found: list[Found]
+    refined: Refined
+    agreement: float = 1.0  # of its windows with it
+
+    @property
+    def certainty(self) -> float:
+        """What speaks for the tempo up to a factor of 2 or 3."""
+        return self.agreement * self.found[0].family if self.found else 0.0
+
+
+class TrackDecoder:
+    """Decides on tempo, confidence, sections and curve.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Of the model, which may be an ensemble.
+    encode : callable
+        Runs it, see `tempocli.inference.methods.WindowModel.encode`.
+    options : SearchOptions
+        Which tempi may be answered, and how many.
+    """
+
+    def __init__(self, spec: ModelSpec, encode: Encode, options: SearchOptions) -> None:
+        self._spec = spec
+        self._encode = encode
+        self._options = options
+        self._calibration = spec.calibration
+        self._axis = spec.axis
+        self._front_end = spec.front_end
+        self._frame_rate = spec.front_end.frame_rate
+
+    def decode(self, heard: Heard) -> Estimate:
+        """Decide on the tempo of a piece of audio."""
+        if heard.reason is not None:
+            return self.no_tempo(heard.reason, heard.duration)
+        track = self._track(heard.tempograms, heard.curve)
+        loop = self._loop(heard, track)
+        if loop is not None:
+            return self._estimate(heard, None, [loop], loop)
+        local = local_tempi(combine(heard.tempograms), self._axis, track.distribution)
+        course = find_sections(heard.times, *local)
+        # A tempo that runs has no periodicity over the whole, but windows that know theirs.
+        runs = course.clear and not course.steady
+        if not (runs or self._calibration.has_pulse(track.pulse)):
+            return self.no_tempo("no steady pulse", heard.duration)
+        whole = self._part(heard, track, 0.0, heard.duration)
+        if course.steady:
+            return self._estimate(heard, course, [whole], whole)
+        parts = list(self._sections(heard, course))
+        longest, section = max(
+            zip(parts, course.sections, strict=True), key=lambda pair: pair[0].end - pair[0].start
+        )
+        runs = section.is_ramp and course.clear
+        best = longest if runs or longest.certainty > whole.certainty else whole
+        return self._estimate(heard, course, parts, best)
+
+    def no_tempo(self, reason: str, duration: float) -> Estimate:
+        """Make the Estimate of audio without a tempo."""
+        spec = self._spec
+        return Estimate(None, 0.0, 0.0, (), reason, duration, spec.name, model_version=spec.version)
+
+    def _track(self, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]) -> TrackTempo:
+        return track_tempo(self._spec, tempograms, curve)
+
+    def _part(self, heard: Heard, track: TrackTempo, start: float, end: float) -> _Part:
+        onset = self._onset(heard, start, end)
+        found = self._search_refined(track.distribution, onset)
+        heard_bpm = find_peaks(track.distribution, self._axis)[0].bpm
+        refined = self._refined(onset, found[0].bpm) if found else Refined(heard_bpm, 0.0)
+        return _Part(start, end, track, heard_bpm, found, refined)
+
+    def _sections(self, heard: Heard, course: Course) -> Iterator[_Part]:
+        for section, (start, end) in zip(course.sections, self._edges(heard, course), strict=True):
+            windows = slice(section.first, section.stop)
+            frames = slice(int(start * self._frame_rate), int(end * self._frame_rate))
+            tempograms = {method: rows[windows] for method, rows in heard.tempograms.items()}
+            track = self._track(tempograms, heard.curve[frames])
+            near = track.near(section.bpm, self._axis)
+            agreement = near.kept * float(course.shares[windows].mean())
+            part = replace(self._part(heard, near, start, end), agreement=agreement)
+            yield self._ramp(part, section, course) if section.is_ramp and part.found else part
+
+    def _edges(self, heard: Heard, course: Course) -> list[tuple[float, float]]:
+        """Put the borders of sections half-way between their windows."""
+        borders = [
+            0.5 * float(heard.times[section.first - 1] + heard.times[section.first])
+            for section in course.sections[1:]
+        ]
+        return list(zip([0.0, *borders], [*borders, heard.duration], strict=True))
+
+    def _ramp(self, part: _Part, section: Section, course: Course) -> _Part:
+        """Give a section whose tempo rises or falls the tempo in its middle."""
+        middle = course.bpm_at(section, 0.5 * (part.start + part.end))
+        octave = round(math.log2(part.found[0].bpm / middle))
+        # The candidate nearest to the middle may be in the range where the middle is not.
+        near = sorted(range(octave - 2, octave + 3), key=lambda other: abs(other - octave))
+        inside = [
+            middle * 2.0**o for o in near if self._options.min_bpm <= middle * 2.0**o <= self._options.max_bpm
+        ]
+        if not inside:
+            return replace(part, heard_bpm=middle, found=[])
+        bpm = inside[0]
+        spread = abs(section.end_bpm - section.start_bpm) * bpm / middle / math.sqrt(12.0)
+        found = [part.found[0].at(bpm), *part.found[1:]]
+        return replace(part, heard_bpm=middle, found=found, refined=self._clipped(bpm, spread))
+
+    def _search(self, distribution: NDArray[np.float64], exact: Callable[[float], float]) -> list[Found]:
+        low, high = self._options.min_bpm, self._options.max_bpm
+        return search(distribution, self._axis, min_bpm=low, max_bpm=high, exact=exact)
+
+    def _search_refined(self, distribution: NDArray[np.float64], onset: NDArray[np.float32]) -> list[Found]:
+        return self._search(
+            distribution, lambda bpm: refine_tempo(onset, frame_rate=self._frame_rate, bpm=bpm).bpm
+        )
+
+    def _onset(self, heard: Heard, start: float, end: float) -> NDArray[np.float32]:
+        return heard.onset[int(start * self._frame_rate) : math.ceil(end * self._frame_rate) + 1]
+
+    def _refined(self, onset: NDArray[np.float32], bpm: float) -> Refined:
+        refined = refine_tempo(onset, frame_rate=self._frame_rate, bpm=bpm)
+        return self._clipped(refined.bpm, refined.error)
+
+    def _clipped(self, bpm: float, error: float) -> Refined:
+        return Refined(self._inside(bpm), error)
+
+    def _inside(self, bpm: float) -> float:
+        return min(max(bpm, self._options.min_bpm), self._options.max_bpm)
+
+    def _estimate(self, heard: Heard, course: Course | None, parts: list[_Part], best: _Part) -> Estimate:
+        if not best.found:
+            low, high = self._options.min_bpm, self._options.max_bpm
+            return self.no_tempo(f"no tempo between {low:g} and {high:g} BPM", heard.duration)
+        first, bpm = best.found[0], best.refined.bpm
+        if course is not None and heard.duration * bpm / 60.0 < _MIN_BEATS:
+            return self.no_tempo("too short", heard.duration)
+        # One number is right for a track of several tempi as far as it has that tempo.
+        covered = 1.0 if course is None or course.steady else _coverage(course, best.heard_bpm)
+        return Estimate(
+            bpm=bpm,
+            confidence=self._confidence(first) * covered,
+            octave_confidence=calibrated(first.mass / first.family, self._calibration.octave),
+            candidates=tuple(self._candidates(best.found, bpm)),
+            reason=None,
+            duration=heard.duration,
+            model=self._spec.name,
+            model_version=self._spec.version,
+            curve=tuple(self._curve(heard, best)),
+            by_method=self._by_method(heard, best),
+            bpm_error=best.refined.error,
+            steady=course is None or course.steady,
+            tempo_sections=tuple(
+                TempoSection(part.start, part.end, part.refined.bpm, self._confidence(part.found[0]))
+                for part in parts
+                if part.found
+            ),
+        )
+
+    def _confidence(self, found: Found) -> float:
+        family = calibrated(found.family, self._calibration.family)
+        return family * calibrated(found.mass / found.family, self._calibration.octave)
+
+    def _candidates(self, found: list[Found], bpm: float) -> Iterator[Candidate]:
+        first = found[0].bpm
+        for each in found[: self._options.top]:
+            moved = self._inside(at_relation(each.bpm / first * bpm, bpm))
+            yield Candidate(moved, each.mass, relation(each.bpm, first))
+
+    def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
+        """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
+        tempi, shares = local_tempi(combine(heard.tempograms), self._axis, best.track.distribution)
+        moved = 2.0 ** round(math.log2(best.refined.bpm / best.heard_bpm))
+        for time, tempo, share in zip(heard.times, tempi * moved, shares, strict=True):
+            for octave in _OCTAVES:
+                if self._options.min_bpm <= tempo * octave <= self._options.max_bpm:
+                    yield CurvePoint(float(time), float(tempo * octave), float(share))
+                    break
+
+    def _by_method(self, heard: Heard, best: _Part) -> tuple[tuple[str, float], ...]:
+        if not self._spec.members:
+            return ()
+        onset = self._onset(heard, best.start, best.end)
+        found = {name: self._search_refined(said, onset) for name, said in best.track.by_method.items()}
+        return tuple(
+            (name, self._like(best, each[0].bpm) or self._refined(onset, each[0].bpm).bpm)
+            for name, each in found.items()
+            if each
+        )
+
+    def _like(self, part: _Part, bpm: float) -> float | None:
+        """Give the refined answer to a method that says the same to a bin: it would come out again."""
+        return part.refined.bpm if abs(bpm / part.refined.bpm - 1.0) <= _A_BIN else None
+
+    def _loop(self, heard: Heard, track: TrackTempo) -> _Part | None:
+        """Measure audio that repeats by its length; ``None`` when it is no loop."""
+        if not heard.is_exact or heard.duration > _LOOP_SECONDS:
+            return None
+        if not can_be_loop(heard.head, heard.tail, heard.curve, self._front_end):
+            return None
+        repeated = self._repeated(heard) if len(heard.head) == len(heard.onset) else track
+        if folded_peak(repeated.distribution, self._axis) < _LOOP_PEAK:
+            return None
+        bpm = find_peaks(repeated.distribution, self._axis)[0].bpm
+        exact = whole_beats(heard.duration, bpm)
+        if exact is None or not math.isclose(exact.nearest(bpm), exact.bpm):
+            return None
+        if self._support(track, exact.bpm) < _LOOP_SUPPORT:
+            return None
+        reach = OFF_BEATS / exact.n_beats
+        inside = refine_tempo(
+            heard.onset, frame_rate=self._frame_rate, bpm=exact.bpm, search=max(0.01, reach)
+        )
+        if abs(inside.bpm / exact.bpm - 1.0) > reach:
+            return None
+        near = self._search(repeated.distribution, exact.nearest)
+        found = [each.at(exact.nearest(each.bpm)) for each in near]
+        # The length is known to a sample of the front end's rate.
+        error = exact.bpm / (heard.duration * self._front_end.sample_rate)
+        refined = self._clipped(exact.nearest(found[0].bpm), error) if found else Refined(exact.bpm, error)
+        return _Part(0.0, heard.duration, repeated, bpm, found, refined)
+
+    def _repeated(self, heard: Heard) -> TrackTempo:
+        period = heard.duration * self._frame_rate
+        window = tile(heard.head, period=period, n_frames=self._spec.n_frames)
+        tempograms = split_methods(self._spec, self._encode(window[None])[0])
+        return self._track(tempograms, rises(window, self._front_end))
+
+    def _support(self, track: TrackTempo, bpm: float) -> float:
+        """Tell how much the audio as it is speaks for a tempo or its octaves, to a bin."""
+        octave = self._axis.bins_per_octave
+        distance = np.abs(np.arange(self._axis.n_bins) - self._axis.index(bpm))
+        bins = np.minimum(distance % octave, -distance % octave) <= 1.5
+        return float(track.distribution[bins].sum())
+
+
+def combine(tempograms: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Multiply the distributions of the methods, window by window.
+
+    Parameters
+    ----------
+    tempograms : dict of str to ndarray of float32, shape=(n_windows, n_bins)
+
+    Returns
+    -------
+    ndarray of float32, shape=(n_windows, n_bins)
+        Rows sum to 1.
+    """
+    first, *others = tempograms.values()
+    for other in others:
+        first = first * other
+        first = first / first.sum(axis=1, keepdims=True)
+    return first
+
+
+def _coverage(course: Course, bpm: float) -> float:
+    """Tell for how much of the time a tempo is right within 4 %, up to its octave."""
+    octaves = np.log2(course.tempi / bpm)
+    near = np.abs(octaves - np.round(octaves)) <= math.log2(1.0 + TOLERANCE)
+    return float(course.shares[near].sum() / course.shares.sum())

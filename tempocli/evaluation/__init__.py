@@ -1,0 +1,1 @@
+"""Estimates against references: metrics, their intervals, and tables of annotations."""

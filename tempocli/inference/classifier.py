@@ -1,0 +1,89 @@
+"""The tempo encoder: log-mel windows in, tempo logits and embeddings out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tempocli.errors import ModelError
+from tempocli.features.ranges import whole
+from tempocli.inference.registry import ships
+from tempocli.inference.session.runtime import open_session
+from tempocli.inference.spec import checksum_of, read_classifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    # Windows, shape=(n_windows, n_frames, n_mels), to logits and embeddings; see `Encoder.encode`.
+    Encode = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+
+class Encoder:
+    """A tempo encoder.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX file made by ``tempo train export``.
+    device : str
+        ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA when it works, else the CPU.
+    threads : int
+        Threads of one call on the CPU. One is the cheapest: the windows of a song are little work.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        What the file says of itself.
+    device : str
+        ``"cpu"`` or ``"cuda"``: what is used.
+
+    Raises
+    ------
+    ModelError
+        If the file is not one of our models.
+    DeviceError
+        If ``"cuda"`` is asked for and does not work.
+    """
+
+    def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
+        self._session = open_session(path, device, threads, trusted=ships(path))
+        self.device = self._session.device
+        try:
+            self.spec = read_classifier(
+                self._session.metadata,
+                embedding_dim=self._session.width("embedding"),
+                checksum=checksum_of(path),
+            )
+            n_bins = self.spec.axis.n_bins
+            whole(self._session.width("logits"), "length of logits", n_bins, n_bins)
+        except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+            raise ModelError(f"{path}: not a model of tempo (metadata: {error})") from error
+
+    def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Encode windows.
+
+        Parameters
+        ----------
+        windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
+            Log-mel windows.
+
+        Returns
+        -------
+        logits : ndarray of float32, shape=(n_windows, n_bins)
+        embedding : ndarray of float32, shape=(n_windows, embedding_dim)
+
+        Raises
+        ------
+        ModelError
+            If the model does something else, or takes too long.
+        """
+        n_windows = len(windows)
+        wanted = {
+            "logits": (n_windows, self.spec.axis.n_bins),
+            "embedding": (n_windows, self.spec.embedding_dim),
+        }
+        logits, embedding = self._session.run(wanted, {"log_mel": windows})
+        return logits, embedding

@@ -1,0 +1,1 @@
+"""The clips of known tempo that music is compared with (Henkel 2024)."""

@@ -1,0 +1,1 @@
+"""What estimates are written to: formats, result files, pictures."""

@@ -1,0 +1,186 @@
+"""Rows of result files: results with their files' stamps and the settings they were made with, and back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tempocli.errors import DataError
+from tempocli.output.formats.documents import RECORD_KEYS, dump, line_record
+from tempocli.output.formats.layout import decode, encode
+from tempocli.output.formats.lines import COLUMNS, cells, quote
+from tempocli.schema import FileStamp, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping
+    from typing import BinaryIO
+
+    from tempocli.output.formats import Layout
+    from tempocli.schema import FileResult
+
+# What is added to the columns, or keys, of the format.
+ADDED = ("size", "mtime_ns", "sha256", "settings")
+KEYS = (*RECORD_KEYS, *ADDED)
+_ALWAYS = "octave_confidence"  # which files of every version have, and those of others hardly
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is read back of a row.
+
+    Attributes
+    ----------
+    path : str
+        The input as the user named it.
+    stamp : FileStamp or None
+        The file as it was.
+    settings : str
+        What it was estimated with.
+    failed : bool
+        Whether the input could not be read.
+    part : Part or None
+        The part of the file that it is about; ``None`` for the whole file.
+    """
+
+    path: str
+    stamp: FileStamp | None
+    settings: str
+    failed: bool
+    part: Part | None
+
+
+class RowFormat(Protocol):
+    """A format in which results can be appended to a file, and found in it again."""
+
+    header: bytes
+
+    def encode(self, result: FileResult, layout: Layout, settings: str) -> bytes:
+        """Write a result as one row."""
+
+    def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
+        """Read the whole rows of a file, each with its bytes, up to where it was cut off.
+
+        Raises
+        ------
+        DataError
+            If it is no result file of this format.
+        """
+
+
+class CsvRows:
+    """CSV with a header."""
+
+    header = encode(",".join((*COLUMNS, *ADDED)) + "\n")
+
+    def encode(self, result: FileResult, layout: Layout, settings: str) -> bytes:
+        """Write a result as one row."""
+        added = ["" if value is None else str(value) for value in _added(result, settings)]
+        return encode(",".join(quote(cell) for cell in (*cells(result, layout), *added)) + "\n")
+
+    def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
+        """Read rows; see `RowFormat.read`."""
+        header = file.readline()
+        if header != self.header:
+            if self.header.startswith(header):
+                return
+            raise unlike(name, "columns", (*COLUMNS, *ADDED), decode(header).rstrip("\r\n").split(","))
+        record = b""
+        for line in file:
+            record += line
+            # A line feed within quotes belongs to a path.
+            if record.count(b'"') % 2:
+                continue
+            row = _csv_row(record)
+            if row is None:
+                return
+            yield row, record
+            record = b""
+
+
+class JsonRows:
+    """One JSON object a line."""
+
+    header = b""
+
+    def encode(self, result: FileResult, layout: Layout, settings: str) -> bytes:
+        """Write a result as one row."""
+        added = dict(zip(ADDED, _added(result, settings), strict=True))
+        return encode(dump(line_record(result, layout) | added))
+
+    def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
+        """Read rows; see `RowFormat.read`."""
+        wanted = set(KEYS)
+        for number, record in enumerate(file):
+            values = _json_object(record)
+            # What is no row at the start belongs to another file, which must not be taken for our torn end.
+            if values is None and (number or (record.startswith(b"{") and not record.endswith(b"\n"))):
+                return
+            if values is None or not wanted <= values.keys():
+                raise unlike(name, "keys", KEYS, values or ())
+            stamp = _stamp(values["size"], values["mtime_ns"], values["sha256"])
+            part = read_part(values)
+            yield Row(values["path"], stamp, values["settings"], values["error"] is not None, part), record
+
+
+def unlike(name: str, kind: str, wanted: Iterable[str], found: Container[str]) -> DataError:
+    """Say that a file is no result file, or one of an earlier version, to which this one cannot add."""
+    missing = [each for each in wanted if each not in found]
+    if not missing or _ALWAYS in missing:
+        return DataError(f"{name}: has not the {kind} of a result file")
+    return DataError(
+        f"{name}: an earlier version of tempo wrote it, without the {kind} {', '.join(missing)}; "
+        "give another output, or delete it"
+    )
+
+
+def _added(result: FileResult, settings: str) -> tuple[int | str | None, ...]:
+    stamp = result.stamp
+    if stamp is None:
+        return None, None, None, settings
+    return stamp.size, stamp.mtime_ns, stamp.sha256, settings
+
+
+def _json_object(record: bytes) -> dict[str, Any] | None:
+    """Read a row; None when it is not whole."""
+    try:
+        values = json.loads(record) if record.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _csv_row(record: bytes) -> Row | None:
+    """Read a row; None when it is not whole."""
+    if not record.endswith(b"\n"):
+        return None
+    try:
+        (values,) = csv.reader(io.StringIO(decode(record), newline=""), strict=True)
+        row = dict(zip((*COLUMNS, *ADDED), values, strict=True))
+        stamp = _stamp(row["size"], row["mtime_ns"], row["sha256"])
+        part = read_part(row)
+    except (ValueError, csv.Error):
+        return None
+    return Row(row["path"], stamp, row["settings"], row["error"] != "", part)
+
+
+def read_part(values: Mapping[str, Any]) -> Part | None:
+    """Read which part of its file a row is about, from its columns or keys; None for the whole file.
+
+    Raises
+    ------
+    ValueError
+        If they hold no numbers.
+    """
+    start, duration = values.get("part_start"), values.get("part_duration")
+    if start in {None, ""}:
+        return None
+    return Part(float(start or 0), None if duration in {None, ""} else float(duration or 0))
+
+
+def _stamp(size: int | str | None, mtime_ns: int | str | None, sha256: str | None) -> FileStamp | None:
+    if size in {None, ""} or mtime_ns in {None, ""}:
+        return None
+    return FileStamp(int(size or 0), int(mtime_ns or 0), sha256 or None)
