@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from tempocli.output.formats.layout import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_NEW_OBJECTS = 100_000  # after which garbage is looked for
 
 # Name -> help. A command lives in the module of its name, as `command`.
 _COMMANDS = {
@@ -108,6 +111,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script ``tempo``."""
+    # Python looks for circles of garbage after every 700 new objects, which is a tenth of a short run.
+    gc.set_threshold(_NEW_OBJECTS)
     code: int | str | None = 0
     console.silence_libraries()
     try:

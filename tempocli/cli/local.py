@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from tempocli.batch.engines import local
 from tempocli.batch.engines.summary import BatchSummary
-from tempocli.batch.tag_worker import TagWorker
 from tempocli.cli.sinks import saying_what_is_kept, shown_sink
 from tempocli.cli.tagging import Tagging, may_ask, untagged
 from tempocli.cli.tally import Messages, summary_lines
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from tempocli.batch.engines.local import Limits, LocalJob
     from tempocli.batch.engines.output import Sink
+    from tempocli.batch.tag_worker import TagWorker
     from tempocli.cli.inputs import Inputs
     from tempocli.cli.options import ResumeOptions, TagOptions
     from tempocli.cli.sinks import View
@@ -118,8 +118,7 @@ def run(request: Request) -> int:
     with ExitStack() as stack:
         # Opened before the work, as the output is.
         image = _open_image(stack, request.plot) if request.plot is not None else None
-        limits = request.limits
-        tag_worker = stack.enter_context(TagWorker(timeout=limits.timeout, max_memory=limits.max_memory))
+        tag_worker = _open_tag_worker(stack, request)
         local.run(request.job(), summary, _Observer(request, summary, messages, tag_worker, image))
     if not request.is_simple:
         if not summary.n_done:
@@ -137,7 +136,7 @@ class _Observer(local.Observer):
         request: Request,
         summary: BatchSummary,
         messages: Messages,
-        tag_worker: TagWorker,
+        tag_worker: TagWorker | None,
         image: Image | None,
     ) -> None:
         self._request = request
@@ -149,7 +148,7 @@ class _Observer(local.Observer):
     def sink(self, output: Sink | None) -> Sink:
         request = self._request
         sink = shown_sink(request.view) if output is None else output
-        if not request.tagging.write_tags:
+        if not request.tagging.write_tags or self._tag_worker is None:
             return sink
         hashed = request.resuming.verify_hash
         return Tagging(sink, request.tagging, self._summary, self._tag_worker, hashed=hashed)
@@ -165,7 +164,7 @@ class _Observer(local.Observer):
             yield stop
 
     def wanted(self, files: Iterable[AudioInput]) -> Iterable[AudioInput]:
-        if not self._request.tagging.skip_tagged:
+        if not self._request.tagging.skip_tagged or self._tag_worker is None:
             return files
         return untagged(files, self._summary, self._tag_worker)
 
@@ -205,6 +204,16 @@ def _draw(estimator: Estimator, wanted: AudioInput, job: LocalJob, image: Image)
         return
     image(analysis, title=writers.printable(input_name(os.path.basename(path), part)))
     yield FileResult(path, estimate=analysis.estimate, part=part)
+
+
+def _open_tag_worker(stack: ExitStack, request: Request) -> TagWorker | None:
+    """Make what reads and writes tags, if it is needed: a start without tags does without its imports."""
+    tagging, limits = request.tagging, request.limits
+    if not (tagging.write_tags or tagging.skip_tagged):
+        return None
+    from tempocli.batch.tag_worker import TagWorker
+
+    return stack.enter_context(TagWorker(timeout=limits.timeout, max_memory=limits.max_memory))
 
 
 def _open_image(stack: ExitStack, plot: str) -> Image:
