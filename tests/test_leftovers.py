@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="locks and sockets are t
 
 HOLD = """
 import sys, time
-from tempocli import temporary
+from tempocli.system import temporary
 kept = temporary.make_file(sys.argv[1], ".tmp"), temporary.make_folder(sys.argv[1])
 print("made", flush=True)
 time.sleep(60)

@@ -257,7 +257,7 @@ def test_a_kill_leaves_the_old_or_the_new_file(
             file.write(data * 100)
     before = audio_of(Path(path))
     code = (
-        "import sys; from tempocli import tags\n"
+        "import sys; from tempocli.audio import tags\n"
         "tags.write_tempo(sys.argv[1], 99.0); print('go', flush=True)\n"
         "for bpm in range(100, 10**6): tags.write_tempo(sys.argv[1], 100.0 + bpm % 100)"
     )
