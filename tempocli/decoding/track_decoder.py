@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from tempocli.inference.spec import ModelSpec
     from tempocli.schema import SearchOptions
 
+    # Of each window: its tempo in BPM, and the share of its distribution that agrees; both (n_windows,).
+    LocalTempi = tuple[NDArray[np.float64], NDArray[np.float64]]
+
 # Raised when estimates change while the models stay: results of files are not mixed with earlier ones then.
 DECODING_VERSION = 1
 _LOOP_SECONDS = 40.0  # 32 beats, the most that are counted, at 48 BPM
@@ -60,6 +63,7 @@ class _Part:
     found: list[Found]
     refined: Refined
     agreement: float = 1.0  # of its windows with it
+    local: LocalTempi | None = None  # of all windows, by `track`, where they are known already
 
     @property
     def certainty(self) -> float:
@@ -97,13 +101,13 @@ class TrackDecoder:
         loop = self._loop(heard, track)
         if loop is not None:
             return self._estimate(heard, None, [loop], loop)
-        local = local_tempi(combine(heard.tempograms), self._axis, track.distribution)
+        local = self._local_tempi(heard, track)
         course = find_sections(heard.times, *local)
         # A tempo that runs has no periodicity over the whole, but windows that know theirs.
         runs = course.clear and not course.steady
         if not (runs or self._calibration.has_pulse(track.pulse)):
             return self.no_tempo("no steady pulse", heard.duration)
-        whole = self._part(heard, track, 0.0, heard.duration)
+        whole = replace(self._part(heard, track, 0.0, heard.duration), local=local)
         if course.steady:
             return self._estimate(heard, course, [whole], whole)
         parts = list(self._sections(heard, course))
@@ -121,6 +125,9 @@ class TrackDecoder:
 
     def _track(self, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]) -> TrackTempo:
         return track_tempo(self._spec, tempograms, curve)
+
+    def _local_tempi(self, heard: Heard, track: TrackTempo) -> LocalTempi:
+        return local_tempi(combine(heard.tempograms), self._axis, track.distribution)
 
     def _part(self, heard: Heard, track: TrackTempo, start: float, end: float) -> _Part:
         onset = self._onset(heard, start, end)
@@ -227,7 +234,7 @@ class TrackDecoder:
 
     def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
         """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
-        tempi, shares = local_tempi(combine(heard.tempograms), self._axis, best.track.distribution)
+        tempi, shares = best.local or self._local_tempi(heard, best.track)
         moved = 2.0 ** round(math.log2(best.refined.bpm / best.heard_bpm))
         for time, tempo, share in zip(heard.times, tempi * moved, shares, strict=True):
             for octave in _OCTAVES:
