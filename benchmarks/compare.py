@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tempocli.audio import load_audio
-from tempocli.comparison import Relater
+from tempocli.comparison import TempoComparer
 from tempocli.estimator import Estimator
 from tempocli.evaluation.metrics import accuracy1, accuracy2
 from tempocli.training.synth.drum_kits import synthesise_kit
@@ -99,15 +99,15 @@ def pairs(table: Path, number: int) -> list[tuple[Path, float, float, bool]]:
 
 def run_pairs(model: str, table: Path, number: int) -> None:
     """Compare the first half of a recording with its second half, each played at its own rate."""
-    relater = Relater(model, device="cpu")
+    comparer = TempoComparer(model, device="cpu")
     right, ratios, asymmetry = [], [], 0.0
     for path, rate_a, rate_b, same in pairs(table, number):
         heard = []
         for half, rate in enumerate((rate_a, rate_b)):
             samples = played_at(path, rate)
             middle = len(samples) // 2
-            heard.append(relater.hear_array(samples[middle:] if half else samples[:middle]))
-        there, back = relater.relate(heard[0], heard[1]), relater.relate(heard[1], heard[0])
+            heard.append(comparer.analyse_array(samples[middle:] if half else samples[:middle]))
+        there, back = comparer.compare(heard[0], heard[1]), comparer.compare(heard[1], heard[0])
         if there.probability is None or back.probability is None or there.ratio is None:
             right.append((same, False))
             continue

@@ -11,7 +11,7 @@ from tempocli.audio import check_sample_rate, check_samples, resample_blocks, st
 from tempocli.audio.parts import moved, stream_part
 from tempocli.decoding.track_decoder import TrackDecoder, combine
 from tempocli.errors import AudioError
-from tempocli.inference.listening import hear
+from tempocli.inference.window_analysis import analyse_windows
 from tempocli.schema import Part
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tempocli.features.front_end import FrontEnd
     from tempocli.inference.classifier import Encode
-    from tempocli.inference.listening import Heard
     from tempocli.inference.spec import ModelSpec
+    from tempocli.inference.window_analysis import WindowAnalysis
     from tempocli.schema import Estimate, SearchOptions
 
 
@@ -158,7 +158,7 @@ class Analyser:
 
     def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> Analysis:
         counted = _Counted(blocks)
-        heard = hear(self.spec, self.encode, self.front_end.stream(counted))
+        heard = analyse_windows(self.spec, self.encode, self.front_end.stream(counted))
         seconds = counted.n_samples / self.front_end.sample_rate
         return self._decide(replace(heard, duration=seconds, is_exact=True))
 
@@ -172,9 +172,9 @@ class Analyser:
         chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
             Consecutive frames.
         """
-        return self._decide(hear(self.spec, self.encode, chunks))
+        return self._decide(analyse_windows(self.spec, self.encode, chunks))
 
-    def _decide(self, heard: Heard) -> Analysis:
+    def _decide(self, heard: WindowAnalysis) -> Analysis:
         estimate = self._decoder.decode(heard)
         if len(heard.times):
             embedding = heard.embeddings.mean(axis=0)

@@ -11,11 +11,11 @@ from tempocli.audio import stream_audio
 from tempocli.decoding.distributions import find_peaks, pool
 from tempocli.decoding.refinement import refine_tempo
 from tempocli.inference.comparator import Comparator
-from tempocli.inference.listening import Heard, hear
 from tempocli.inference.methods import ReferenceModel
 from tempocli.inference.references.bank import load_bank
 from tempocli.inference.registry import resolve
-from tempocli.schema import Relation
+from tempocli.inference.window_analysis import WindowAnalysis, analyse_windows
+from tempocli.schema import TempoComparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MAX_WINDOWS = 64  # of a recording; more say nothing new, and pairs grow with the square
 
 
-class Relater:
+class TempoComparer:
     """Compares the tempi of recordings.
 
     Parameters
@@ -45,9 +45,9 @@ class Relater:
 
     Examples
     --------
-    >>> relater = Relater()
-    >>> one = relater.hear("docs/sample.ogg")  # doctest: +SKIP
-    >>> relater.relate(one, relater.hear("other.wav")).ratio  # doctest: +SKIP
+    >>> comparer = TempoComparer()
+    >>> one = comparer.analyse("docs/sample.ogg")  # doctest: +SKIP
+    >>> comparer.compare(one, comparer.analyse("other.wav")).ratio  # doctest: +SKIP
     1.25
     """
 
@@ -57,50 +57,50 @@ class Relater:
         self.model_name = self._model.spec.name
         self.front_end = self._model.spec.front_end
 
-    def hear(self, source: str | Path | BinaryIO) -> Heard:
-        """Listen to a recording, once for all comparisons with it.
+    def analyse(self, source: str | Path | BinaryIO) -> WindowAnalysis:
+        """Analyse a recording, once for all comparisons with it.
 
         Raises
         ------
         AudioError
             If it cannot be read as audio.
         """
-        return self._hear(stream_audio(source, sample_rate=self.front_end.sample_rate))
+        return self._analyse(stream_audio(source, sample_rate=self.front_end.sample_rate))
 
-    def hear_array(self, samples: NDArray[np.float32]) -> Heard:
-        """Listen to mono samples at the front end's own rate, shape=(n_samples,)."""
-        return self._hear([samples])
+    def analyse_array(self, samples: NDArray[np.float32]) -> WindowAnalysis:
+        """Analyse mono samples at the front end's own rate, shape=(n_samples,)."""
+        return self._analyse([samples])
 
-    def _hear(self, blocks: Iterable[NDArray[np.float32]]) -> Heard:
-        return hear(self._model.spec, self._model.encode, self.front_end.stream(blocks))
+    def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> WindowAnalysis:
+        return analyse_windows(self._model.spec, self._model.encode, self.front_end.stream(blocks))
 
-    def relate(self, a: Heard, b: Heard) -> Relation:
+    def compare(self, a: WindowAnalysis, b: WindowAnalysis) -> TempoComparison:
         """Compare two recordings; the other way round gives the same probability, and one over the ratio.
 
         Parameters
         ----------
-        a, b : Heard
-            Of `hear`.
+        a, b : WindowAnalysis
+            Of `analyse`.
 
         Returns
         -------
-        Relation
+        TempoComparison
         """
         for heard in (a, b):
             if heard.reason is not None:
-                return Relation(None, None, heard.reason)
+                return TempoComparison(None, None, heard.reason)
         # One order for both directions, or their rounding would differ.
         if a.embeddings.tobytes() > b.embeddings.tobytes():
-            probability, ratio = self._relate(b, a)
-            return Relation(probability, 1.0 / ratio, None)
-        return Relation(*self._relate(a, b), None)
+            probability, ratio = self._compare(b, a)
+            return TempoComparison(probability, 1.0 / ratio, None)
+        return TempoComparison(*self._compare(a, b), None)
 
-    def _relate(self, a: Heard, b: Heard) -> tuple[float, float]:
+    def _compare(self, a: WindowAnalysis, b: WindowAnalysis) -> tuple[float, float]:
         log_odds = self._comparator.log_odds(_spread(a.embeddings), _spread(b.embeddings))
         probability = 1.0 / (1.0 + math.exp(-float(log_odds.mean(dtype=np.float64))))
         return probability, self._ratio(a, b)
 
-    def _ratio(self, a: Heard, b: Heard) -> float:
+    def _ratio(self, a: WindowAnalysis, b: WindowAnalysis) -> float:
         """Find the shift of one tempo distribution on the other, then refine both tempi at that shift."""
         spec = self._model.spec
         axis = spec.axis

@@ -137,7 +137,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
+class TempoComparison:
     """How the tempi of two recordings relate.
 
     Attributes
@@ -161,7 +161,7 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class FileStamp:
+class Fingerprint:
     """By what a file is recognised as unchanged.
 
     Attributes
@@ -284,7 +284,7 @@ class FileResult:
         The estimate, when the input could be read.
     error : str or None
         Why it could not, in one line without the path.
-    stamp : FileStamp or None
+    fingerprint : Fingerprint or None
         The file as it was when it was read; ``None`` for what is no regular file.
     part : Part or None
         The part of the file that was meant; ``None`` for the whole file.
@@ -293,7 +293,7 @@ class FileResult:
     path: str
     estimate: Estimate | None = None
     error: str | None = None
-    stamp: FileStamp | None = None
+    fingerprint: Fingerprint | None = None
     part: Part | None = None
 
 

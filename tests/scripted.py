@@ -10,9 +10,9 @@ import numpy as np
 from tempocli.axis import TempoAxis
 from tempocli.features.front_end import FrontEnd
 from tempocli.inference.calibration import Calibration
-from tempocli.inference.listening import Heard
 from tempocli.inference.priors import PowerPrior
 from tempocli.inference.spec import ModelSpec, ensemble
+from tempocli.inference.window_analysis import WindowAnalysis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def pulse_curve(tempi: Sequence[float]) -> NDArray[np.float32]:
 
 def hear_script(
     tempi: Sequence[float], tempograms: dict[str, NDArray[np.float32]] | None = None, **changes: Any
-) -> Heard:
+) -> WindowAnalysis:
     """Hear a window every three seconds, by default one method that is sure of the tempo there."""
     curve = pulse_curve(tempi)
     if tempograms is None:
@@ -100,4 +100,4 @@ def hear_script(
         "tail": nothing,
         "duration": len(tempi) * STEP,
     }
-    return Heard(**(values | changes))
+    return WindowAnalysis(**(values | changes))

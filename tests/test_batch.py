@@ -210,7 +210,7 @@ class TestEstimateFiles:
         results = list(estimate_files(FakeEstimator(), files, jobs=2))
         assert bpms(results) == [90, None, 91, None, 92]
         assert [result.error for result in results] == [None, reason, None, reason, None]
-        assert results[1].stamp is not None
+        assert results[1].fingerprint is not None
 
     @pytest.mark.slow
     def test_a_file_that_hangs_is_given_up(self, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ class TestEstimateFiles:
     def test_memory_does_not_grow_with_the_number_of_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """100,000 paths, through all but the processes."""
 
-        class Seat:
+        class WorkerHandle:
             def __init__(self, *_: object, **__: object) -> None:
                 pass
 
@@ -248,11 +248,11 @@ class TestEstimateFiles:
             def close(self) -> None:
                 pass
 
-        from tempocli.batch import seat as seat_module
+        from tempocli.batch import worker_handle as seat_module
         from tempocli.batch.worker import Done
         from tempocli.schema import FileResult
 
-        monkeypatch.setattr(seat_module, "Seat", Seat)
+        monkeypatch.setattr(seat_module, "WorkerHandle", WorkerHandle)
         tracemalloc.start()
         try:
             files = (f"/music/{number}.wav" for number in range(100_000))
@@ -317,13 +317,13 @@ class TestEstimateFiles:
         (tmp_path / "1.wav").write_bytes(b"abc")
         paths = [str(tmp_path / "1.wav"), "missing.wav"]
         first, second = estimate_files(FakeEstimator(), paths)
-        assert first.stamp is not None
-        assert (first.stamp.size, first.stamp.sha256) == (3, None)
-        assert first.stamp.mtime_ns == os.stat(tmp_path / "1.wav").st_mtime_ns
-        assert second.stamp is None
+        assert first.fingerprint is not None
+        assert (first.fingerprint.size, first.fingerprint.sha256) == (3, None)
+        assert first.fingerprint.mtime_ns == os.stat(tmp_path / "1.wav").st_mtime_ns
+        assert second.fingerprint is None
         hashed = next(iter(list(estimate_files(FakeEstimator(), paths, hashed=True))))
-        assert hashed.stamp is not None
-        assert hashed.stamp.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        assert hashed.fingerprint is not None
+        assert hashed.fingerprint.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
     def test_a_dash_is_standard_input_only_where_it_is_given(self) -> None:
         given = list(estimate_files(FakeEstimator(), ["-"], stdin=BytesIO(b"77")))

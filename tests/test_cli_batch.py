@@ -301,17 +301,17 @@ WITHOUT_WORKERS = """
 import re, sys
 import tempocli.estimator
 from fake_estimator import FakeEstimator, make_estimate
-from tempocli.batch import seat
+from tempocli.batch import worker_handle
 from tempocli.batch.worker import Done
 from tempocli.cli import cli
 from tempocli.schema import FileResult
 
-class Seat:
+class WorkerHandle:
     def __init__(self, *_, **__): pass
     def estimate(self, path, part): return Done(FileResult(path, estimate=make_estimate(120.0)))
     def close(self): pass
 
-seat.Seat = Seat
+handle.WorkerHandle = WorkerHandle
 tempocli.estimator.Estimator = FakeEstimator
 try:
     cli.main(sys.argv[1:])

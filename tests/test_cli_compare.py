@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tempocli.cli import cli
-from tempocli.comparison import Relater
+from tempocli.comparison import TempoComparer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,8 @@ RATE = 22050
 
 
 @pytest.fixture(scope="module")
-def relater(compare_path: Path) -> Relater:
-    return Relater(device="cpu")
+def comparer(compare_path: Path) -> TempoComparer:
+    return TempoComparer(device="cpu")
 
 
 @pytest.fixture
@@ -103,24 +103,28 @@ def test_a_target_is_needed(songs: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_the_other_way_round_is_the_same(relater: Relater, click_track: Callable[..., np.ndarray]) -> None:
+def test_the_other_way_round_is_the_same(
+    comparer: TempoComparer, click_track: Callable[..., np.ndarray]
+) -> None:
     rng = np.random.default_rng(0)
     for _ in range(6):
         a, b = (
-            relater.hear_array(
+            comparer.analyse_array(
                 click_track(float(rng.uniform(60, 180)), 15.0)
                 + rng.normal(0, 0.02, 15 * RATE).astype(np.float32)
             )
             for _ in range(2)
         )
-        there, back = relater.relate(a, b), relater.relate(b, a)
+        there, back = comparer.compare(a, b), comparer.compare(b, a)
         assert there.probability == pytest.approx(back.probability, abs=1e-6)
         assert there.ratio * back.ratio == pytest.approx(1.0, abs=1e-6)
 
 
-def test_a_recording_shares_its_own_tempo(relater: Relater, click_track: Callable[..., np.ndarray]) -> None:
-    heard = relater.hear_array(click_track(87.0, 20.0))
-    relation = relater.relate(heard, heard)
+def test_a_recording_shares_its_own_tempo(
+    comparer: TempoComparer, click_track: Callable[..., np.ndarray]
+) -> None:
+    heard = comparer.analyse_array(click_track(87.0, 20.0))
+    relation = comparer.compare(heard, heard)
     assert relation.same
     assert relation.ratio == pytest.approx(1.0)
 

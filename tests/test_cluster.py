@@ -129,7 +129,7 @@ class TestResume:
 
     @pytest.fixture(autouse=True)
     def _runs_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        class Seat:
+        class WorkerHandle:
             def __init__(self, *_: object, **__: object) -> None:
                 pass
 
@@ -140,7 +140,7 @@ class TestResume:
 
         chunk._workplace.cache_clear()
         monkeypatch.setattr(chunk, "Estimator", FakeEstimator)
-        monkeypatch.setattr(chunk, "Seat", Seat)
+        monkeypatch.setattr(chunk, "WorkerHandle", WorkerHandle)
         monkeypatch.setattr(engine, "_ray", lambda _: nullcontext())
         monkeypatch.setattr(engine, "_CHUNKS", ((None, 2),))
 
@@ -302,16 +302,16 @@ class TestStorage:
         assert list(locate(["."], Selection())) == [(AudioInput("./a.wav"), str(tmp_path / "a.wav"))]
 
     def test_files_are_fetched(self, memory: Any, tmp_path: Path) -> None:
-        from tempocli.batch.engines.ray.storage import fetch, remote_stamp
+        from tempocli.batch.engines.ray.storage import fetch, remote_fingerprint
 
         path, is_copy = fetch("memory://music/a.wav")
         assert is_copy
         assert Path(path).read_bytes() == b"abc"
         assert path.endswith(".wav")
         os.unlink(path)
-        stamp = remote_stamp("memory://music/a.wav", None)
-        assert stamp is not None
-        assert stamp.size == 3
+        fingerprint = remote_fingerprint("memory://music/a.wav", None)
+        assert fingerprint is not None
+        assert fingerprint.size == 3
         (tmp_path / "b.wav").touch()
         assert fetch(f"file://{tmp_path}/b.wav") == (str(tmp_path / "b.wav"), False)
         with pytest.raises(AudioError, match="cannot be fetched"):

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from tempocli.axis import TempoAxis
 from tempocli.decoding.distributions import (
-    agree,
     at_relation,
     calibrated,
     find_peaks,
@@ -23,9 +22,10 @@ from tempocli.decoding.distributions import (
     mass_near,
     masses,
     pool,
+    product_of,
     relation,
 )
-from tempocli.inference.listening import softmax
+from tempocli.inference.window_analysis import softmax
 
 AXIS = TempoAxis()
 BPMS = AXIS.bpms
@@ -133,11 +133,11 @@ def test_two_distributions_agree_although_their_peaks_are_bins_apart() -> None:
     second = bump((150.0 * step**2.5, 0.6), (100.0, 0.4))
     product = first * second
     assert find_peaks(product / product.sum(), AXIS)[0].bpm == pytest.approx(100.0, rel=0.01)
-    agreed = agree(first, second, AXIS)
+    agreed = product_of(first, second, AXIS)
     assert agreed.sum() == pytest.approx(1.0)
     # And the place is the first one's.
     assert find_peaks(agreed, AXIS)[0].bpm == pytest.approx(150.0, rel=0.005)
-    assert find_peaks(agree(first, np.full(160, 1 / 160), AXIS), AXIS)[0].bpm == pytest.approx(
+    assert find_peaks(product_of(first, np.full(160, 1 / 160), AXIS), AXIS)[0].bpm == pytest.approx(
         150.0, rel=0.005
     )
 

@@ -77,7 +77,7 @@ print(json.dumps([found(), found(exclude=("b",)), found(include=("*.txt",))]))
 
 FETCH = """
 from pathlib import Path
-from tempocli.batch.engines.ray.storage import fetch, remote_stamp
+from tempocli.batch.engines.ray.storage import fetch, remote_fingerprint
 from tempocli.errors import AudioError
 path, is_copy = fetch(sys.argv[1])
 data = Path(path).read_bytes()
@@ -86,8 +86,9 @@ try:
     fetch(sys.argv[1] + ".gone")
 except AudioError as error:
     reason = error.reason
-stamp = remote_stamp(sys.argv[1], None)
-print(json.dumps([data.decode(), path[-4:], is_copy, stamp and [stamp.size, stamp.mtime_ns], reason]))
+fingerprint = remote_fingerprint(sys.argv[1], None)
+size_and_time = fingerprint and [fingerprint.size, fingerprint.mtime_ns]
+print(json.dumps([data.decode(), path[-4:], is_copy, size_and_time, reason]))
 """
 
 
@@ -106,11 +107,13 @@ class TestReading:
     def test_files_are_fetched(self, storage: Storage, tmp_path: Path) -> None:
         storage.put("fetched/a.wav", b"abcd")
         url = f"{storage.url}/fetched/a.wav"
-        data, suffix, is_copy, stamp, reason = run_code(storage, FETCH, url, cwd=tmp_path)
+        data, suffix, is_copy, fingerprint, reason = run_code(storage, FETCH, url, cwd=tmp_path)
         assert (data, suffix, is_copy) == ("abcd", ".wav", True)
         assert reason.startswith("cannot be fetched: FileNotFoundError")
         # A web server need not say when a file was changed.
-        assert stamp is None if url.startswith("http") else stamp[0] == 4 and stamp[1] > 1.6e18
+        assert (
+            fingerprint is None if url.startswith("http") else fingerprint[0] == 4 and fingerprint[1] > 1.6e18
+        )
 
 
 @pytest.mark.usefixtures("model_path")

@@ -17,7 +17,7 @@ from tempocli.errors import DataError
 from tempocli.output.formats import Layout
 from tempocli.output.results.index import PathIndex
 from tempocli.output.results.rows import CsvRows, JsonRows
-from tempocli.schema import FileResult, FileStamp, Part, input_key
+from tempocli.schema import FileResult, Fingerprint, Part, input_key
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "estimate.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -27,16 +27,16 @@ LAYOUT = Layout()
 # What a POSIX path can be: any bytes but NUL.
 names = st.binary(min_size=1, max_size=30).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"\n")))
 results = st.builds(
-    lambda path, bpm, error, stamp, part: (
-        FileResult(path, error=error, stamp=stamp, part=part)
+    lambda path, bpm, error, fingerprint, part: (
+        FileResult(path, error=error, fingerprint=fingerprint, part=part)
         if error
-        else FileResult(path, estimate=make_estimate(bpm), stamp=stamp, part=part)
+        else FileResult(path, estimate=make_estimate(bpm), fingerprint=fingerprint, part=part)
     ),
     names,
     st.none() | st.floats(30, 300),
     st.sampled_from(["", "", 'not "audio", but\ntext']),
     st.none()
-    | st.builds(FileStamp, st.integers(0, 2**60), st.integers(0, 2**62), st.none() | st.just("ab" * 32)),
+    | st.builds(Fingerprint, st.integers(0, 2**60), st.integers(0, 2**62), st.none() | st.just("ab" * 32)),
     st.none()
     | st.builds(Part, st.floats(0.0, 1e6), st.none() | st.floats(1e-5, 1e6), st.none() | st.just('"a",\n')),
 )
@@ -57,7 +57,11 @@ class TestRows:
         n_whole = sum(end <= cut for end in ends)
         assert [record for _, record in found] == records[:n_whole]
         for (row, _), result in zip(found, results, strict=False):
-            assert (row.path, row.stamp, row.settings) == (result.path, result.stamp, 'tempo "x", 2')
+            assert (row.path, row.fingerprint, row.settings) == (
+                result.path,
+                result.fingerprint,
+                'tempo "x", 2',
+            )
             assert row.failed == (result.error is not None)
             assert input_key(row.path, row.part) == input_key(result.path, result.part)
 

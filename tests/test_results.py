@@ -21,8 +21,8 @@ from tempocli.output import results as results_package
 from tempocli.output.formats import Layout
 from tempocli.output.results import ResultFile, part_of
 from tempocli.output.results.rows import JsonRows
-from tempocli.schema import FileResult, FileStamp
-from tempocli.system.fingerprints import is_unchanged, stamp_of
+from tempocli.schema import FileResult, Fingerprint
+from tempocli.system.fingerprints import fingerprint_of, is_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ def songs(tmp_path: Path) -> list[str]:
 
 
 def result_of(path: str, bpm: float = 120.0, *, hashed: bool = False) -> FileResult:
-    return FileResult(path, estimate=make_estimate(bpm), stamp=stamp_of(path, hashed=hashed))
+    return FileResult(path, estimate=make_estimate(bpm), fingerprint=fingerprint_of(path, hashed=hashed))
 
 
 def make(path: Path, format_name: str, results: Iterable[FileResult], *, settings: str = "s") -> None:
@@ -105,23 +105,25 @@ def test_the_command_line_knows_the_formats() -> None:
 
 class TestStamps:
     def test_size_and_time(self, songs: list[str]) -> None:
-        stamp = stamp_of(songs[0])
-        assert is_unchanged(songs[0], stamp)
+        fingerprint = fingerprint_of(songs[0])
+        assert is_unchanged(songs[0], fingerprint)
         os.utime(songs[0], ns=(1, 1))
-        assert not is_unchanged(songs[0], stamp)
+        assert not is_unchanged(songs[0], fingerprint)
 
     def test_content(self, songs: list[str]) -> None:
-        stamp = stamp_of(songs[0], hashed=True)
+        fingerprint = fingerprint_of(songs[0], hashed=True)
         os.utime(songs[0], ns=(1, 1))
-        assert is_unchanged(songs[0], stamp, by_hash=True)
+        assert is_unchanged(songs[0], fingerprint, by_hash=True)
         Path(songs[0]).write_bytes(b"abd")
-        assert not is_unchanged(songs[0], stamp, by_hash=True)
-        assert not is_unchanged(songs[0], stamp_of(songs[0]), by_hash=True), "there was no hash to compare"
+        assert not is_unchanged(songs[0], fingerprint, by_hash=True)
+        assert not is_unchanged(songs[0], fingerprint_of(songs[0]), by_hash=True), (
+            "there was no hash to compare"
+        )
 
     def test_what_was_no_file(self, songs: list[str], tmp_path: Path) -> None:
         assert is_unchanged(str(tmp_path / "gone"), None)
         assert not is_unchanged(songs[0], None)
-        assert not is_unchanged(str(tmp_path / "gone"), FileStamp(3, 4))
+        assert not is_unchanged(str(tmp_path / "gone"), Fingerprint(3, 4))
         assert not is_unchanged("-", None)
 
 
@@ -187,7 +189,7 @@ class TestResultFile:
         make(
             path,
             format_name,
-            [FileResult(songs[0], error="x", stamp=stamp_of(songs[0])), result_of(songs[1])],
+            [FileResult(songs[0], error="x", fingerprint=fingerprint_of(songs[0])), result_of(songs[1])],
         )
         assert resume(path, format_name, songs[:2]) == []
         assert resume(path, format_name, songs[:2], without_failed=True) == [songs[0]]

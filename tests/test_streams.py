@@ -46,7 +46,7 @@ def test_it_is_the_same_from_a_file_memory_and_a_pipe(estimator: Estimator, wav:
         assert child.stdout is not None
         (of_pipe,) = estimate_files(estimator, ["-"], stdin=child.stdout)
     for result in (of_file, of_memory, of_pipe):
-        assert (result.path, result.stamp, result.error) == ("-", None, None)
+        assert (result.path, result.fingerprint, result.error) == ("-", None, None)
         assert result.estimate == expected.estimate
 
 

@@ -368,9 +368,9 @@ class TestCommand:
         assert tempo(*args).exit_code == 3
         assert tags.read_tempo(path) == "128"
         with (music / "out.csv").open("rb") as file:
-            stamp = next(CsvRows().read(file, ""))[0].stamp
-        assert stamp is not None
-        assert stamp.mtime_ns == os.stat(path).st_mtime_ns
+            fingerprint = next(CsvRows().read(file, ""))[0].fingerprint
+        assert fingerprint is not None
+        assert fingerprint.mtime_ns == os.stat(path).st_mtime_ns
         again = tempo(*args, "--resume")
         assert again.stderr.startswith("tempo: 0 files, 2 more done earlier, ")
 

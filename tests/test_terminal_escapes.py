@@ -22,7 +22,7 @@ from tempocli.audio.inputs import _printable
 from tempocli.cli import cli
 from tempocli.cli.terminal import console
 from tempocli.output.formats.terminal import printable_json, printable_result
-from tempocli.schema import FileResult, Relation
+from tempocli.schema import FileResult, TempoComparison
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,17 +129,17 @@ class TestEstimate:
 class TestCompare:
     @pytest.fixture(autouse=True)
     def _relater(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        class Relater:
+        class TempoComparer:
             def __init__(self, *_: object, **__: object) -> None:
                 pass
 
-            def hear(self, path: str) -> str:
+            def analyse(self, path: str) -> str:
                 return path
 
-            def relate(self, *_: str) -> Relation:
-                return Relation(0.9, 1.0, None)
+            def compare(self, *_: str) -> TempoComparison:
+                return TempoComparison(0.9, 1.0, None)
 
-        monkeypatch.setattr(relate, "Relater", Relater)
+        monkeypatch.setattr(relate, "TempoComparer", TempoComparer)
 
     @pytest.mark.parametrize("terminal", [True, False])
     def test_names(self, monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:

@@ -25,9 +25,9 @@ def make_environment(folder: Path, installs: Sequence[Sequence[str]], python: st
     It is left as it is when it was made in the same way before.
     """
     interpreter = folder / "bin" / "python"
-    stamp = folder / STAMP
+    fingerprint = folder / STAMP
     recipe = "\n".join([python, *(" ".join(arguments) for arguments in installs)])
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == recipe:
+    if fingerprint.is_file() and fingerprint.read_text(encoding="utf-8") == recipe:
         return interpreter
     say(f"making {folder}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -35,7 +35,7 @@ def make_environment(folder: Path, installs: Sequence[Sequence[str]], python: st
     for arguments in installs:
         say(f"  pip install {' '.join(arguments)}")
         call([str(interpreter), "-m", "pip", "install", "--quiet", *arguments])
-    stamp.write_text(recipe, encoding="utf-8")
+    fingerprint.write_text(recipe, encoding="utf-8")
     return interpreter
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tempocli.batch.seat import Seat
     from tempocli.batch.worker import Done, Portable
+    from tempocli.batch.worker_handle import WorkerHandle
     from tempocli.inference.classifier import Encode
     from tempocli.schema import Estimate, FileResult
 
@@ -122,7 +122,7 @@ class _Batch:
         self._max_memory = max_memory
         self._stdin = stdin
         self._stop = stop
-        self._seats: list[Seat] = []
+        self._handles: list[WorkerHandle] = []
         self._taking = threading.Lock()  # one thread at a time reads `files`
         self._change = threading.Condition()  # of all that follows
         self._done: dict[int, Done | BaseException] = {}  # what cannot be done is raised in its turn
@@ -137,8 +137,8 @@ class _Batch:
         return not (self._exhausted or self._closed or self._error or self._stop.is_set())
 
     def start(self, *, timeout: float | None, hashed: bool) -> None:
-        from tempocli.batch.seat import Seat
         from tempocli.batch.sockets import remove_leftovers
+        from tempocli.batch.worker_handle import WorkerHandle
 
         remove_leftovers()
         encode = self._estimator.encode
@@ -148,9 +148,11 @@ class _Batch:
             encode = MergingEncoder(encode).encode
         portable = self._estimator.portable()
         for number in range(self._jobs):
-            seat = Seat(portable, encode, timeout=timeout, hashed=hashed, max_memory=self._max_memory)
-            self._seats.append(seat)
-            threading.Thread(target=self._work, args=(seat,), name=f"tempo {number}", daemon=True).start()
+            handle = WorkerHandle(
+                portable, encode, timeout=timeout, hashed=hashed, max_memory=self._max_memory
+            )
+            self._handles.append(handle)
+            threading.Thread(target=self._work, args=(handle,), name=f"tempo {number}", daemon=True).start()
 
     def results(self) -> Iterator[FileResult]:
         while (done := self._next()) is not None:
@@ -162,8 +164,8 @@ class _Batch:
         with self._change:
             self._closed = True
             self._change.notify_all()
-        for seat in self._seats:
-            seat.close()
+        for handle in self._handles:
+            handle.close()
 
     def _next(self) -> Done | None:
         with self._change:
@@ -181,12 +183,12 @@ class _Batch:
         nothing_left = self._n_given == self._n_taken and not self._takes_more
         return nothing_left or self._n_given in self._done
 
-    def _work(self, seat: Seat) -> None:
+    def _work(self, handle: WorkerHandle) -> None:
         number = None
         try:
             while (taken := self._take()) is not None:
                 number, wanted = taken
-                done = self._estimate(seat, wanted)
+                done = self._estimate(handle, wanted)
                 with self._change:
                     self._done[number] = done
                     number = None
@@ -198,18 +200,18 @@ class _Batch:
                     self._done[number] = error
                 self._change.notify_all()
         finally:
-            seat.close()
+            handle.close()
 
-    def _estimate(self, seat: Seat, wanted: AudioInput) -> Done:
+    def _estimate(self, handle: WorkerHandle, wanted: AudioInput) -> Done:
         from tempocli.batch.streams import estimate_stream
         from tempocli.batch.worker import Done, refused
 
         if wanted.refusal is not None:
             done = Done(refused(wanted))
         elif wanted.path != "-" or self._stdin is None:
-            done = seat.estimate(wanted.path, wanted.part)
+            done = handle.estimate(wanted.path, wanted.part)
         else:
-            done = estimate_stream(self._estimator, seat, self._stdin, wanted.path, wanted.part)
+            done = estimate_stream(self._estimator, handle, self._stdin, wanted.path, wanted.part)
         return replace(done, result=replace(done.result, part=wanted.part)) if wanted.part else done
 
     def _take(self) -> tuple[int, AudioInput] | None:

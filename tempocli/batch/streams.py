@@ -17,15 +17,15 @@ from tempocli.schema import FileResult
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tempocli.batch.seat import Seat
     from tempocli.batch.worker import SupportsEstimate
+    from tempocli.batch.worker_handle import WorkerHandle
     from tempocli.schema import Part
 
 _CHUNK = 1 << 20
 
 
 def estimate_stream(
-    estimator: SupportsEstimate, seat: Seat, stream: BinaryIO, name: str, part: Part | None = None
+    estimator: SupportsEstimate, handle: WorkerHandle, stream: BinaryIO, name: str, part: Part | None = None
 ) -> Done:
     """Estimate a stream by a worker; on systems that give it no path, here.
 
@@ -33,7 +33,7 @@ def estimate_stream(
     ----------
     estimator : SupportsEstimate
         What estimates it here.
-    seat : Seat
+    handle : WorkerHandle
         The worker's.
     stream : binary file
     name : str
@@ -44,7 +44,7 @@ def estimate_stream(
     try:
         with _path_of(stream) as path:
             if path is not None:
-                return _named(seat.estimate(path, part), path, name)
+                return _named(handle.estimate(path, part), path, name)
     except AudioError as error:
         return Done(FileResult(name, error=error.reason))
     except OSError as error:
@@ -82,4 +82,4 @@ def _reachable(descriptor: int) -> str | None:
 def _named(done: Done, path: str, name: str) -> Done:
     for record in done.records:
         record.msg = str(record.msg).replace(path, name)
-    return Done(replace(done.result, path=name, stamp=None), done.records)
+    return Done(replace(done.result, path=name, fingerprint=None), done.records)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from tempocli.errors import AudioError, ModelError, TempoError
 from tempocli.schema import FileResult
-from tempocli.system.fingerprints import stamp_of
+from tempocli.system.fingerprints import fingerprint_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -120,8 +120,8 @@ def serve(channel: Connection, portable: Portable, log_level: int) -> None:
 
 def refused(wanted: AudioInput) -> FileResult:
     """Make the result of an input that is not read."""
-    stamp = stamp_of(wanted.path)
-    return FileResult(wanted.path, error=wanted.refusal, stamp=stamp)
+    fingerprint = fingerprint_of(wanted.path)
+    return FileResult(wanted.path, error=wanted.refusal, fingerprint=fingerprint)
 
 
 def estimate_file(
@@ -139,25 +139,27 @@ def estimate_file(
     ModelError
         If it is the model's.
     """
-    stamp = None
+    fingerprint = None
     span: dict[str, Any] = {} if part is None else {"start": part.start, "duration": part.duration}
     try:
         if source is not None:
             return FileResult(path, estimate=estimator.estimate(source, **span))
-        stamp = stamp_of(path, hashed=hashed)
-        return FileResult(path, estimate=estimator.estimate(path, **span), stamp=stamp)
+        fingerprint = fingerprint_of(path, hashed=hashed)
+        return FileResult(path, estimate=estimator.estimate(path, **span), fingerprint=fingerprint)
     except AudioError as error:
-        return FileResult(path, error=(source is None and _folder_error(path)) or error.reason, stamp=stamp)
+        return FileResult(
+            path, error=(source is None and _folder_error(path)) or error.reason, fingerprint=fingerprint
+        )
     except ModelError:
         raise
     except MemoryError:
-        return FileResult(path, error="too little memory", stamp=stamp)
+        return FileResult(path, error="too little memory", fingerprint=fingerprint)
     except OSError as error:
-        return FileResult(path, error=error.strerror or str(error), stamp=stamp)
+        return FileResult(path, error=error.strerror or str(error), fingerprint=fingerprint)
     except Exception as error:
         logger.info("%r: %s", path, traceback.format_exc())
         reason = " ".join(f"internal error: {type(error).__name__}: {error}".split())
-        return FileResult(path, error=f"{reason} (please report this)", stamp=stamp)
+        return FileResult(path, error=f"{reason} (please report this)", fingerprint=fingerprint)
 
 
 def _folder_error(path: str) -> str | None:

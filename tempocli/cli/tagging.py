@@ -12,7 +12,7 @@ from tempocli.audio.tags import is_same
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
 from tempocli.errors import TagError
-from tempocli.system.fingerprints import stamp_of
+from tempocli.system.fingerprints import fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +51,7 @@ class Tagging:
     Parameters
     ----------
     sink : Sink
-        What takes the results, with the stamps that the files have then.
+        What takes the results, with the fingerprints that the files have then.
     options : TagOptions
         What is wanted.
     summary : BatchSummary
@@ -90,7 +90,11 @@ class Tagging:
             self._summary.n_untagged += 1
             console.error(f"{result.path}: tag not written: {error.reason}")
             return result
-        return replace(result, stamp=stamp_of(result.path, hashed=self._hashed)) if written else result
+        return (
+            replace(result, fingerprint=fingerprint_of(result.path, hashed=self._hashed))
+            if written
+            else result
+        )
 
     def _tag(self, path: str, bpm: float) -> bool:
         old = self._worker.read_tempo(path)

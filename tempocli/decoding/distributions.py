@@ -76,7 +76,9 @@ def pool(
     return np.asarray(pooled / pooled.sum())
 
 
-def agree(first: NDArray[np.float64], second: NDArray[np.float64], axis: TempoAxis) -> NDArray[np.float64]:
+def product_of(
+    first: NDArray[np.float64], second: NDArray[np.float64], axis: TempoAxis
+) -> NDArray[np.float64]:
     """Multiply two distributions of one track, shape=(n_bins,), that need not agree to the bin.
 
     What the second one says of a tempo is the most that it says within 4 % of it: else two sharp peaks a bin

@@ -11,7 +11,7 @@ import numpy as np
 from tempocli.axis import TOLERANCE
 from tempocli.features.periodicity import rises
 from tempocli.features.statistics import quantile
-from tempocli.inference.listening import EDGE_FRAMES
+from tempocli.inference.window_analysis import EDGE_FRAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

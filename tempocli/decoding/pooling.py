@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoding.distributions import agree, folded_peak, log_odds, pool
+from tempocli.decoding.distributions import folded_peak, log_odds, pool, product_of
 from tempocli.features.periodicity import fold, measure
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _agreed(
     first: NDArray[np.float64], others: Iterable[NDArray[np.float64]], axis: TempoAxis
 ) -> NDArray[np.float64]:
     for other in others:
-        first = agree(first, other, axis)
+        first = product_of(first, other, axis)
     return first
 
 

@@ -23,7 +23,7 @@ from tempocli.decoding.refinement import Refined, refine_tempo
 from tempocli.decoding.search import search
 from tempocli.decoding.sections import find_sections
 from tempocli.features.periodicity import rises
-from tempocli.inference.listening import split_methods
+from tempocli.inference.window_analysis import split_methods
 from tempocli.schema import Candidate, CurvePoint, Estimate, TempoSection
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tempocli.decoding.search import Found
     from tempocli.decoding.sections import Course, Section
     from tempocli.inference.classifier import Encode
-    from tempocli.inference.listening import Heard
     from tempocli.inference.spec import ModelSpec
+    from tempocli.inference.window_analysis import WindowAnalysis
     from tempocli.schema import SearchOptions
 
     # Of each window: its tempo in BPM, and the share of its distribution that agrees; both (n_windows,).
@@ -93,7 +93,7 @@ class TrackDecoder:
         self._front_end = spec.front_end
         self._frame_rate = spec.front_end.frame_rate
 
-    def decode(self, heard: Heard) -> Estimate:
+    def decode(self, heard: WindowAnalysis) -> Estimate:
         """Decide on the tempo of a piece of audio."""
         if heard.reason is not None:
             return self.no_tempo(heard.reason, heard.duration)
@@ -126,17 +126,17 @@ class TrackDecoder:
     def _track(self, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]) -> TrackTempo:
         return track_tempo(self._spec, tempograms, curve)
 
-    def _local_tempi(self, heard: Heard, track: TrackTempo) -> LocalTempi:
+    def _local_tempi(self, heard: WindowAnalysis, track: TrackTempo) -> LocalTempi:
         return local_tempi(combine(heard.tempograms), self._axis, track.distribution)
 
-    def _part(self, heard: Heard, track: TrackTempo, start: float, end: float) -> _Part:
+    def _part(self, heard: WindowAnalysis, track: TrackTempo, start: float, end: float) -> _Part:
         onset = self._onset(heard, start, end)
         found = self._search_refined(track.distribution, onset)
         heard_bpm = find_peaks(track.distribution, self._axis)[0].bpm
         refined = self._refined(onset, found[0].bpm) if found else Refined(heard_bpm, 0.0)
         return _Part(start, end, track, heard_bpm, found, refined)
 
-    def _sections(self, heard: Heard, course: Course) -> Iterator[_Part]:
+    def _sections(self, heard: WindowAnalysis, course: Course) -> Iterator[_Part]:
         for section, (start, end) in zip(course.sections, self._edges(heard, course), strict=True):
             windows = slice(section.first, section.stop)
             frames = slice(int(start * self._frame_rate), int(end * self._frame_rate))
@@ -147,7 +147,7 @@ class TrackDecoder:
             part = replace(self._part(heard, near, start, end), agreement=agreement)
             yield self._ramp(part, section, course) if section.is_ramp and part.found else part
 
-    def _edges(self, heard: Heard, course: Course) -> list[tuple[float, float]]:
+    def _edges(self, heard: WindowAnalysis, course: Course) -> list[tuple[float, float]]:
         """Put the borders of sections half-way between their windows."""
         borders = [
             0.5 * float(heard.times[section.first - 1] + heard.times[section.first])
@@ -180,7 +180,7 @@ class TrackDecoder:
             distribution, lambda bpm: refine_tempo(onset, frame_rate=self._frame_rate, bpm=bpm).bpm
         )
 
-    def _onset(self, heard: Heard, start: float, end: float) -> NDArray[np.float32]:
+    def _onset(self, heard: WindowAnalysis, start: float, end: float) -> NDArray[np.float32]:
         return heard.onset[int(start * self._frame_rate) : math.ceil(end * self._frame_rate) + 1]
 
     def _refined(self, onset: NDArray[np.float32], bpm: float) -> Refined:
@@ -193,7 +193,9 @@ class TrackDecoder:
     def _inside(self, bpm: float) -> float:
         return min(max(bpm, self._options.min_bpm), self._options.max_bpm)
 
-    def _estimate(self, heard: Heard, course: Course | None, parts: list[_Part], best: _Part) -> Estimate:
+    def _estimate(
+        self, heard: WindowAnalysis, course: Course | None, parts: list[_Part], best: _Part
+    ) -> Estimate:
         if not best.found:
             low, high = self._options.min_bpm, self._options.max_bpm
             return self.no_tempo(f"no tempo between {low:g} and {high:g} BPM", heard.duration)
@@ -232,7 +234,7 @@ class TrackDecoder:
             moved = self._inside(at_relation(each.bpm / first * bpm, bpm))
             yield Candidate(moved, each.mass, relation(each.bpm, first))
 
-    def _curve(self, heard: Heard, best: _Part) -> Iterator[CurvePoint]:
+    def _curve(self, heard: WindowAnalysis, best: _Part) -> Iterator[CurvePoint]:
         """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
         tempi, shares = best.local or self._local_tempi(heard, best.track)
         moved = 2.0 ** round(math.log2(best.refined.bpm / best.heard_bpm))
@@ -242,7 +244,7 @@ class TrackDecoder:
                     yield CurvePoint(float(time), float(tempo * octave), float(share))
                     break
 
-    def _by_method(self, heard: Heard, best: _Part) -> tuple[tuple[str, float], ...]:
+    def _by_method(self, heard: WindowAnalysis, best: _Part) -> tuple[tuple[str, float], ...]:
         if not self._spec.members:
             return ()
         onset = self._onset(heard, best.start, best.end)
@@ -257,7 +259,7 @@ class TrackDecoder:
         """Give the refined answer to a method that says the same to a bin: it would come out again."""
         return part.refined.bpm if abs(bpm / part.refined.bpm - 1.0) <= _A_BIN else None
 
-    def _loop(self, heard: Heard, track: TrackTempo) -> _Part | None:
+    def _loop(self, heard: WindowAnalysis, track: TrackTempo) -> _Part | None:
         """Measure audio that repeats by its length; ``None`` when it is no loop."""
         if not heard.is_exact or heard.duration > _LOOP_SECONDS:
             return None
@@ -285,7 +287,7 @@ class TrackDecoder:
         refined = self._clipped(exact.nearest(found[0].bpm), error) if found else Refined(exact.bpm, error)
         return _Part(0.0, heard.duration, repeated, bpm, found, refined)
 
-    def _repeated(self, heard: Heard) -> TrackTempo:
+    def _repeated(self, heard: WindowAnalysis) -> TrackTempo:
         period = heard.duration * self._frame_rate
         window = tile(heard.head, period=period, n_frames=self._spec.n_frames)
         tempograms = split_methods(self._spec, self._encode(window[None])[0])

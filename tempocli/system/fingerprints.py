@@ -6,10 +6,10 @@ import hashlib
 import os
 import stat
 
-from tempocli.schema import FileStamp
+from tempocli.schema import Fingerprint
 
 
-def stamp_of(path: str, *, hashed: bool = False) -> FileStamp | None:
+def fingerprint_of(path: str, *, hashed: bool = False) -> Fingerprint | None:
     """Read what a file is recognised by; None when there is no such regular file.
 
     Parameters
@@ -34,31 +34,31 @@ def stamp_of(path: str, *, hashed: bool = False) -> FileStamp | None:
     if hashed:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileStamp(status.st_size, status.st_mtime_ns, digest)
+    return Fingerprint(status.st_size, status.st_mtime_ns, digest)
 
 
-def is_unchanged(path: str, stamp: FileStamp | None, *, by_hash: bool = False) -> bool:
+def is_unchanged(path: str, fingerprint: Fingerprint | None, *, by_hash: bool = False) -> bool:
     """Tell whether a file is still what it was.
 
     Parameters
     ----------
     path : str
         Any path; ``-`` is never unchanged.
-    stamp : FileStamp or None
-        What `stamp_of` said of it.
+    fingerprint : Fingerprint or None
+        What `fingerprint_of` said of it.
     by_hash : bool
         Whether the content is compared, and not the time of the last change.
     """
     if path == "-":
         return False
-    if stamp is None:
-        return stamp_of(path) is None
+    if fingerprint is None:
+        return fingerprint_of(path) is None
     try:
-        now = stamp_of(path, hashed=by_hash and stamp.sha256 is not None)
+        now = fingerprint_of(path, hashed=by_hash and fingerprint.sha256 is not None)
     except OSError:
         return False
-    if now is None or now.size != stamp.size:
+    if now is None or now.size != fingerprint.size:
         return False
     if by_hash:
-        return now.sha256 is not None and now.sha256 == stamp.sha256
-    return now.mtime_ns == stamp.mtime_ns
+        return now.sha256 is not None and now.sha256 == fingerprint.sha256
+    return now.mtime_ns == fingerprint.mtime_ns

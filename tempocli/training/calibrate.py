@@ -12,7 +12,7 @@ from tempocli.decoding.pooling import track_tempo
 from tempocli.decoding.search import search
 from tempocli.evaluation import metrics
 from tempocli.inference.calibration import Calibration
-from tempocli.inference.listening import SILENCE, hear
+from tempocli.inference.window_analysis import SILENCE, analyse_windows
 from tempocli.training.data.views import beatless, stretch
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def track_by(spec: ModelSpec, encode: Encode) -> Track:
     """Make the function from log-mel frames, shape=(n_frames, n_mels), to the distribution of their tempo."""
 
     def track(frames: NDArray[np.float32]) -> TrackTempo:
-        heard = hear(spec, encode, [frames])
+        heard = analyse_windows(spec, encode, [frames])
         return track_tempo(spec, heard.tempograms, heard.curve)
 
     return track

@@ -17,7 +17,7 @@ from tempocli.batch.engines.output import GrowingOutput, open_growing, open_whol
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, call_within
 from tempocli.errors import AudioError
 from tempocli.schema import EstimatorOptions, FileResult
-from tempocli.system.fingerprints import stamp_of
+from tempocli.system.fingerprints import fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -257,12 +257,12 @@ def _count(results: Iterable[FileResult], summary: BatchSummary, observer: Obser
 def estimate_alone(estimator: Estimator, wanted: AudioInput, job: LocalJob) -> Iterator[FileResult]:
     """Estimate the only input of a job in this process."""
     path, part = wanted.path, wanted.part
-    stamp = None if _is_stdin(wanted, job) else stamp_of(path, hashed=job.resume.by_hash)
+    fingerprint = None if _is_stdin(wanted, job) else fingerprint_of(path, hashed=job.resume.by_hash)
     try:
         estimate = call_alone(estimator.estimate, wanted, job)
-        yield FileResult(path, estimate=estimate, stamp=stamp, part=part)
+        yield FileResult(path, estimate=estimate, fingerprint=fingerprint, part=part)
     except AudioError as error:
-        yield FileResult(path, error=error.reason, stamp=stamp, part=part)
+        yield FileResult(path, error=error.reason, fingerprint=fingerprint, part=part)
     except Exception as error:
         error.add_note(f"while estimating {path!r}")
         raise

@@ -19,7 +19,7 @@ from tempocli.schema import SCHEMA_VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tempocli.schema import Relation
+    from tempocli.schema import TempoComparison
 
 EXIT_DIFFERENT = 1
 
@@ -80,7 +80,7 @@ def command(
 
 def _compare(
     reference: str, targets: tuple[str, ...], model: str, device: str, *, show: bool
-) -> list[tuple[Relation | None, str | None]]:
+) -> list[tuple[TempoComparison | None, str | None]]:
     """Compare all targets; each is told of as it is done, in text if that is to be shown."""
     results = []
     for path, relation, error in _relations(reference, targets, model, device):
@@ -97,12 +97,12 @@ def _compare(
 
 def _relations(
     reference: str, targets: tuple[str, ...], model: str, device: str
-) -> Iterator[tuple[str, Relation | None, str | None]]:
-    from tempocli.comparison import Relater
+) -> Iterator[tuple[str, TempoComparison | None, str | None]]:
+    from tempocli.comparison import TempoComparer
 
-    relater = Relater(model, device=device)
+    comparer = TempoComparer(model, device=device)
     try:
-        first = call_within(DEFAULT_MAX_MEMORY, reference, partial(relater.hear, reference))
+        first = call_within(DEFAULT_MAX_MEMORY, reference, partial(comparer.analyse, reference))
     except AudioError as error:
         for path in targets:
             yield path, None, f"the reference {error}"
@@ -110,7 +110,7 @@ def _relations(
     left = iter(targets)
     for path in left:
         try:
-            heard = call_within(DEFAULT_MAX_MEMORY, path, partial(relater.hear, path))
+            heard = call_within(DEFAULT_MAX_MEMORY, path, partial(comparer.analyse, path))
         except MemoryLimitError as error:
             yield path, None, error.reason
             # What reads it goes on, and would take more while others are compared.
@@ -118,21 +118,21 @@ def _relations(
         except AudioError as error:
             yield path, None, error.reason
         else:
-            yield path, relater.relate(first, heard), None
+            yield path, comparer.compare(first, heard), None
 
 
-def _exit_code(relations: list[Relation | None]) -> int:
+def _exit_code(relations: list[TempoComparison | None]) -> int:
     if any(relation is None or relation.reason is not None for relation in relations):
         return EXIT_SOME_FAILED
     return 0 if all(relation is not None and relation.same for relation in relations) else EXIT_DIFFERENT
 
 
-def _line(name: str, relation: Relation) -> str:
+def _line(name: str, relation: TempoComparison) -> str:
     verdict = "same" if relation.same else "different"
     return f"{name}\t{verdict}\t{relation.probability:.4f}\t{relation.ratio:.4f}\n"
 
 
-def _record(path: str, relation: Relation | None, error: str | None) -> dict[str, Any]:
+def _record(path: str, relation: TempoComparison | None, error: str | None) -> dict[str, Any]:
     if relation is None or relation.probability is None or relation.ratio is None:
         reason = relation.reason if relation is not None else None
         return {

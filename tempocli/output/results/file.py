@@ -252,7 +252,9 @@ class ResultFile:
             buffered = BufferedWriter(copy)
             buffered.write(self._mark + self._rows.header)
             for row, record in self._old_rows():
-                if is_unchanged(row.path, row.stamp, by_hash=by_hash) and not (without_failed and row.failed):
+                if is_unchanged(row.path, row.fingerprint, by_hash=by_hash) and not (
+                    without_failed and row.failed
+                ):
                     buffered.write(record)
                     index.add(input_key(row.path, row.part), failed=row.failed)
                     n_rows += 1

@@ -1,4 +1,4 @@
-"""Rows of result files: results with their files' stamps and the settings they were made with, and back."""
+"""Rows of result files: results with the fingerprints of their files and the settings, and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempocli.errors import DataError
 from tempocli.output.formats.documents import RECORD_KEYS, dump, line_record
 from tempocli.output.formats.layout import decode, encode
 from tempocli.output.formats.lines import COLUMNS, cells, quote
-from tempocli.schema import FileStamp, Part
+from tempocli.schema import Fingerprint, Part
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -35,7 +35,7 @@ class Row:
     ----------
     path : str
         The input as the user named it.
-    stamp : FileStamp or None
+    fingerprint : Fingerprint or None
         The file as it was.
     settings : str
         What it was estimated with.
@@ -46,7 +46,7 @@ class Row:
     """
 
     path: str
-    stamp: FileStamp | None
+    fingerprint: Fingerprint | None
     settings: str
     failed: bool
     part: Part | None
@@ -120,9 +120,12 @@ class JsonRows:
                 return
             if values is None or not wanted <= values.keys():
                 raise unlike(name, "keys", KEYS, values or ())
-            stamp = _stamp(values["size"], values["mtime_ns"], values["sha256"])
+            fingerprint = _fingerprint(values["size"], values["mtime_ns"], values["sha256"])
             part = read_part(values)
-            yield Row(values["path"], stamp, values["settings"], values["error"] is not None, part), record
+            yield (
+                Row(values["path"], fingerprint, values["settings"], values["error"] is not None, part),
+                record,
+            )
 
 
 def unlike(name: str, kind: str, wanted: Iterable[str], found: Container[str]) -> DataError:
@@ -137,10 +140,10 @@ def unlike(name: str, kind: str, wanted: Iterable[str], found: Container[str]) -
 
 
 def _added(result: FileResult, settings: str) -> tuple[int | str | None, ...]:
-    stamp = result.stamp
-    if stamp is None:
+    fingerprint = result.fingerprint
+    if fingerprint is None:
         return None, None, None, settings
-    return stamp.size, stamp.mtime_ns, stamp.sha256, settings
+    return fingerprint.size, fingerprint.mtime_ns, fingerprint.sha256, settings
 
 
 def _json_object(record: bytes) -> dict[str, Any] | None:
@@ -159,11 +162,11 @@ def _csv_row(record: bytes) -> Row | None:
     try:
         (values,) = csv.reader(io.StringIO(decode(record), newline=""), strict=True)
         row = dict(zip((*COLUMNS, *ADDED), values, strict=True))
-        stamp = _stamp(row["size"], row["mtime_ns"], row["sha256"])
+        fingerprint = _fingerprint(row["size"], row["mtime_ns"], row["sha256"])
         part = read_part(row)
     except (ValueError, csv.Error):
         return None
-    return Row(row["path"], stamp, row["settings"], row["error"] != "", part)
+    return Row(row["path"], fingerprint, row["settings"], row["error"] != "", part)
 
 
 def read_part(values: Mapping[str, Any]) -> Part | None:
@@ -180,7 +183,9 @@ def read_part(values: Mapping[str, Any]) -> Part | None:
     return Part(float(start or 0), None if duration in {None, ""} else float(duration or 0))
 
 
-def _stamp(size: int | str | None, mtime_ns: int | str | None, sha256: str | None) -> FileStamp | None:
+def _fingerprint(
+    size: int | str | None, mtime_ns: int | str | None, sha256: str | None
+) -> Fingerprint | None:
     if size in {None, ""} or mtime_ns in {None, ""}:
         return None
-    return FileStamp(int(size or 0), int(mtime_ns or 0), sha256 or None)
+    return Fingerprint(int(size or 0), int(mtime_ns or 0), sha256 or None)

@@ -8,9 +8,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tempocli.batch.engines.ray.storage import discard_copy, fetch, open_storage, remote_stamp, write_whole
+from tempocli.batch.engines.ray.storage import (
+    discard_copy,
+    fetch,
+    open_storage,
+    remote_fingerprint,
+    write_whole,
+)
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY
-from tempocli.batch.seat import Seat
+from tempocli.batch.worker_handle import WorkerHandle
 from tempocli.errors import AudioError
 from tempocli.estimator import Estimator
 from tempocli.output.formats.documents import line_record
@@ -88,16 +94,16 @@ def estimate_list(name: str, folder: str, work: Work) -> int:
 
 
 def _rows(entries: list[dict[str, Any]], work: Work) -> Iterator[dict[str, Any]]:
-    settings, seat = _workplace(work, os.getpid())
+    settings, handle = _workplace(work, os.getpid())
     fetched = ahead(_fetch, entries, _AHEAD)
     for entry, coming in zip(entries, fetched, strict=True):
         part = entry["part"] and Part(**entry["part"])
-        result = replace(_estimate(seat, entry["location"], part, coming), path=entry["path"], part=part)
-        stamp = result.stamp
+        result = replace(_estimate(handle, entry["location"], part, coming), path=entry["path"], part=part)
+        fingerprint = result.fingerprint
         yield line_record(result, work.layout) | {
-            "size": stamp and stamp.size,
-            "mtime_ns": stamp and stamp.mtime_ns,
-            "sha256": stamp and stamp.sha256,
+            "size": fingerprint and fingerprint.size,
+            "mtime_ns": fingerprint and fingerprint.mtime_ns,
+            "sha256": fingerprint and fingerprint.sha256,
             "settings": settings,
             "position": entry["position"],
         }
@@ -109,31 +115,33 @@ def _fetch(entry: dict[str, Any]) -> tuple[str, bool]:
     return fetch(entry["location"])
 
 
-def _estimate(seat: Seat, location: str, part: Part | None, coming: Future[tuple[str, bool]]) -> FileResult:
+def _estimate(
+    handle: WorkerHandle, location: str, part: Part | None, coming: Future[tuple[str, bool]]
+) -> FileResult:
     try:
         path, is_copy = coming.result()
     except AudioError as error:
         return FileResult(location, error=error.reason)
     try:
-        result = seat.estimate(path, part).result
+        result = handle.estimate(path, part).result
     finally:
         if is_copy:
             discard_copy(path)
     if not is_copy:
         return result
-    sha256 = None if result.stamp is None else result.stamp.sha256
-    return replace(result, stamp=remote_stamp(location, sha256))
+    sha256 = None if result.fingerprint is None else result.fingerprint.sha256
+    return replace(result, fingerprint=remote_fingerprint(location, sha256))
 
 
 @lru_cache(maxsize=1)
-def _workplace(work: Work, process: int) -> tuple[str, Seat]:
+def _workplace(work: Work, process: int) -> tuple[str, WorkerHandle]:
     """Load the model once a process of Ray's, and keep one worker process, which may die of a file."""
     estimator = work.estimator()
-    seat = Seat(
+    handle = WorkerHandle(
         estimator.portable(),
         estimator.encode,
         timeout=work.timeout,
         hashed=False,
         max_memory=work.max_memory,
     )
-    return work.settings(estimator), seat
+    return work.settings(estimator), handle

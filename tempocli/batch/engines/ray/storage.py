@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from tempocli.audio.files.entries import is_list
 from tempocli.batch import Selection, find_inputs
 from tempocli.errors import AudioError, MissingExtraError, TempoError
-from tempocli.schema import AudioInput, FileStamp
+from tempocli.schema import AudioInput, Fingerprint
 from tempocli.system import temporary
 from tempocli.system.atomic_files import atomic_file
 from tempocli.system.locks import open_locked
@@ -175,12 +175,12 @@ def _suffix(path: str) -> str:
     return os.path.splitext(path.partition("?")[0])[1][:_LONGEST_SUFFIX]
 
 
-def remote_stamp(location: str, sha256: str | None) -> FileStamp | None:
+def remote_fingerprint(location: str, sha256: str | None) -> Fingerprint | None:
     """Read what a URL's file is recognised by, as far as its storage says."""
     system, path = open_storage(location)
     try:
         modified = system.modified(path)
-        return FileStamp(int(system.size(path)), int(modified.timestamp() * 1e9), sha256)
+        return Fingerprint(int(system.size(path)), int(modified.timestamp() * 1e9), sha256)
     except Exception:  # the web need not say, and each package has errors of its own
         return None
 

@@ -12,7 +12,7 @@ from tempocli.batch.server import processes, start_context, without_main_module
 from tempocli.batch.worker import Broken, Done, Portable, Ready, Task, Windows, serve
 from tempocli.errors import ModelError, TempoError
 from tempocli.schema import FileResult
-from tempocli.system.fingerprints import stamp_of
+from tempocli.system.fingerprints import fingerprint_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -39,7 +39,7 @@ class _KilledError(_LostError):
     """Somebody has ended the worker from outside, which need not be the file's fault."""
 
 
-class Seat:
+class WorkerHandle:
     """One place for a worker process; used by one thread, but for `close`.
 
     Parameters
@@ -94,7 +94,7 @@ class Seat:
                 logger.info("%s: %s; tried once more", path, killed)
                 return self._try(task)
         except _LostError as lost:
-            return Done(FileResult(path, error=str(lost), stamp=stamp_of(path)))
+            return Done(FileResult(path, error=str(lost), fingerprint=fingerprint_of(path)))
 
     def _try(self, task: Task) -> Done:
         if self._channel is None:

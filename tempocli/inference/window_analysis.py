@@ -25,7 +25,7 @@ EDGE_FRAMES = 8  # of the beginning and the end, by which a loop is known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class WindowAnalysis:
     """What was heard.
 
     Attributes
@@ -67,7 +67,7 @@ class Heard:
         return None if len(self.times) else "silence"
 
 
-def hear(spec: ModelSpec, encode: Encode, chunks: Iterable[NDArray[np.float32]]) -> Heard:
+def analyse_windows(spec: ModelSpec, encode: Encode, chunks: Iterable[NDArray[np.float32]]) -> WindowAnalysis:
     """Run a model over log-mel frames, without keeping the frames.
 
     Parameters
@@ -81,7 +81,7 @@ def hear(spec: ModelSpec, encode: Encode, chunks: Iterable[NDArray[np.float32]])
 
     Returns
     -------
-    Heard
+    WindowAnalysis
     """
     front_end = spec.front_end
     cutter = WindowCutter(spec.n_frames, front_end.n_mels)
@@ -102,7 +102,7 @@ def hear(spec: ModelSpec, encode: Encode, chunks: Iterable[NDArray[np.float32]])
     onset, curve = np.concatenate(onsets), np.concatenate(curves)
     tempograms, embeddings, times = windows.heard(front_end.frame_rate)
     duration = len(onset) / front_end.frame_rate
-    return Heard(tempograms, embeddings, times, onset, curve, edges.head, edges.tail, duration)
+    return WindowAnalysis(tempograms, embeddings, times, onset, curve, edges.head, edges.tail, duration)
 
 
 class _Edges:
