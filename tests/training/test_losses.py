@@ -62,6 +62,6 @@ def test_a_further_loss_is_one_line_of_the_table(
 
 
 def test_every_kind_has_its_losses() -> None:
-    assert list(TEMPO_LOSSES) == ["supervised", "equivariance"]
-    assert list(COMPARISON_LOSSES) == ["same_tempo", "ratio"]
-    assert list(CONTRASTIVE_LOSSES) == ["same_track"]
+    assert {"supervised", "equivariance"} <= set(TEMPO_LOSSES)
+    assert {"same_tempo", "ratio"} <= set(COMPARISON_LOSSES)
+    assert {"same_track"} <= set(CONTRASTIVE_LOSSES)
