@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +29,6 @@ from tempocli.output.formats import Layout, write
 from tempocli.schema import Part
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 RATE = 22050
@@ -309,3 +308,13 @@ def test_the_times_of_an_estimate_are_moved() -> None:
     assert [section.start for section in later.tempo_sections] == [60.0, 180.0004]
     assert [point.time for point in later.curve] == [66.0, 72.0]
     assert later.duration == estimate.duration
+
+
+@pytest.mark.parametrize(("start", "duration"), [(10.0, 14.0), (2.0, 9.0), (3.5, 12.25)])
+def test_music_cut_at_any_place_is_no_loop(start: float, duration: float) -> None:
+    """Its end goes on well enough at its beginning, but its length is no whole number of beats."""
+    sample = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
+    if not sample.is_file():
+        pytest.skip("needs docs/sample.ogg, which is not here")
+    found = tempocli.Estimator(device="cpu").estimate(sample, start=start, duration=duration)
+    assert found.bpm == pytest.approx(112.0, abs=0.06)

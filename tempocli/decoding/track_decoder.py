@@ -49,6 +49,8 @@ _OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)  # a point of the curve moves by the first
 _MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little too low
 _LOOP_PEAK = 0.97  # folded peak of a loop that is repeated; what does not repeat stumbles at the seam
 _LOOP_SUPPORT = 0.15  # of the distribution of the audio as it is, within a bin of the loop's tempo
+# Of the tempo measured inside, to be that of the length: standard errors, and what an encoder adds to a length.
+_LOOP_DEVIATIONS, _LOOP_ROUNDING = 4.0, 5e-4
 _A_BIN = 0.01  # the same pulse: refining it again would give the same
 
 
@@ -278,7 +280,10 @@ class TrackDecoder:
         inside = refine_tempo(
             heard.onset, frame_rate=self._frame_rate, bpm=exact.bpm, search=max(0.01, reach)
         )
-        if abs(inside.bpm / exact.bpm - 1.0) > reach:
+        # Music cut at any place may go on well enough from its end to its beginning; but then it says itself,
+        # more exactly than its length does, that it has no whole number of beats.
+        agrees = _LOOP_DEVIATIONS * inside.error + _LOOP_ROUNDING * exact.bpm
+        if abs(inside.bpm - exact.bpm) > min(agrees, reach * exact.bpm):
             return None
         near = self._search(repeated.distribution, exact.nearest)
         found = [each.at(exact.nearest(each.bpm)) for each in near]
