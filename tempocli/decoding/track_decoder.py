@@ -49,7 +49,7 @@ _OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)  # a point of the curve moves by the first
 _MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little too low
 _LOOP_PEAK = 0.97  # folded peak of a loop that is repeated; what does not repeat stumbles at the seam
 _LOOP_SUPPORT = 0.15  # of the distribution of the audio as it is, within a bin of the loop's tempo
-# Of the tempo measured inside, to be that of the length: standard errors, and what an encoder adds to a length.
+# From the tempo inside to that of the length: standard errors, and what an encoder adds to a length.
 _LOOP_DEVIATIONS, _LOOP_ROUNDING = 4.0, 5e-4
 _A_BIN = 0.01  # the same pulse: refining it again would give the same
 
