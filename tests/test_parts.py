@@ -117,7 +117,7 @@ class TestCut:
             start = round(part.end, 6)
         joined = np.concatenate(pieces)
         np.testing.assert_array_equal(joined, samples[: len(joined)])
-        assert len(joined) == round(start * rate)
+        assert abs(len(joined) - start * rate) <= 0.5 + 1e-6 * rate
 
     def test_nothing_is_decoded_after_the_end(self) -> None:
         blocks = iter([np.ones(1000, np.float32)] * 5)

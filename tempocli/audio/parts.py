@@ -81,8 +81,8 @@ def cut(
     AudioError
         If the signal ends before the part begins, or the part is shorter than a sample.
     """
-    first = round(part.start * sample_rate)
-    end = None if part.end is None else round(part.end * sample_rate)
+    first = _nearest_sample(part.start, sample_rate)
+    end = None if part.end is None else _nearest_sample(part.end, sample_rate)
     if end is not None and end <= first:
         raise AudioError(name, f"a part of {part.duration:g} s is shorter than a sample")
     n_seen = 0
@@ -113,3 +113,12 @@ def moved(estimate: Estimate, seconds: float) -> Estimate:
         replace(each, start=each.start + seconds, end=each.end + seconds) for each in estimate.tempo_sections
     )
     return replace(estimate, curve=curve, tempo_sections=sections)
+
+
+def _nearest_sample(seconds: float, sample_rate: int) -> int:
+    """Find the sample nearest to a time, which counts to the microsecond.
+
+    In whole numbers: the end of one part and the start of the next, which rounding may set a last bit apart,
+    are one sample also where they are half-way between two.
+    """
+    return (round(seconds * 1e6) * sample_rate + 500_000) // 1_000_000
