@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +83,11 @@ class TestPart:
             track.narrowed(Part(20.0))
 
 
+def nearest(seconds: float, rate: int) -> int:
+    """The nearest sample, the later of two; times count to the microsecond."""
+    return math.floor(Fraction(round(seconds * 1e6), 10**6) * rate + Fraction(1, 2))
+
+
 class TestCut:
     @pytest.mark.slow
     @given(
@@ -95,8 +102,8 @@ class TestCut:
         samples = np.arange(sum(sizes), dtype=np.float32)
         blocks = np.split(samples, np.cumsum(sizes)[:-1]) if sizes else []
         part = Part(start, duration)
-        end = None if part.end is None else round(part.end * rate)
-        wanted = samples[round(start * rate) : end]
+        end = None if part.end is None else nearest(part.end, rate)
+        wanted = samples[nearest(start, rate) : end]
         if not len(wanted):
             with pytest.raises(tempocli.AudioError, match="audio ends at"):
                 list(cut(blocks, part, sample_rate=rate, name="a"))
