@@ -71,7 +71,7 @@ LOCATE = """
 from tempocli.batch import Selection
 from tempocli.batch.engines.ray.storage import locate
 def found(**selection):
-    return [path for path, _ in locate([sys.argv[1]], Selection(**selection))]
+    return [each.path for each, _ in locate([sys.argv[1]], Selection(**selection))]
 print(json.dumps([found(), found(exclude=("b",)), found(include=("*.txt",))]))
 """
 
@@ -140,7 +140,7 @@ def test_the_command_reads_and_writes_there(
     (tmp_path / "music" / "z.wav").write_bytes((tmp_path / "music" / "1.wav").read_bytes())
     more = python(storage, *command, f"{storage.url}/music", "--resume", cwd=tmp_path)
     assert more.returncode == 3, more.stderr
-    assert "tempo: 1 file, 4 more done earlier, 1 failed, in " in more.stderr
+    assert "tempo: 1 file, 4 more done earlier (1 of them failed), in " in more.stderr
     python(storage, *command[:3], "music", "-o", "local.jsonl", "--top", "2", cwd=tmp_path)
     local = [json.loads(line) for line in (tmp_path / "local.jsonl").read_text().splitlines()]
     rows = run_code(storage, READ, output, cwd=tmp_path)
