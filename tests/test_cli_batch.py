@@ -311,7 +311,7 @@ class WorkerHandle:
     def estimate(self, path, part): return Done(FileResult(path, estimate=make_estimate(120.0)))
     def close(self): pass
 
-handle.WorkerHandle = WorkerHandle
+worker_handle.WorkerHandle = WorkerHandle
 tempocli.estimator.Estimator = FakeEstimator
 try:
     cli.main(sys.argv[1:])
