@@ -49,7 +49,7 @@ def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
 
 
 def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> None:
-    """Give the notes of a channel slow attacks, like those of bows and voices.
+    """Add slow attacks to the notes of a channel, like those of bows and voices.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> 
 
 
 def hairpins(score: Score, channel: int, rng: np.random.Generator, *, period: float) -> None:
-    """Give a channel a crescendo and diminuendo in every phrase.
+    """Add a crescendo and diminuendo to every phrase of a channel.
 
     Parameters
     ----------
