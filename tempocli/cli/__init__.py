@@ -1,4 +1,4 @@
-"""The command line: one lazily imported module a command, and one place where errors become exit codes."""
+"""The command line: one lazily imported module per command; errors become exit codes here only."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from tempocli.output.formats.layout import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NEW_OBJECTS = 100_000  # after which garbage is looked for
+_NEW_OBJECTS = 100_000  # between two runs of the garbage collector
 
 # Name -> help. A command lives in the module of its name, as `command`.
 _COMMANDS = {
     "estimate": "Estimate the tempo of audio files.",
-    "compare": "Tell whether recordings share a tempo.",
+    "compare": "Compare the tempi of recordings.",
     "evaluate": "Score estimates against a reference.",
     "models": "List the models and check their files.",
-    "references": "Export what music is compared with.",
-    "train": "Prepare data, train a model, export it.",
+    "references": "Export the reference clips of --method compare.",
+    "train": "Prepare data, train and export models.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module only when it runs, and turns errors into exit codes."""
+    """A group that imports a command's module only when needed, and turns errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the names without an import."""
+        """List the names without importing the commands."""
         return list(_COMMANDS)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Read the options; a mistake is told in printable characters."""
+        """Parse the options; usage errors contain printable characters only."""
         with _printable_usage():
             return super().make_context(*args, **extra)
 
@@ -54,18 +54,18 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; when a file was given in its place, say what was meant."""
+        """Find the command; suggest ``tempo estimate`` if a file was given in its place."""
         if args[0] not in _COMMANDS and os.path.exists(args[0]):
             ctx.fail(f"No such command '{args[0]}'. Did you mean 'tempo estimate {args[0]}'?")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without an import."""
+        """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and end with the right exit code whatever happens."""
+        """Run the command and turn every exception into its exit code."""
         try:
             with _printable_usage():
                 super().invoke(ctx)
@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
             console.error("interrupted")
             ctx.exit(console.INTERRUPTED)
         except BrokenPipeError:
-            # Whoever read the results has seen enough of them, as in `| head`.
+            # The reader has closed the pipe, as `| head` does.
             console.abandon_stdout()
             ctx.exit(0)
         except TempoError as error:
@@ -93,7 +93,7 @@ class LazyGroup(click.Group):
 
 @contextmanager
 def _printable_usage() -> Iterator[None]:
-    """Keep what was typed from steering the terminal when click repeats it."""
+    """Escape control characters of the command line in the error messages of click."""
     try:
         yield
     except click.ClickException as error:
@@ -106,12 +106,12 @@ def _printable_usage() -> Iterator[None]:
 )
 @click.version_option(__version__, "-V", "--version", message="tempo %(version)s")
 def cli() -> None:
-    """Tell the tempo (BPM) of music."""
+    """Estimate the tempo (BPM) of music."""
 
 
 def main() -> None:
-    """Run the command line; the console script ``tempo``."""
-    # Python looks for circles of garbage after every 700 new objects, which is a tenth of a short run.
+    """Run the command line; entry point of the console script ``tempo``."""
+    # By default Python collects garbage every 700 new objects, which takes a tenth of a short run.
     gc.set_threshold(_NEW_OBJECTS)
     code: int | str | None = 0
     console.silence_libraries()
@@ -124,15 +124,15 @@ def main() -> None:
     except BrokenPipeError:
         pass
     except OSError as error:
-        # Such as `tempo --version` on a full disk, which no command sees.
+        # For example `tempo --version` on a full disk, where no command runs.
         console.os_error(error)
         code = code or 1
     console.abandon_stdout()
     if "multiprocessing" in sys.modules and sys.modules["multiprocessing"].active_children():
-        # Training's worker processes are ended by the interpreter's own exit.
+        # The normal exit of the interpreter ends the worker processes of training.
         sys.exit(code)
     if "tempocli.batch.sockets" in sys.modules:
         sys.modules["tempocli.batch.sockets"].remove_folder()
-    # That exit would wait for a thread in the middle of a three-hour file after an interrupt, and takes the
-    # libraries apart piece by piece, which is a tenth of the time of one short file.
+    # Skip the normal exit: after an interrupt it would wait for a thread that may be decoding a three-hour
+    # file, and unloading the libraries takes a tenth of the time of one short file.
     os._exit(code if isinstance(code, int) else 1)

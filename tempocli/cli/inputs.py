@@ -1,4 +1,4 @@
-"""What a user asks to have estimated: PATHS, standard input, lists of files."""
+"""The inputs of a command: PATHS, standard input, lists of files."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class Inputs:
     paths : tuple of str
         Files, folders, lists (M3U, PLS, CUE), and ``-`` for standard input.
     files_from : str or None
-        A file that lists more, or ``-``.
+        A file that lists more inputs, or ``-`` for standard input.
     null_separated : bool
-        Whether the list has a null character after each path, and not a line break.
+        Whether paths in the list end with a null character instead of a line break.
     selection : Selection
-        Which files of folders are wanted.
+        Which files to take from folders.
     part : Part or None
-        Which part of each input is wanted, if not the whole.
+        The part of each input to read; ``None`` for the whole input.
     max_stdin : int
-        Bytes that may be read of standard input for ``-``.
+        Maximum number of bytes to read from standard input for ``-``.
     """
 
     paths: tuple[str, ...]
@@ -54,7 +54,13 @@ class Inputs:
     max_stdin: int = MAX_STDIN
 
     def check(self) -> None:
-        """Raise click.UsageError when nothing is asked for, or the impossible."""
+        """Check the inputs.
+
+        Raises
+        ------
+        click.UsageError
+            If there are no inputs, or the options contradict each other.
+        """
         if not self.paths and self.files_from is None:
             raise click.UsageError(
                 "Nothing to estimate: give PATHS, '-' for standard input, or --files-from."
@@ -66,14 +72,14 @@ class Inputs:
 
     @property
     def single(self) -> bool:
-        """Whether there is exactly one input and it is no folder and no list."""
+        """Whether there is exactly one input that is neither a folder nor a list."""
         if self.files_from is not None or len(self.paths) != 1:
             return False
         return not _is_folder(self.paths[0]) and not is_list(self.paths[0])
 
     @property
     def can_be_counted(self) -> bool:
-        """Whether `files` can be gone through twice."""
+        """Whether `files` can be iterated over twice."""
         return self.files_from is None or os.path.isfile(self.files_from)
 
     def stdin(self) -> BinaryIO:
@@ -81,13 +87,13 @@ class Inputs:
         return limited(console.stdin(), self.max_stdin)
 
     def names(self) -> Iterator[str]:
-        """Yield what was named, folders as they are."""
+        """Yield the paths as given, without expanding folders and lists."""
         yield from self.paths
         if self.files_from is not None:
             yield from self._listed()
 
     def files(self, *, quiet: bool = False) -> Iterator[AudioInput]:
-        """Yield the inputs, folders and lists expanded, as they are found; `quiet` ones without notes."""
+        """Yield the inputs as they are found, with folders and lists expanded; no notes if `quiet`."""
         for path in self.paths:
             if path == "-":
                 yield AudioInput(path, self.part)
@@ -106,7 +112,7 @@ class Inputs:
     def _names(self, file: BinaryIO) -> Iterator[str]:
         for name in _null_separated(file) if self.null_separated else _lines(file):
             if name:
-                # In a list a dash is a file's name: standard input must be asked for explicitly.
+                # In a list, "-" is a file name; only PATHS can name standard input.
                 yield "./-" if name == b"-" else os.fsdecode(name)
 
 
@@ -132,6 +138,6 @@ def _null_separated(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _check_length(path: bytes) -> None:
-    # A list without an end to its first path would fill the memory.
+    # A path without an end would fill the memory.
     if len(path) > _LONGEST_PATH + 1:
         raise DataError(f"the list of files has a path of more than {_LONGEST_PATH:,} bytes")

@@ -1,4 +1,4 @@
-"""The options that bound what a run may cost."""
+"""The options that limit the CPU and memory of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
-_MIN_MEMORY = 100_000_000  # ordinary files take up to about as much
+_MIN_MEMORY = 100_000_000  # bytes; about the maximum for ordinary files
 
 
 def jobs(function: Function) -> Function:
@@ -25,14 +25,14 @@ def jobs(function: Function) -> Function:
         type=click.IntRange(min=1),
         metavar="N",
         default=default_jobs,
-        show_default="the cores",
+        show_default="number of cores",
         callback=sensible_jobs,
-        help="Files to work on at a time, each on one core.",
+        help="Process N files in parallel, each on one core.",
     )(function)
 
 
 def sensible_jobs(context: click.Context, parameter: click.Parameter, jobs: int) -> int:
-    """Take no more jobs than make sense on this machine, and say so; a callback of click."""
+    """Limit the number of jobs to what this machine can use, with a note on stderr; a click callback."""
     most = most_jobs()
     if jobs <= most:
         return jobs
@@ -44,14 +44,14 @@ def sensible_jobs(context: click.Context, parameter: click.Parameter, jobs: int)
 
 
 def max_memory(function: Function) -> Function:
-    """Add --max-memory, in bytes; ``None`` is no limit."""
+    """Add --max-memory, in bytes; ``None`` means no limit."""
     return click.option(
         "--max-memory",
         metavar="SIZE",
         default="1GB",
         show_default=True,
         callback=_bytes,
-        help="Give up a file that takes more memory, such as 500MB or 2GB; none sets no limit. Linux only.",
+        help="Abort a file that uses more memory than SIZE, such as 500MB; none for no limit. Linux only.",
     )(function)
 
 

@@ -1,4 +1,4 @@
-"""``--engine local``: what a user sees of a run on this machine, by `tempocli.batch.engines.local`."""
+"""``--engine local``: the messages, progress and output of a run of `tempocli.batch.engines.local`."""
 
 from __future__ import annotations
 
@@ -37,35 +37,35 @@ if TYPE_CHECKING:
 
     Image = Callable[..., None]
 
-_LONG_SECONDS = 30.0  # a batch that deserves a summary wherever it is run
+_LONG_SECONDS = 30.0  # longer batches get a summary even without a terminal
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for.
+    """The settings of a run.
 
     Attributes
     ----------
     inputs : Inputs
-        What to estimate.
+        The inputs to estimate.
     view : View
-        How and where results are shown.
+        Format and destination of the results.
     options : EstimatorOptions
-        What to estimate with.
+        Settings of the estimator.
     jobs : int
-        Worker processes.
+        Number of worker processes.
     limits : Limits
-        What one file may cost.
+        Time and memory limits of one file.
     resuming : ResumeOptions
-        Whether and how an output is continued.
+        Whether and how to resume an output file.
     tagging : TagOptions
         What to do about tags.
     plot : str or None
-        The image to draw.
+        Path of the image to draw.
     verbose : bool
-        Whether stderr says more.
+        Whether to log more to stderr.
     quiet : bool
-        Whether stderr has errors only.
+        Whether to write errors only to stderr.
     """
 
     inputs: Inputs
@@ -81,17 +81,17 @@ class Request:
 
     @property
     def is_simple(self) -> bool:
-        """Whether one file is read in this process, which starts and is interrupted at once."""
+        """Whether to read one file in this process, which starts faster and stops at the first Ctrl-C."""
         needs_worker = self.limits.timeout is not None or self.resuming.resume or self.tagging.skip_tagged
         return self.plot is not None or (self.inputs.single and not needs_worker)
 
     @property
     def has_progress(self) -> bool:
-        """Whether it is said how it goes."""
+        """Whether to show progress."""
         return not self.quiet and self.view.has_room_for_progress
 
     def job(self) -> LocalJob:
-        """Describe the work."""
+        """Return the job for the engine."""
         inputs, resuming = self.inputs, self.resuming
         if self.is_simple:
             files: Iterable[AudioInput] = [AudioInput(inputs.paths[0], inputs.part)]
@@ -110,13 +110,13 @@ class Request:
 
 
 def run(request: Request) -> int:
-    """Estimate, and return the exit status."""
+    """Estimate all inputs and return the exit status."""
     view = request.view
     notes = Notes(view.layout, doubt=view.single, steadiness=request.verbose)
     messages = Messages(notes if view.is_bare and not request.quiet else None)
     summary = BatchSummary()
     with ExitStack() as stack:
-        # Opened before the work, as the output is.
+        # Opened before the work, like the output, so that errors come early.
         image = _open_image(stack, request.plot) if request.plot is not None else None
         tag_worker = _open_tag_worker(stack, request)
         local.run(request.job(), summary, _Observer(request, summary, messages, tag_worker, image))
@@ -129,7 +129,7 @@ def run(request: Request) -> int:
 
 
 class _Observer(local.Observer):
-    """What a user sees of the work, and what is asked for beside it."""
+    """Shows results and progress, and writes tags and the plot."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class _Observer(local.Observer):
 
 def _summarise(summary: BatchSummary, messages: Messages, view: View) -> None:
     on_terminal = console.stderr_is_terminal()
-    # A pipe of few files is left in peace.
+    # No summary for a short run in a pipe.
     if on_terminal or view.output is not None or summary.seconds > _LONG_SECONDS:
         for line in summary_lines(summary):
             console.error(line)
@@ -207,7 +207,7 @@ def _draw(estimator: Estimator, wanted: AudioInput, job: LocalJob, image: Image)
 
 
 def _open_tag_worker(stack: ExitStack, request: Request) -> TagWorker | None:
-    """Make what reads and writes tags, if it is needed: a start without tags does without its imports."""
+    """Return the tag worker, or ``None`` if not needed; its imports would slow down the start."""
     tagging, limits = request.tagging, request.limits
     if not (tagging.write_tags or tagging.skip_tagged):
         return None

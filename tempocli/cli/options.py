@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
-MIN_BPM, MAX_BPM = int(axis.MIN_BPM), int(axis.MAX_BPM)  # which --help shows without decimals
+MIN_BPM, MAX_BPM = int(axis.MIN_BPM), int(axis.MAX_BPM)  # integers, so that --help shows no decimals
 
 
 def model(function: Function) -> Function:
@@ -26,22 +26,21 @@ def model(function: Function) -> Function:
     return click.option(
         "--model",
         metavar="NAME|PATH",
-        show_default="that of the method",
-        help="A name that 'tempo models' lists, or the path of an ONNX file; with both, the one that "
-        "classifies.",
+        show_default="depends on --method",
+        help="Model name (see 'tempo models') or path of an ONNX file; for --method both, the classifier.",
     )(function)
 
 
 def method(function: Function) -> Function:
-    """Add --method and --references; the command passes them on by `check_method`."""
+    """Add --method and --references; the command validates them with `check_method`."""
     function = references(function)
     return click.option(
         "--method",
         type=click.Choice(METHODS),
         default=METHODS[0],
         show_default=True,
-        help="Classify, compare with references of every tempo, or both together; periodicity is the "
-        "baseline, without a network.",
+        help="classify: a classifier; compare: comparison with reference clips; both: the two combined; "
+        "periodicity: baseline without a network.",
     )(function)
 
 
@@ -51,12 +50,12 @@ def references(function: Function) -> Function:
         "--references",
         metavar="DIR",
         type=click.Path(exists=True, file_okay=False),
-        help="Compare with the audio files of DIR, whose names (98bpm.wav) or CSV (path,bpm) give the tempo.",
+        help="Compare with the audio files in DIR; tempi from file names (98bpm.wav) or a CSV (path,bpm).",
     )(function)
 
 
 def check_method(method: str, model: str | None, references: str | None) -> None:
-    """Refuse references that nothing is compared with, and a model for the method that has none."""
+    """Raise click.UsageError for --references or --model with a method that does not use them."""
     if model is not None and method == "periodicity":
         raise click.UsageError("--method periodicity has no --model.")
     if references is not None and method not in {"compare", "both"}:
@@ -70,34 +69,34 @@ def device(function: Function) -> Function:
         type=click.Choice(DEVICES),
         default=DEVICES[0],
         show_default=True,
-        help="Where the model runs; auto takes the GPU if there is one.",
+        help="Device to run the model on; auto uses a GPU if available.",
     )(function)
 
 
 def tempo_range(function: Function) -> Function:
-    """Add --min-bpm and --max-bpm; the command calls `check_tempo_range`."""
+    """Add --min-bpm and --max-bpm; the command validates them with `check_tempo_range`."""
     bpm = click.FloatRange(MIN_BPM, MAX_BPM)
-    for name, default, what in (("--max-bpm", MAX_BPM, "Highest"), ("--min-bpm", MIN_BPM, "Lowest")):
+    for name, default, what in (("--max-bpm", MAX_BPM, "Maximum"), ("--min-bpm", MIN_BPM, "Minimum")):
         function = click.option(
             name,
             type=bpm,
             metavar="BPM",
             default=default,
             show_default=True,
-            help=f"{what} answer: a tempo outside the range is given as an octave inside, or not at all.",
+            help=f"{what} tempo; a tempo outside the range is moved by octaves into it, or not reported.",
         )(function)
     return function
 
 
 def check_tempo_range(min_bpm: float, max_bpm: float) -> None:
-    """Refuse a range that is empty."""
-    # Put so that NaN, which passes FloatRange, is refused too.
+    """Raise click.UsageError if the range is empty."""
+    # Written as a negation so that NaN, which passes FloatRange, is rejected too.
     if not MIN_BPM <= min_bpm < max_bpm <= MAX_BPM:
         raise click.UsageError("--min-bpm must be less than --max-bpm.")
 
 
 def check_overwrites(outputs: Iterable[str | None], inputs: Iterable[str | None]) -> None:
-    """Refuse to write over what is read."""
+    """Raise click.UsageError if an output would overwrite an input."""
     read = {os.path.realpath(path) for path in inputs if path is not None}
     for output in outputs:
         if output is not None and os.path.realpath(output) in read:
@@ -107,30 +106,30 @@ def check_overwrites(outputs: Iterable[str | None], inputs: Iterable[str | None]
 def verbosity(function: Function) -> Function:
     """Add -v and -q; the command passes them to `console.configure`."""
     function = click.option(
-        # Read first, so that the callbacks of other options know of it.
+        # Eager, so that the callbacks of other options can read it.
         "-q",
         "--quiet",
         is_flag=True,
         is_eager=True,
-        help="No notes and no progress bar, errors only.",
+        help="Show errors only: no notes, no progress bar.",
     )(function)
     return click.option(
-        "-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device; tracebacks."
+        "-v", "--verbose", is_flag=True, help="Log steps and the device to stderr; show tracebacks."
     )(function)
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeOptions:
-    """How an output file is continued.
+    """How to resume an output file.
 
     Attributes
     ----------
     resume : bool
-        Whether it is.
+        Whether to resume.
     verify_hash : bool
-        Whether files are told apart by content.
+        Whether to detect changed files by their content.
     retry_failed : bool
-        Whether inputs that failed are tried again.
+        Whether to retry inputs that failed.
     """
 
     resume: bool
@@ -145,15 +144,15 @@ class TagOptions:
     Attributes
     ----------
     write_tags : bool
-        Whether estimates are written into their files.
+        Whether to write estimates into the tags of their files.
     overwrite : bool
-        Whether another tempo that is there already is replaced unasked.
+        Whether to replace an existing, different tempo without asking.
     dry_run : bool
-        Whether it is only said what would be written.
+        Whether to report only which tags would be written.
     min_confidence : float
-        Estimates with less are not written.
+        Minimum confidence of an estimate that is written, from 0 to 1.
     skip_tagged : bool
-        Whether files that say their tempo already are left alone.
+        Whether to skip files that already have a tempo tag.
     """
 
     write_tags: bool
@@ -165,14 +164,14 @@ class TagOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """Where the work is done.
+    """Where to process the files.
 
     Attributes
     ----------
     engine : str
         ``"local"`` or ``"ray"``.
     ray_address : str or None
-        Of a running Ray cluster.
+        Address of a running Ray cluster; ``None`` to start Ray on this machine.
     """
 
     engine: str
@@ -183,7 +182,7 @@ _NUMBER = re.compile(r"\d{1,9}(\.\d*)?|\.\d+", re.ASCII)
 
 
 def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Read a time: 90, 90.5, 1:30 or 1:01:30."""
+    """Parse a time such as 90, 90.5, 1:30 or 1:01:30, in seconds."""
     if value is None:
         return None
     seconds = 0.0
@@ -198,26 +197,26 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
 
 @dataclass(frozen=True, slots=True)
 class PartOptions:
-    """Which part of each input is wanted.
+    """The part of each input to read.
 
     Attributes
     ----------
     start : float
-        Where it begins, in seconds.
+        Start time in seconds.
     duration : float or None
-        Its length in seconds; ``None`` for all up to the end.
+        Duration in seconds; ``None`` for up to the end.
     """
 
     start: float
     duration: float | None
 
     def of_files(self) -> Part | None:
-        """Make the part; ``None`` for whole files.
+        """Return the part, or ``None`` for whole files.
 
         Raises
         ------
         click.UsageError
-            If there is no such part.
+            If the start or the duration is invalid.
         """
         try:
             return Part.of(self.start, self.duration)
@@ -226,7 +225,7 @@ class PartOptions:
 
 
 def part(function: Function) -> Function:
-    """Add --start and --duration, as one argument `part`."""
+    """Add --start and --duration, grouped into one argument `part`."""
     return _grouped(
         "part",
         PartOptions,
@@ -236,16 +235,16 @@ def part(function: Function) -> Function:
             callback=_seconds,
             metavar="SECONDS",
             default="0",
-            help="Where in each input to begin; 90 is the same as 1:30.",
+            help="Start at this time of each input, such as 90 or 1:30.",
         ),
         click.option(
-            "--duration", callback=_seconds, metavar="SECONDS", help="How much of each input to hear."
+            "--duration", callback=_seconds, metavar="SECONDS", help="Read only this much of each input."
         ),
     )
 
 
 def engine(function: Function) -> Function:
-    """Add --engine and --ray-address, as one argument `engine`."""
+    """Add --engine and --ray-address, grouped into one argument `engine`."""
     return _grouped(
         "engine",
         EngineOptions,
@@ -255,16 +254,18 @@ def engine(function: Function) -> Function:
             type=click.Choice(["local", "ray"]),
             default="local",
             show_default=True,
-            help="Work on this machine, or by Ray on a cluster (extra 'ray'); see docs/scale.md.",
+            help="Run on this machine, or on a Ray cluster (requires extra 'ray'); see docs/scale.md.",
         ),
         click.option(
-            "--ray-address", metavar="ADDR", help="A running Ray cluster; without it Ray starts here."
+            "--ray-address",
+            metavar="ADDR",
+            help="Address of a running Ray cluster.  [default: start Ray on this machine]",
         ),
     )
 
 
 def resuming(function: Function) -> Function:
-    """Add --resume and what belongs to it, as one argument `resuming`."""
+    """Add --resume and its related options, grouped into one argument `resuming`."""
     return _grouped(
         "resuming",
         ResumeOptions,
@@ -272,46 +273,48 @@ def resuming(function: Function) -> Function:
         click.option(
             "--resume",
             is_flag=True,
-            help="Go on with an interrupted --output, or add to a whole one (csv, jsonl, parquet).",
+            help="Resume an interrupted run, or add to a finished --output (csv, jsonl, parquet).",
         ),
         click.option(
             "--verify-hash",
             is_flag=True,
-            help="Let --resume tell changed files by content, not by size and time.",
+            help="Detect changed files by content instead of size and time (for --resume).",
         ),
-        click.option("--retry-failed", is_flag=True, help="Let --resume try files again that have failed."),
+        click.option("--retry-failed", is_flag=True, help="With --resume, retry files that failed."),
     )
 
 
 def tagging(function: Function) -> Function:
-    """Add --write-tags and what belongs to it, as one argument `tagging`."""
+    """Add --write-tags and its related options, grouped into one argument `tagging`."""
     return _grouped(
         "tagging",
         TagOptions,
         function,
         click.option(
-            "--write-tags", is_flag=True, help="Write the tempo into the tags of the files (extra 'tags')."
+            "--write-tags",
+            is_flag=True,
+            help="Write the tempo to the tags of the files (requires extra 'tags').",
         ),
         click.option(
-            "--overwrite", is_flag=True, help="Replace other tempi in tags without asking for each of them."
+            "--overwrite", is_flag=True, help="With --write-tags, replace existing tempi without asking."
         ),
-        click.option("--dry-run", is_flag=True, help="Only say which tags would be written."),
+        click.option("--dry-run", is_flag=True, help="With --write-tags, show the changes without writing."),
         click.option(
             "--min-confidence",
             type=click.FloatRange(0, 1),
             metavar="P",
             default=0.5,
             show_default=True,
-            help="Write no tag when the confidence is less.",
+            help="Write a tag only if the confidence is at least P.",
         ),
         click.option(
-            "--skip-tagged", is_flag=True, help="Leave out files whose tags say their tempo (extra 'tags')."
+            "--skip-tagged", is_flag=True, help="Skip files that have a tempo tag (requires extra 'tags')."
         ),
     )
 
 
 def _grouped(name: str, kind: type, function: Function, *added: Callable[[Any], Any]) -> Function:
-    """Add options to a command that gets them as one dataclass `kind`, whose fields have their names."""
+    """Add options to a command, passed as one dataclass `kind` whose fields have the options' names."""
 
     @wraps(function)
     def wrapper(**given: Any) -> Any:

@@ -1,4 +1,4 @@
-"""``--engine ray``: what is asked of a cluster, and what is said at the end."""
+"""``--engine ray``: check the options, run on a cluster, print the summary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINE_SECONDS = 30.0
 
 
 def check(inputs: Inputs, format_name: str, output: str | None, *, others: bool, hashed: bool) -> None:
-    """Raise click.UsageError for what a cluster does not do."""
+    """Raise click.UsageError for options that --engine ray does not support."""
     if output is None or format_name != "parquet":
         raise click.UsageError("--engine ray writes Parquet: give --output FOLDER and --format parquet.")
     if "-" in inputs.paths or inputs.files_from == "-":
@@ -35,21 +35,21 @@ def check(inputs: Inputs, format_name: str, output: str | None, *, others: bool,
 
 
 def check_unused(inputs: Inputs) -> None:
-    """Raise click.UsageError for what only a cluster does."""
+    """Raise click.UsageError for inputs that only --engine ray supports."""
     for path in inputs.paths:
         if "://" in path and not os.path.exists(path):
             raise click.UsageError(f"{path!r}: URLs need --engine ray.")
 
 
 def work(options: EstimatorOptions, layout: Layout, timeout: float, max_memory: int | None) -> Work:
-    """Describe how files are estimated; see `tempocli.batch.engines.ray.Work`."""
+    """Return the settings of the workers; see `tempocli.batch.engines.ray.Work`."""
     from tempocli.batch.engines.ray import Work
 
     return Work(options, layout, timeout, max_memory=max_memory)
 
 
 def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume: bool, quiet: bool) -> int:
-    """Estimate on a cluster, summarise on stderr, and return the exit status."""
+    """Estimate on a cluster, print a summary to stderr, and return the exit status."""
     from tempocli.batch.engines.ray import Job, estimate_on_ray
 
     job = Job(inputs.names(), output, work, inputs.selection, address, resume, part=inputs.part)
@@ -67,7 +67,7 @@ def run(inputs: Inputs, output: str, work: Work, address: str | None, *, resume:
 
 
 class _Lines:
-    """Says now and then how many files are done."""
+    """Prints the number of finished files at intervals."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()

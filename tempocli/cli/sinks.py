@@ -1,4 +1,4 @@
-"""How results are shown on stdout, and what is said of a file of results."""
+"""Results on stdout, and messages about the state of a result file."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _JSON_FORMATS = frozenset({"json", "jsonl", "jams"})
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How results are shown.
+    """Format and destination of the results.
 
     Attributes
     ----------
     format_name : str
         One of `tempocli.output.formats.FORMATS`, or ``parquet``.
     layout : Layout
-        How numbers and names are written.
+        Format of numbers and names.
     output : str or None
         The file to write, or ``None`` for stdout.
     single : bool
@@ -44,46 +44,46 @@ class View:
 
     @property
     def is_on_terminal(self) -> bool:
-        """Whether a person reads it as it is written."""
+        """Whether results are written to a terminal."""
         return self.output is None and console.stdout_is_terminal()
 
     @property
     def is_table(self) -> bool:
-        """Whether it is a table for a person."""
+        """Whether results are shown as a table on a terminal."""
         return self.format_name == "text" and self.is_on_terminal
 
     @property
     def is_bare(self) -> bool:
-        """Whether it is numbers without a word about them."""
+        """Whether the output is plain numbers, without notes."""
         return self.format_name in {"text", "mirex"} and not self.is_table
 
     @property
     def has_room_for_progress(self) -> bool:
-        """Whether no results would run through what is said about progress."""
+        """Whether progress can be shown without mixing with the results on the terminal."""
         streams = self.is_on_terminal and self.format_name not in {"text", "json"}
         return not self.single and not (streams and console.stderr_is_terminal())
 
     @property
     def spec(self) -> OutputSpec | None:
-        """The file that is written, if results do not go to stdout."""
+        """The output file, or ``None`` for stdout."""
         return None if self.output is None else OutputSpec(self.output, self.format_name, self.layout)
 
     @property
     def can_be_continued(self) -> bool:
-        """Whether results go to a file that grows row by row."""
+        """Whether results go to a file that is written row by row and can be resumed."""
         return self.spec is not None and self.spec.can_be_continued
 
 
 class Stream:
-    """Results in a format of `tempocli.output.formats`, to stdout."""
+    """Writes results to stdout in a format of `tempocli.output.formats`."""
 
     def __init__(self, view: View) -> None:
         self._view = view
 
     def write(self, results: Iterable[FileResult]) -> None:
-        """Write them as they come, if the format allows."""
+        """Write the results as they arrive, if the format allows it."""
         view = self._view
-        # Raw characters are for programs; on a terminal they could steer it.
+        # On a terminal, control characters in names could change its state; programs get them unchanged.
         is_json = view.format_name in _JSON_FORMATS
         if view.is_on_terminal and not is_json:
             results = map(printable_result, results)
@@ -92,13 +92,13 @@ class Stream:
 
 
 class Table:
-    """Results for a person."""
+    """Shows results as a table on a terminal."""
 
     def __init__(self, view: View) -> None:
         self._view = view
 
     def write(self, results: Iterable[FileResult]) -> None:
-        """Show one at once, several at the end."""
+        """Show a single result at once, several at the end."""
         from tempocli.cli.terminal import display
 
         show = display.show_one if self._view.single else display.show_many
@@ -106,13 +106,13 @@ class Table:
 
 
 def shown_sink(view: View) -> Sink:
-    """Make what shows results on stdout."""
+    """Return the sink that shows results on stdout."""
     return Table(view) if view.is_table else Stream(view)
 
 
 @contextmanager
 def saying_what_is_kept(file: ResultFile) -> Iterator[None]:
-    """If a result file does not become whole, say what is left of it."""
+    """If the block fails, print what is kept of the unfinished result file."""
     try:
         yield
     except BaseException:

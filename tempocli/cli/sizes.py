@@ -11,12 +11,12 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE | re.ASCII)
 
 
 def read_size(text: str | int) -> int:
-    """Read a number of bytes, with a unit of B, kB, MB, GB or TB or without; the type of an option.
+    """Parse a number of bytes, optionally with the unit B, kB, MB, GB or TB; the type of an option.
 
     Raises
     ------
     click.BadParameter
-        If it is none, or 0.
+        If the text is not a size, or the size is 0.
     """
     match = _SIZE.fullmatch(str(text).strip())
     size = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
@@ -26,7 +26,7 @@ def read_size(text: str | int) -> int:
 
 
 def shown(size: int) -> str:
-    """Write a size with its unit, as `read_size` reads it."""
+    """Format a size with its unit, as `read_size` parses it."""
     for unit in ("t", "g", "m", "k"):
         if size >= _UNITS[unit]:
             return f"{size / _UNITS[unit]:g} {'k' if unit == 'k' else unit.upper()}B"

@@ -1,4 +1,4 @@
-"""Standard input as audio: it has to be copied before it is decoded, and may have no end."""
+"""Standard input as audio: it is copied before it is decoded, and its size is limited."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def limited(stream: BinaryIO, limit: int) -> BinaryIO:
-    """Let no more than `limit` bytes be read of a stream, unless it is a file, which needs no copy.
+    """Limit a stream to `limit` bytes, unless it is a regular file, which needs no copy.
 
-    Whoever reads more gets an AudioError.
+    Reading more raises AudioError.
     """
     if stream.isatty() or _is_file(stream):
         return stream
@@ -41,7 +41,7 @@ class _Limited(io.BufferedIOBase):
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        # One byte more than allowed tells that there is more.
+        # Read one byte more than allowed to detect a longer stream.
         wanted = self._n_left + 1
         data = self._stream.read(wanted if size is None or size < 0 else min(size, wanted))
         self._n_left -= len(data)

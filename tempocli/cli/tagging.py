@@ -1,4 +1,4 @@
-"""``--write-tags`` and ``--skip-tagged``: what is asked, said and counted; `TagWorker` does the work."""
+"""``--write-tags`` and ``--skip-tagged``: prompts, messages and counts; `TagWorker` reads and writes tags."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 def may_ask(options: TagOptions) -> bool:
-    """Tell whether a person is there to be asked before a tempo is replaced, and has to be."""
+    """Return whether to ask before replacing a tempo: on a terminal, without --overwrite and --dry-run."""
     is_there = sys.stdin is not None and sys.stdin.isatty() and console.stderr_is_terminal()
     return is_there and not options.overwrite and not options.dry_run
 
 
 def untagged(inputs: Iterable[AudioInput], summary: BatchSummary, worker: TagWorker) -> Iterator[AudioInput]:
-    """Pass on the files that do not say their tempo, those whose tags cannot be read, and parts of files."""
+    """Yield the files without a tempo tag or with unreadable tags, and parts of files; count the others."""
     for each in inputs:
-        # The tag of a file says nothing about a part of it.
+        # The tag of a file may not apply to a part of it.
         is_whole = each.path != "-" and each.part is None and each.refusal is None
         try:
             is_tagged = is_whole and worker.read_tempo(each.path) is not None
@@ -51,15 +51,15 @@ class Tagging:
     Parameters
     ----------
     sink : Sink
-        What takes the results, with the fingerprints that the files have then.
+        Receives the results, with the fingerprints of the files after tagging.
     options : TagOptions
-        What is wanted.
+        What to do about tags.
     summary : BatchSummary
-        Counts what was written, and what failed.
+        Counts the tags written and the failures.
     worker : TagWorker
         Reads and writes the tags.
     hashed : bool
-        Whether results have the checksum of the content.
+        Whether fingerprints contain a checksum of the content.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Tagging:
         self._hashed = hashed
 
     def write(self, results: Iterable[FileResult]) -> None:
-        """Tag, then pass on."""
+        """Write the tags, then pass the results on."""
         self._sink.write(map(self._tagged, results))
 
     def _tagged(self, result: FileResult) -> FileResult:

@@ -1,4 +1,4 @@
-"""What stderr says of the inputs: messages as they fail, notes, a summary at the end."""
+"""Messages on stderr about the inputs: failures, notes, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _BAR = 40
 
 
 class Messages:
-    """Says what there is to say of each result, and keeps the histogram of the tempi.
+    """Prints a message or notes for each result, and collects a histogram of the tempi.
 
     Parameters
     ----------
     notes : callable, optional
-        What stderr has to say about an estimate, a line each.
+        Returns the notes on an estimate, one line each.
     """
 
     def __init__(self, notes: Callable[[Estimate], Iterable[str]] | None = None) -> None:
@@ -34,7 +34,7 @@ class Messages:
         self._bins: Counter[int] = Counter()
 
     def show(self, result: FileResult) -> None:
-        """Say why an input failed, or what is to be noted about its tempo."""
+        """Print why an input failed, or the notes on its tempo."""
         name = input_name(result.path, result.part)
         if result.estimate is None:
             console.error(f"{name}: {result.error or ''}")
@@ -45,7 +45,7 @@ class Messages:
             console.error(f"{name}: {note}")
 
     def histogram(self) -> Iterator[str]:
-        """Draw the tempi, a line a bin."""
+        """Yield the histogram of the tempi, one line per bin."""
         if not self._bins:
             return
         largest = max(self._bins.values())
@@ -56,7 +56,7 @@ class Messages:
 
 
 def summary_lines(summary: BatchSummary) -> Iterator[str]:
-    """Write the summary of a run, of whichever engine."""
+    """Yield the lines of the summary of a run, for any engine."""
     yield _totals(summary)
     for reason, count in summary.reasons.most_common(_SHOWN_REASONS):
         yield f"  {count:,} failed: {reason}"
@@ -85,7 +85,7 @@ def _totals(summary: BatchSummary) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time for a person."""
+    """Format a duration, such as ``2 min 5 s``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

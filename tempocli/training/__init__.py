@@ -1,1 +1,1 @@
-"""Training data and training; the only package of tempocli that may import torch."""
+"""Training data and training; the only package of tempocli that imports torch."""

@@ -1,4 +1,4 @@
-"""Calibrating the confidence: from the mass of the tempo distribution to probabilities, on clips held out."""
+"""Calibration of the confidence on held-out clips: tempo-distribution mass to probabilities."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
     Track = Callable[[NDArray[np.float32]], TrackTempo]
 
-_VIEWS = 8  # differently stretched copies of every clip: how often one is right depends much on its rate
+_VIEWS = 8  # stretched copies of every clip, since the accuracy depends much on the rate
 _BEATLESS, _TONES = 1000, 100
-_REFUSED = 0.98  # of noise, speech and held tones
+_REFUSED = 0.98  # share of noise, speech and held tones to reject
 
 
 class KnownMusic(Protocol):
-    """Clips of known tempo to fit on; see `tempocli.training.tempo.sampler.TempoSampler`."""
+    """Clips of known tempo for calibration; see `tempocli.training.tempo.sampler.TempoSampler`."""
 
     @property
     def front_end(self) -> FrontEnd:
-        """What the clips were made with."""
+        """Front end of the clips."""
         ...
 
     @property
     def n_frames(self) -> int:
-        """Frames of a window."""
+        """Number of frames in a window."""
         ...
 
     @property
@@ -54,12 +54,12 @@ class KnownMusic(Protocol):
 
     @property
     def known(self) -> list[tuple[Store, list[Clip]]]:
-        """Clips that training does not see; those without a tempo are noise to refuse."""
+        """Clips not used in training; those without a tempo are noise to reject."""
         ...
 
     @property
     def calibration(self) -> list[tuple[Store, list[Clip]]]:
-        """Those of them that the confidence is fitted on."""
+        """The clips of `known` that the confidence is fitted on."""
         ...
 
     def disguise(
@@ -70,7 +70,7 @@ class KnownMusic(Protocol):
 
 
 def track_by(spec: ModelSpec, encode: Encode) -> Track:
-    """Make the function from log-mel frames, shape=(n_frames, n_mels), to the distribution of their tempo."""
+    """Return a function from log-mel frames, shape=(n_frames, n_mels), to their tempo distribution."""
 
     def track(frames: NDArray[np.float32]) -> TrackTempo:
         heard = analyse_windows(spec, encode, [frames])
@@ -80,18 +80,18 @@ def track_by(spec: ModelSpec, encode: Encode) -> Track:
 
 
 def calibrate(track: Track, axis: TempoAxis, music: KnownMusic) -> Calibration:
-    """Fit the calibration on the clips of known tempo that training does not see, on noise and on speech.
+    """Fit the calibration on held-out clips of known tempo, noise and speech.
 
-    Click tracks, which are all that a recipe without labels has, set the threshold of the pulse only.
+    A recipe without labels has click tracks only; they set only the pulse threshold.
 
     Parameters
     ----------
     track : callable
-        From log-mel frames to the distribution of their tempo.
+        From log-mel frames to their tempo distribution.
     axis : TempoAxis
-        Of the distribution.
+        Axis of the distribution.
     music : KnownMusic
-        Clips of known tempo; for a network that was trained on such clips, of the same data.
+        Clips of known tempo; from the training data if the network was trained on labelled clips.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def calibrate(track: Track, axis: TempoAxis, music: KnownMusic) -> Calibration:
     ]
     pulse = fit_pulse(np.array(pulses), np.array(noise))
     if music.clicks_only:
-        # Plain clicks have no octave to be right about, so the shares stay what they are.
+        # The octave of plain clicks is ambiguous, so the shares stay uncalibrated.
         return Calibration((0.0, 1.0), (0.0, 1.0), pulse)
     return Calibration(
         family=fit_logistic(np.array(families), np.array(family_right)),
@@ -126,7 +126,7 @@ def calibrate(track: Track, axis: TempoAxis, music: KnownMusic) -> Calibration:
 
 
 def held_tones(rng: np.random.Generator, *, sample_rate: int) -> NDArray[np.float32]:
-    """Make held tones that change at random times or never, as in a hum or a pad, shape=(n_samples,)."""
+    """Synthesise held tones that change at random times or never, like a hum or pad, shape=(n_samples,)."""
     seconds = float(rng.uniform(12.0, 40.0))
     samples = np.zeros(int(seconds * sample_rate))
     start = 0.0
@@ -146,11 +146,12 @@ def held_tones(rng: np.random.Generator, *, sample_rate: int) -> NDArray[np.floa
 
 
 def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Fit the threshold under which audio is said to have no pulse.
+    """Fit the threshold below which audio is reported to have no pulse.
 
-    The two measures count alike: logistic regression would set weights by synthetic music, which is far
-    clearer than recordings. A number, of low confidence, for what has no pulse is a smaller fault than none
-    for music that has one, so the threshold is that of the noise, and two in a hundred clips of it pass.
+    The two measures have equal weights: logistic regression would fit the weights to synthetic music, whose
+    pulse is far clearer than that of recordings. A low-confidence tempo for audio without a pulse is a
+    smaller error than no tempo for music, so the threshold is set on the noise, such that 2 % of its clips
+    pass.
 
     Parameters
     ----------
@@ -167,7 +168,7 @@ def fit_pulse(music: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[f
 
 
 def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Fit bias and slope of a logistic regression, with a weak pull towards the identity.
+    """Fit bias and slope of a logistic regression, weakly regularised towards the identity.
 
     Parameters
     ----------
@@ -187,7 +188,7 @@ def fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[
         gradient = design.T @ (expected - right) + (weights - start)
         hessian = (design * (expected * (1.0 - expected))[:, None]).T @ design + np.eye(2)
         step = np.linalg.solve(hessian, gradient)
-        # Whole steps of Newton's method can run away where nearly all answers are right.
+        # Full Newton steps can diverge when nearly all answers are right.
         weights = weights - step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < 1e-9:
             break
@@ -205,7 +206,7 @@ def _known_clips(music: KnownMusic, rng: np.random.Generator) -> Iterator[tuple[
                 n_frames = int((clip.length - 2) / rate) if clip.length > 2 else music.n_frames
                 whole = stretch(frames, start=0.0, rate=rate, n_frames=n_frames)
                 if music.clicks_only:
-                    # Plain clicks are nothing like music, and only music can tell where a pulse ends.
+                    # Plain clicks have a far clearer pulse than music, which the threshold is for.
                     whole = music.disguise(whole, clip.bpm * rate, rng)
                 yield whole, clip.bpm * rate
 

@@ -1,4 +1,4 @@
-"""Checkpoints of training runs: written atomically, and read only with their own recipe."""
+"""Checkpoints of training runs: written atomically, and loaded only with the same recipe."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, recipe: Recipe, device: str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint and check that it is of this recipe.
+    """Load a checkpoint and check that it was made with this recipe.
 
     Parameters
     ----------
     path : Path
     recipe : Recipe
-        The recipe of the run; settings that have no part in the weights may differ.
+        The recipe of the run; settings that do not affect the weights may differ.
     device : str
-        Where the tensors go.
+        Device of the tensors.
 
     Returns
     -------
@@ -63,14 +63,14 @@ def load_checkpoint(path: Path, recipe: Recipe, device: str = "cpu") -> dict[str
     Raises
     ------
     DataError
-        If it cannot be read, or is of another recipe.
+        If the checkpoint cannot be read, or was made with another recipe.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-        # torch explains at length what might be wrong with a file that is simply none of its own.
+        # torch's message is long and not helpful for a file that is not a checkpoint.
         raise DataError(f"{path}: not a checkpoint that can be read") from error
     try:
         made_by = read_identity(str(state["recipe"]), type(recipe))
@@ -87,12 +87,12 @@ def load_checkpoint(path: Path, recipe: Recipe, device: str = "cpu") -> dict[str
 
 
 def load_network(network: Network, path: Path, recipe: Recipe) -> Network:
-    """Fill a network with the averaged weights of a checkpoint, ready for inference.
+    """Load the averaged weights of a checkpoint into a network, for inference.
 
     Parameters
     ----------
     network : Module
-        As the recipe makes it; its weights are replaced.
+        As the recipe builds it; its weights are replaced.
     path : Path
         The checkpoint.
     recipe : Recipe
@@ -105,7 +105,7 @@ def load_network(network: Network, path: Path, recipe: Recipe) -> Network:
     Raises
     ------
     DataError
-        If the checkpoint cannot be read or is of another recipe.
+        If the checkpoint cannot be read or was made with another recipe.
     """
     network.load_state_dict(load_checkpoint(path, recipe)["average"])
     return network.eval()

@@ -27,10 +27,10 @@ HISTORY = "history.jsonl"
 
 
 class Task(Protocol):
-    """What is trained: batches, a loss, a score."""
+    """A training task: batches, a loss, a validation score."""
 
     def batch(self, step: int) -> Any:
-        """Make the batch of a step; it follows from the recipe's seed and the step alone."""
+        """Return the batch of a step; it depends only on the recipe's seed and the step."""
         ...
 
     def loss(self, network: Any, batch: Any, step: int, device: str) -> tuple[Tensor, dict[str, float]]:
@@ -38,7 +38,7 @@ class Task(Protocol):
         ...
 
     def validate(self, network: Any, device: str) -> dict[str, float]:
-        """Score the averaged network on what was held out."""
+        """Score the averaged network on held-out data."""
         ...
 
 
@@ -54,21 +54,21 @@ def fit(
 ) -> Path:
     """Train a network, resuming from the checkpoint in `out` if there is one.
 
-    A resumed run gives the same weights as an uninterrupted one, bit for bit: every draw follows from the
-    recipe's seed and the number of the step.
+    A resumed run gives the same weights as an uninterrupted one, bit for bit: every random draw depends only
+    on the recipe's seed and the step.
 
     Parameters
     ----------
     make_network : callable
-        Makes the network with its first weights, which follow from the seed.
+        Builds the network with initial weights that depend on the seed.
     task : Task
     recipe : Recipe
     out : Path
-        Folder for the checkpoint and the log; made when absent.
+        Folder for the checkpoint and the log; created if missing.
     device : str
         ``"cpu"`` or ``"cuda"``.
     threads : int
-        Threads of torch on the CPU; on contended cores one is faster than two.
+        CPU threads of torch; on contended cores one is faster than two.
     report : callable
         Called with the step and its losses.
 
@@ -80,7 +80,7 @@ def fit(
     Raises
     ------
     DataError
-        If the checkpoint cannot be read, or is of another recipe.
+        If the checkpoint cannot be read, or was made with another recipe.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
@@ -100,7 +100,7 @@ def fit(
             began = time.perf_counter()
             batch = coming.result()
             coming = pool.submit(task.batch, step + 1)
-            torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout, too, follows from the step
+            torch.manual_seed(recipe.seed * 1_000_003 + step)  # so that dropout depends only on the step
             for group in optimiser.param_groups:
                 group["lr"] = _one_cycle(step / recipe.steps) * recipe.learning_rate
             loss, values = task.loss(network.train(), batch, step, device)
@@ -121,7 +121,7 @@ def fit(
 
 
 def _cut_history(path: Path, step: int) -> None:
-    """Remove the lines that were logged after the checkpoint; these steps are repeated."""
+    """Remove the lines logged after the checkpoint; their steps are repeated."""
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         path.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
@@ -130,12 +130,12 @@ def _cut_history(path: Path, step: int) -> None:
 def _step_of(line: str) -> float:
     try:
         return float(json.loads(line)["step"]) if line.endswith("\n") else math.inf
-    except ValueError:  # cut off by a kill, and continued by the next run
+    except ValueError:  # truncated by a kill, then continued by the next run
         return math.inf
 
 
 def _one_cycle(progress: float) -> float:
-    """Return the learning rate's factor: a linear rise for a tenth of the steps, then a cosine to 0."""
+    """Return the learning-rate factor: linear warm-up for a tenth of the steps, then cosine decay to 0."""
     if progress < 0.1:
         return 0.04 + 0.96 * progress / 0.1
     return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.1) / 0.9)

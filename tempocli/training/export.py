@@ -1,4 +1,4 @@
-"""Network to ONNX: the graph, its metadata, and the check that the file gives what torch gives."""
+"""Export of networks to ONNX: the graph, its metadata, and the parity check against torch."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def to_onnx(
     network : Module
         In evaluation mode.
     inputs : dict of str to Tensor
-        Examples, in the order of the network's arguments.
+        Example inputs, in the order of the network's arguments.
     varying : dict of str to str
-        Name of the first axis of each input, which may have any length.
+        Name of the first axis of each input, which has a dynamic length.
     outputs : list of str
 
     Returns
@@ -51,11 +51,11 @@ def to_onnx(
     """
     try:
         import onnx  # noqa: F401
-        import onnxscript  # noqa: F401  torch's exporter needs it and says so less clearly
+        import onnxscript  # noqa: F401  required by torch's exporter, whose own error is less clear
     except ImportError as error:
         raise MissingExtraError("exporting a model", "train") from error
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's, about its own parts
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             network,
             tuple(inputs.values()),
@@ -75,7 +75,7 @@ def to_onnx(
 
 
 def strip_traces(model: Any) -> None:
-    """Remove the exporter's notes from a graph: they hold paths of the machine it ran on."""
+    """Remove the exporter's notes from a graph, since they contain paths of the local machine."""
     graph = model.graph
     values = (graph.input, graph.output, graph.value_info, graph.initializer, graph.node, [graph])
     for part in chain.from_iterable(values):
@@ -84,7 +84,7 @@ def strip_traces(model: Any) -> None:
 
 
 def save(model: Any, path: Path, metadata: dict[str, str]) -> None:
-    """Write an ONNX graph with the model's metadata."""
+    """Write an ONNX graph with the metadata of the model."""
     import onnx
 
     onnx.helper.set_model_props(model, metadata)
@@ -93,7 +93,7 @@ def save(model: Any, path: Path, metadata: dict[str, str]) -> None:
 
 @contextmanager
 def proven(path: Path) -> Iterator[Path]:
-    """Yield a file to write to, which is moved to `path` only when no error is raised."""
+    """Yield a temporary path, which is moved to `path` if the block raises no error."""
     partial = path.with_suffix(".partial.onnx")
     try:
         yield partial
@@ -103,30 +103,30 @@ def proven(path: Path) -> Iterator[Path]:
 
 
 def parity(ours: Function, theirs: Function, inputs: NDArray[np.float32]) -> float:
-    """Compare two functions, such as an ONNX file and the network it was made of.
+    """Compare the outputs of two functions, such as an ONNX file and the network it was exported from.
 
     Parameters
     ----------
     ours, theirs : callable
         From a batch of inputs to a tuple of arrays.
     inputs : ndarray of float32, shape=(n, ...)
-        What to compare them on; at least one, repeated as needed.
+        Inputs to compare on; at least one, repeated as needed.
 
     Returns
     -------
     float
-        Largest difference over all arrays, at batches of 1 and 32; of values over 1, relative to the value.
+        Largest difference over all arrays, at batch sizes 1 and 32; relative for values over 1.
     """
     largest = 0.0
     for batch in _BATCHES:
         some = np.resize(inputs, (batch, *inputs.shape[1:]))
         for one, other in zip(ours(some), theirs(some), strict=True):
-            largest = float(np.maximum(largest, disagreement(one, other)))  # which keeps a NaN
+            largest = float(np.maximum(largest, disagreement(one, other)))  # unlike max(), keeps NaN
     return largest
 
 
 def in_torch(function: Callable[..., Any]) -> Function:
-    """Wrap a function of a tensor, which gives one or several, as one of arrays."""
+    """Wrap a function that maps a tensor to one or several tensors as a function of arrays."""
 
     @torch.inference_mode()
     def call(inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
@@ -137,11 +137,11 @@ def in_torch(function: Callable[..., Any]) -> Function:
 
 
 def disagreement(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
-    """Return the largest difference of two arrays; of values over 1, relative to the value."""
+    """Return the largest difference of two arrays; relative for values over 1."""
     return float((np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))).max())
 
 
 def refuse_difference(difference: float) -> None:
-    """Raise TempoError when ONNX and torch differ by 1e-4 or more."""
+    """Raise TempoError if ONNX and torch differ by 1e-4 or more."""
     if not difference < _MAX_DIFFERENCE:
         raise TempoError(f"the ONNX model differs from torch by {difference:.2g}; it was not written")

@@ -1,8 +1,8 @@
-"""The identity of a recipe: a canonical record of what decides the weights.
+"""The identity of a recipe: a canonical record of the settings that affect the weights.
 
-Only settings that differ from their defaults are in it. A setting that is added later, with a default that
-leaves the training as it was, changes no record, so every checkpoint can still be continued. A change of
-a default, or of what a setting means, must raise `FORMAT` and translate older records in `read_identity`.
+It contains only settings that differ from their defaults. A new setting whose default keeps the training as
+it was changes no record, so older checkpoints can still be resumed. If a default or the meaning of a setting
+changes, raise `FORMAT` and translate older records in `read_identity`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tempocli.training.recipe import Recipe
 
 FORMAT = 1
-# Version 0.1.0 kept the `repr` of the recipe, which begins with the name of its class.
+# Version 0.1.0 stored the `repr` of the recipe, which begins with its class name.
 _OLD_CLASSES = {"Recipe": "tempo", "ComparisonRecipe": "comparison", "ContrastiveRecipe": "contrastive"}
 
 
@@ -33,14 +33,14 @@ def identity(recipe: Recipe) -> str:
     Returns
     -------
     str
-        Equal for two recipes if and only if a run of the one may be resumed with the other.
+        Equal for two recipes if and only if a run of one can be resumed with the other.
     """
     record = {"format": FORMAT, "kind": recipe.kind, "settings": changed_settings(recipe)}
     return json.dumps(record, sort_keys=True)
 
 
 def changed_settings(settings: Any) -> dict[str, Any]:
-    """Return the settings that decide the weights and differ from their defaults, as JSON has them.
+    """Return the settings that affect the weights and differ from their defaults, as JSON values.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def changed_settings(settings: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any, kind: str) -> Any:
-    if isinstance(value, dict):  # the order of the stores decides which one a draw takes
+    if isinstance(value, dict):  # a list, since the order of the stores affects the draws
         return [[name, float(share)] for name, share in value.items()]
     if isinstance(value, tuple | list):
         return list(value)
@@ -70,13 +70,13 @@ def _plain(value: Any, kind: str) -> Any:
 
 
 def read_identity(text: str, kind: type[Recipe]) -> dict[str, Any]:
-    """Read the record that a checkpoint holds; one of version 0.1.0 is translated.
+    """Parse the record in a checkpoint; records of version 0.1.0 are translated.
 
     Parameters
     ----------
     text : str
     kind : type of Recipe
-        Kind of the recipe that the checkpoint shall be of.
+        Expected kind of the recipe.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def read_identity(text: str, kind: type[Recipe]) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If it is of a newer format, or cannot be read.
+        If the record has a newer format or cannot be parsed.
     """
     if not text.startswith("{"):
         return _translate(text, kind)
@@ -111,7 +111,7 @@ def _translate(text: str, kind: type[Recipe]) -> dict[str, Any]:
 
 
 def _arguments(call: ast.expr) -> tuple[str, dict[str, Any]]:
-    """Read ``Name(setting=value, ...)``; values may be such calls again."""
+    """Parse ``Name(setting=value, ...)``; values may be nested calls."""
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
         raise ValueError("not the text of a recipe")
     table = {}
@@ -122,7 +122,7 @@ def _arguments(call: ast.expr) -> tuple[str, dict[str, Any]]:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Describe how two records differ, one entry a setting."""
+    """Describe the differences of two records, one entry per setting."""
     if old["kind"] != new["kind"]:
         return [f"kind was {old['kind']}"]
     before, now = (dict(_flat(record["settings"])) for record in (old, new))

@@ -1,4 +1,4 @@
-"""The kinds of networks that can be trained: one entry each in `KINDS`."""
+"""The kinds of networks that can be trained, one entry each in `KINDS`."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What there is to know of a kind of network.
+    """A kind of network.
 
     Attributes
     ----------
     recipe : type of Recipe
-        Its settings.
+        Type of its settings.
     task : callable
-        From data folder and recipe to the `Task` that is trained.
+        From data folder and recipe to the training `Task`.
     build : callable
-        From a recipe, and the folder of its encoder's run if it has one, to the untrained network.
+        From a recipe, and the run folder of its encoder if it has one, to the untrained network.
     export : callable
         From network, recipe, data folder and ONNX file to the largest difference from torch.
     scores : tuple of str
-        Names of the scores that a progress bar shows, of those that the task's `validate` gives.
+        Names of the scores, returned by the task's `validate`, that the progress bar shows.
     """
 
     recipe: type[Recipe]
@@ -90,7 +90,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises
     ------
     DataError
-        If the file cannot be read, or holds a setting that does not exist or has the wrong type.
+        If the file cannot be read, or a setting does not exist or has the wrong type.
     """
     return read_recipe(path, *(kind.recipe for kind in KINDS.values()))
 
@@ -111,11 +111,11 @@ def train(
     ----------
     recipe : Recipe
     data : Path
-        Data folder; holds the stores that the recipe names.
+        Data folder with the stores that the recipe names.
     out : Path
-        Folder of the run; see `tempocli.training.engine.fit`, also for what follows.
+        Run folder; see `tempocli.training.engine.fit`, also for `device`, `threads` and `report`.
     encoder : Path, optional
-        Folder of the run of the encoder that the recipe names, if it names one.
+        Run folder of the encoder, if the recipe names one.
     device : str
     threads : int
     report : callable
@@ -128,7 +128,7 @@ def train(
     Raises
     ------
     DataError
-        If the data or the encoder do not fit the recipe, or the checkpoint is of another recipe.
+        If the data or the encoder do not match the recipe, or the checkpoint was made with another recipe.
     """
     if bool(recipe.encoder_recipe) != (encoder is not None):
         wanted = recipe.encoder_recipe
@@ -142,29 +142,29 @@ def train(
 
 
 def load_run(run: Path, recipe: Recipe) -> nn.Module:
-    """Build the network of a run with its averaged weights, ready for inference.
+    """Build the network of a run with its averaged weights, for inference.
 
     Raises
     ------
     DataError
-        If the checkpoint cannot be read or is of another recipe.
+        If the checkpoint cannot be read or was made with another recipe.
     """
     return load_network(KINDS[recipe.kind].build(recipe, None), run / CHECKPOINT, recipe)
 
 
 def export(recipe: Recipe, data: Path, run: Path, path: Path) -> float:
-    """Write a trained network of any kind as ONNX, checked against torch.
+    """Export a trained network of any kind to ONNX and verify it against torch.
 
     Parameters
     ----------
     recipe : Recipe
         The recipe of the run.
     data : Path
-        Data folder; holds the stores that the recipe names.
+        Data folder with the stores that the recipe names.
     run : Path
-        Folder of the run.
+        Run folder.
     path : Path
-        ONNX file, written only when its outputs agree with torch's.
+        ONNX file, written only if its outputs agree with torch.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def export(recipe: Recipe, data: Path, run: Path, path: Path) -> float:
     TempoError
         If the difference is 1e-4 or more.
     DataError
-        If the checkpoint cannot be read or is of another recipe, or the data do not fit the recipe.
+        If the checkpoint cannot be read or was made with another recipe, or the data do not match the recipe.
     MissingExtraError
         If the extra ``train`` is not installed.
     """

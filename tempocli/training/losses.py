@@ -1,8 +1,8 @@
 """The losses of a training step, weighted and summed.
 
-Each kind has a table ``LOSSES`` in its room ``losses``: by name, a function from what the network gave, the
-recipe and the step to a `Term`. A further loss is one file there and one line of that table; its weight can
-come from the recipe's table ``losses``, so that no other file changes.
+Each kind has a table ``LOSSES`` in its package ``losses``: it maps names to functions from the network's
+outputs, the recipe and the step to a `Term`. To add a loss, add one file there and one line in that table;
+its weight can come from the recipe's table ``losses``, so that no other file changes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Term(NamedTuple):
     ----------
     value : Tensor of float32, scalar
     weight : float
-        With 0, the value is logged and teaches nothing.
+        With 0, the value is logged but not part of the total loss.
     """
 
     value: Tensor
@@ -41,9 +41,9 @@ def total_loss(
     Parameters
     ----------
     losses : mapping of str to callable
-        The kind's table; a loss that does not apply returns ``None``.
+        The table of the kind; a loss that does not apply returns ``None``.
     outputs : object
-        What the network gave for the batch, as the kind's losses want it.
+        The network's outputs for the batch, in the form that the kind's losses take.
     recipe : Recipe
     step : int
 
@@ -56,7 +56,7 @@ def total_loss(
     Raises
     ------
     DataError
-        If the recipe gives a weight to a loss that is not registered, or no loss counts.
+        If the recipe gives a weight to a loss that is not registered, or no loss has a weight.
     """
     unknown = recipe.losses.keys() - losses.keys()
     if unknown:

@@ -1,4 +1,4 @@
-"""Calibrating exported models anew, and the methods that have no model file."""
+"""Recalibration of exported models, and calibration of the methods without a model file."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from tempocli.inference.references.bank import Bank
     from tempocli.training.calibrate import KnownMusic
 
-WITHOUT_FILE = ("both", "periodicity")  # methods whose calibration is in no model
+WITHOUT_FILE = ("both", "periodicity")  # methods whose calibration is not in a model file
 
 
 def write_calibrations(music: KnownMusic, path: Path) -> None:
-    """Fit the calibration of each method without a file, with the models that ship, and write all into one.
+    """Fit the calibrations of the methods without a model file, with the shipped models; write them to JSON.
 
     Parameters
     ----------
     music : KnownMusic
         Clips of known tempo.
     path : Path
-        JSON file, written whole or not at all.
+        JSON file, written atomically.
 
     Raises
     ------
     DataError
-        If the clips were made with another front end than the models.
+        If the clips have another front end than the models.
     """
     fitted = {}
     for method in WITHOUT_FILE:
@@ -49,9 +49,10 @@ def write_calibrations(music: KnownMusic, path: Path) -> None:
 
 
 def recalibrate(path: Path, music: KnownMusic, *, version: str | None = None) -> None:
-    """Fit the calibration of an exported model anew, and write it into the file's metadata.
+    """Recalibrate an exported model and write the calibration into the file's metadata.
 
-    The weights stay. So do a comparator's references, which are kept under the file's checksum.
+    The weights do not change, nor do a comparator's reference embeddings; their file is rewritten with the
+    new checksum of the model.
 
     Parameters
     ----------
@@ -60,14 +61,14 @@ def recalibrate(path: Path, music: KnownMusic, *, version: str | None = None) ->
     music : KnownMusic
         Clips of known tempo.
     version : str, optional
-        Of the model from now on; by default it stays.
+        New version of the model; unchanged by default.
 
     Raises
     ------
     ModelError
-        If the file is neither.
+        If the file is neither a tempo encoder nor a comparator.
     DataError
-        If the clips were made with another front end than the model.
+        If the clips have another front end than the model.
     MissingExtraError
         If the extra ``train`` is not installed.
     """
@@ -78,7 +79,7 @@ def recalibrate(path: Path, music: KnownMusic, *, version: str | None = None) ->
 
 
 def set_version(path: Path, version: str) -> None:
-    """Write the version of an exported model into the file's metadata; all else stays.
+    """Set the version of an exported model in the file's metadata; nothing else changes.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def set_version(path: Path, version: str) -> None:
     Raises
     ------
     ModelError
-        If the file is something else.
+        If the file is not such a model.
     MissingExtraError
         If the extra ``train`` is not installed.
     """
@@ -106,7 +107,7 @@ def _need_onnx() -> None:
 
 
 def _open(path: Path) -> tuple[WindowModel, Bank | None]:
-    """Open an exported model and, if it compares, its references."""
+    """Open an exported model and, for a comparator, its references."""
     try:
         return Encoder(path, device="cpu"), None
     except ModelError:

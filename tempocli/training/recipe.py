@@ -1,4 +1,4 @@
-"""Recipes: everything that decides a training run, in one TOML file."""
+"""Recipes: all settings of a training run, in one TOML file."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any, ClassVar, TypeVar
 
 from tempocli.errors import DataError
 
-# For `field(metadata=...)`: a setting that does not affect the weights; a run can be resumed when it changes.
+# For `field(metadata=...)`: a setting that does not affect the weights; a run can be resumed after a change.
 NOT_IN_WEIGHTS = {"weights": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How a network is trained, whatever its kind.
+    """Training settings common to all kinds of networks.
 
     Attributes
     ----------
     seed : int
-        Every draw follows from the seed and the number of the step.
+        Random seed; every draw depends only on it and the step.
     steps : int
         Number of training steps.
     learning_rate, weight_decay : float
-        Of AdamW, with one cycle of the learning rate.
+        Settings of AdamW; the learning rate follows a one-cycle schedule.
     ema : float
-        Decay of the moving average of the weights, which is what is exported.
+        Decay of the moving average of the weights; the average is exported.
     held_out : int
-        One group of clips in so many is held out of training, for validation.
+        One in `held_out` groups of clips is held out for validation.
     validate_every, checkpoint_every : int
-        In steps.
+        Intervals, in steps.
     """
 
     seed: int = 0
@@ -45,19 +45,18 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe(Schedule):
-    """One training run; each kind of network has its own recipe, with its own settings.
+    """The recipe of one training run; each kind of network has a subclass with its own settings.
 
     Attributes
     ----------
     kind : str
-        What is trained; see `tempocli.training.kinds.KINDS`.
+        Kind of network; see `tempocli.training.kinds.KINDS`.
     name : str
         Name of the model.
     version : str
-        Version of the model, which is raised when a model of this name answers otherwise.
+        Version of the model; raise it when a model of this name gives different results.
     losses : dict of str to float
-        Weights of further losses, by the names under which the kind registers them; see
-        `tempocli.training.losses`.
+        Weights of additional losses, by their registered names; see `tempocli.training.losses`.
     """
 
     kind: ClassVar[str]
@@ -71,7 +70,7 @@ class Recipe(Schedule):
 
     @property
     def encoder_recipe(self) -> str:
-        """Name of the recipe whose trained encoder the network reads from; empty for none."""
+        """Name of the recipe of the trained encoder that the network uses; empty for none."""
         return ""
 
 
@@ -86,7 +85,7 @@ def read_recipe(path: Path, *kinds: type[AnyRecipe]) -> AnyRecipe:
     path : Path
         TOML file.
     *kinds : type of Recipe
-        Kinds of recipes that are accepted; the file's setting ``kind`` chooses among them.
+        Accepted kinds of recipes; the setting ``kind`` in the file selects one.
 
     Returns
     -------
@@ -95,8 +94,7 @@ def read_recipe(path: Path, *kinds: type[AnyRecipe]) -> AnyRecipe:
     Raises
     ------
     DataError
-        If the file cannot be read, is of another kind, or holds a setting that does not exist or has the
-        wrong type.
+        If the file cannot be read or has another kind, or a setting does not exist or has the wrong type.
     """
     by_kind = {recipe.kind: recipe for recipe in kinds}
     try:
@@ -113,7 +111,7 @@ def read_recipe(path: Path, *kinds: type[AnyRecipe]) -> AnyRecipe:
 
 
 def build_recipe(recipe: type[AnyRecipe], table: dict[str, Any]) -> AnyRecipe:
-    """Build a recipe from a table of its settings, with tables for its parts.
+    """Build a recipe from a table of settings, with nested tables for its parts.
 
     Raises
     ------
@@ -160,17 +158,17 @@ def default_of(setting: Field[Any]) -> Any:
 
 
 def shipped_recipes() -> list[Path]:
-    """List the recipes that ship, of all kinds; their names are unique."""
+    """List the shipped recipes of all kinds; their names are unique."""
     return sorted((Path(__file__).parent / "recipes").rglob("*.toml"))
 
 
 def find_recipe(name: str) -> Path:
-    """Find a recipe by the name of one that ships, or by its path.
+    """Find a recipe by the name of a shipped one, or by path.
 
     Raises
     ------
     DataError
-        If there is none.
+        If there is no such recipe.
     """
     for path in (Path(name), *shipped_recipes()):
         if path.is_file() and name in {str(path), path.name, path.stem}:

@@ -25,13 +25,13 @@ EXIT_DIFFERENT = 1
 
 _EXAMPLES = """\b
 Examples:
-  tempo compare song.mp3 remix.mp3                 same or different, probability, ratio of the tempi
-  tempo compare -q a.wav b.wav && echo they mix    the exit status alone
+  tempo compare song.mp3 remix.mp3                 same or different, probability, tempo ratio
+  tempo compare -q a.wav b.wav && echo they mix    use only the exit status
   tempo compare loop.wav *.flac --format json
 
-In text, a line a target: PATH, same or different, probability, ratio (target over reference), separated by
-tabs. Exit status: 0 all targets share the reference's tempo, 1 some do not, 2 wrong usage, 3 some input could
-not be read or has nothing to compare, or there is no such model or device, 130 interrupted.
+Text output: one line per target with PATH, same or different, probability, ratio (target / reference),
+separated by tabs. Exit status: 0 all targets have the tempo of the reference, 1 some do not, 2 usage error,
+3 an input could not be read or compared, or the model or device is not available, 130 interrupted.
 """
 
 
@@ -44,14 +44,18 @@ not be read or has nothing to compare, or there is no such model or device, 130 
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How the results are written.",
+    help="Output format.",
 )
 @click.option(
-    "--model", default="compare", metavar="NAME|PATH", show_default=True, help="Model, one that compares."
+    "--model",
+    default="compare",
+    metavar="NAME|PATH",
+    show_default=True,
+    help="Comparison model: name (see 'tempo models') or path of an ONNX file.",
 )
 @options.device
-@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is done and on which device.")
-@click.option("-q", "--quiet", is_flag=True, help="No results and no notes: the exit status alone.")
+@click.option("-v", "--verbose", is_flag=True, help="Log steps and the device to stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="No output except errors; use the exit status.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -63,12 +67,12 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Tell whether TARGETS share the tempo of REFERENCE, and what the ratio of the tempi is."""
+    """Compare the tempi of TARGETS with the tempo of REFERENCE: same or different, and their ratio."""
     console.configure(verbose=verbose, quiet=quiet)
     try:
         results = _compare(reference, targets, model, device, show=format_name == "text" and not quiet)
     except TempoError as error:
-        # Not by its own exit code: 1 says that the tempi differ.
+        # The error's own exit code may be 1, which here means that the tempi differ.
         console.error(str(error))
         context.exit(EXIT_SOME_FAILED)
     if format_name == "json" and not quiet:
@@ -81,7 +85,7 @@ def command(
 def _compare(
     reference: str, targets: tuple[str, ...], model: str, device: str, *, show: bool
 ) -> list[tuple[TempoComparison | None, str | None]]:
-    """Compare all targets; each is told of as it is done, in text if that is to be shown."""
+    """Compare all targets; report each as soon as it is done, as text if `show` is true."""
     results = []
     for path, relation, error in _relations(reference, targets, model, device):
         results.append((relation, error))
@@ -113,7 +117,7 @@ def _relations(
             heard = call_within(DEFAULT_MAX_MEMORY, path, partial(comparer.analyse, path))
         except MemoryLimitError as error:
             yield path, None, error.reason
-            # What reads it goes on, and would take more while others are compared.
+            # Its decoder is still running and would use more memory while others are compared.
             yield from ((other, None, f"not compared, since {error}") for other in left)
         except AudioError as error:
             yield path, None, error.reason

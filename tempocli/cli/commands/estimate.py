@@ -1,4 +1,4 @@
-"""``tempo estimate``: from audio files to their tempo."""
+"""``tempo estimate``: estimate the tempo of audio files."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Examples:
   tempo estimate song.mp3                          tempo and candidates
   bpm=$(tempo estimate song.mp3)                   just the number
   tempo estimate ~/Music -o tempi.csv              all files of a folder
-  tempo estimate ~/Music -o tempi.csv --resume     go on where it was interrupted
-  tempo estimate ~/Music --write-tags --dry-run    what would be written into the files
+  tempo estimate ~/Music -o tempi.csv --resume     resume an interrupted run
+  tempo estimate ~/Music --write-tags --dry-run    show the tags that would be written
   tempo estimate --curve --format json mix.flac    tempo over time
-  tempo estimate --plot mix.png mix.flac           the same, drawn
+  tempo estimate --plot mix.png mix.flac           plot of the tempo over time
   tempo estimate --start 60 --duration 30 mix.flac    a part of a file
-  tempo estimate album.cue -o album.csv            each track of an image; .m3u and .pls likewise
-  tempo estimate --min-bpm 70 --max-bpm 140 *.mp3  the tempo or an octave of it, within a range
+  tempo estimate album.cue -o album.csv            each track of a CUE sheet; also .m3u and .pls
+  tempo estimate --min-bpm 70 --max-bpm 140 *.mp3  tempi moved by octaves into a range
   ffmpeg -i film.mkv -f wav - | tempo estimate -
   find . -name '*.mp3' -print0 | tempo estimate --files-from - -0
 
-In a pipe, text is the number for one file, else PATH<TAB>BPM a line; '-' is no tempo. Exit status: 0 all
-estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
+In a pipe, text output is the number for one file, else one line PATH<TAB>BPM per file; '-' means no tempo.
+Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interrupted.
 """
 
 
@@ -50,10 +50,10 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     "--files-from",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     metavar="FILE|-",
-    help="Also estimate the files that FILE lists, one a line.",
+    help="Also read paths from FILE, one per line.",
 )
 @click.option(
-    "-0", "--null", "null_separated", is_flag=True, help="A null character ends each path of the list."
+    "-0", "--null", "null_separated", is_flag=True, help="Paths in --files-from end with a null character."
 )
 @click.option(
     "--max-stdin",
@@ -61,29 +61,31 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     metavar="SIZE",
     default=f"{MAX_STDIN // 10**9}GB",
     show_default=True,
-    help="Refuse a standard input with more than this: it may have no end.",
+    help="Stop with an error if standard input is larger than SIZE.",
 )
 @click.option(
     "--format",
     "format_name",
     type=click.Choice([*writers.FORMATS, "parquet"]),
-    help="Output format.  [default: by the suffix of --output, else text]",
+    help="Output format.  [default: from the extension of --output, else text]",
 )
 @click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="In folders, take the files that match, and not those with an audio file's extension.",
+    help="In folders, take the files that match GLOB instead of all audio files.",
 )
 @click.option(
-    "--exclude", multiple=True, metavar="GLOB", help="In folders, leave out files and folders that match."
+    "--exclude", multiple=True, metavar="GLOB", help="In folders, skip files and folders that match."
 )
 @options.part
-@click.option("-o", "--output", metavar="FILE", help="Write the results to FILE, whole or not at all.")
+@click.option("-o", "--output", metavar="FILE", help="Write the results to FILE atomically.")
 @options.resuming
 @click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl, parquet).")
 @click.option(
-    "--plot", metavar="FILE", help="Draw the tempogram of one input to a .png, .svg or .pdf (extra 'plot')."
+    "--plot",
+    metavar="FILE",
+    help="Plot the tempogram of one input to a .png, .svg or .pdf (requires extra 'plot').",
 )
 @options.method
 @options.model
@@ -94,11 +96,16 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help=f"Give up a file after this time.  [default: {TIMEOUT:g} when there are several]",
+    help=f"Abort a file after this time.  [default: {TIMEOUT:g} for several files]",
 )
 @limits.max_memory
 @click.option(
-    "--top", type=click.IntRange(min=1), metavar="K", default=5, show_default=True, help="Candidates at most."
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="K",
+    default=5,
+    show_default=True,
+    help="Maximum number of candidates.",
 )
 @click.option(
     "--precision",
@@ -106,7 +113,7 @@ estimated, 1 error, 2 wrong usage, 3 some files failed, 130 interrupted.
     metavar="N",
     default=2,
     show_default=True,
-    help="Decimals of a tempo.",
+    help="Number of decimals of a tempo.",
 )
 @options.tempo_range
 @options.tagging
@@ -142,8 +149,8 @@ def command(
 ) -> None:
     """Estimate the tempo of audio files, in beats per minute.
 
-    PATHS are files, folders (searched for audio files), lists of local files (.m3u, .m3u8, .pls, and .cue for
-    its tracks), and '-' for standard input.
+    PATHS are files, folders (searched for audio files), playlists of local files (.m3u, .m3u8, .pls), CUE
+    sheets (.cue, one result per track), or '-' for standard input.
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_tempo_range(min_bpm, max_bpm)
@@ -166,7 +173,7 @@ def command(
     options.check_overwrites((output, plot), (*paths, files_from))
     if engine.ray_address is not None and engine.engine != "ray":
         raise click.UsageError("--ray-address needs --engine ray.")
-    # The two best are what MIREX asks for.
+    # MIREX requires the two best candidates.
     top = max(top, 2) if format_name == "mirex" else top
     wanted = EstimatorOptions(model, method, references, device, SearchOptions(min_bpm, max_bpm, top))
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)

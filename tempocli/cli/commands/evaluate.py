@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--estimates",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Score the estimates of this CSV (columns path, bpm) instead of making them.",
+    help="Score the estimates in this CSV (columns path, bpm); no model is run.",
 )
 @options.method
 @options.model
@@ -46,16 +46,16 @@ if TYPE_CHECKING:
     "--save",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Keep the estimates as CSV, which --estimates reads.",
+    help="Save the estimates to FILE as CSV, for --estimates.",
 )
-@click.option("--by", metavar="COLUMN", help="Score each value of this column of the reference table, too.")
+@click.option("--by", metavar="COLUMN", help="Also score each group of tracks with the same value of COLUMN.")
 @click.option(
     "--format",
     "format_name",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How the scores are written.",
+    help="Output format.",
 )
 @options.verbosity
 @click.pass_context
@@ -76,11 +76,11 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    """Score tempo estimates against the tempi of REFERENCE, a CSV file, or of several together.
+    """Score tempo estimates against the tempi in one or more REFERENCE files (CSV).
 
-    REFERENCE has a header with the columns path and bpm, and may have bpm2, salience, steady and any others.
-    Paths are relative to its folder. With --min-bpm or --max-bpm, any octave of a reference in the range is
-    right, and where none is, no tempo.
+    REFERENCE has a header with the columns path and bpm; bpm2, salience, steady and others are optional.
+    Paths are relative to its folder. With --min-bpm or --max-bpm, any octave of a reference within the range
+    is correct; if there is none, the correct answer is no tempo.
     """
     console.configure(verbose=verbose, quiet=quiet)
     from tempocli.evaluation.scoring import TempoRange, evaluate, group_by
@@ -126,9 +126,10 @@ def command(
 
 
 def _read(tables: Sequence[Path], *, unique: bool) -> list[tuple[Reference, Path]]:
-    """Read reference tables, and find their audio files.
+    """Read reference tables and find their audio files.
 
-    With `unique`, a path that means another file in another table is refused: estimates are known by it.
+    With `unique`, raise DataError if a path means different files in two tables, since estimates are
+    matched by path.
     """
     from tempocli.evaluation.annotations import read_references
 
@@ -169,7 +170,7 @@ def _collect(
 
     tracks = []
     n_failed = 0
-    # Opened before the work, which may be long and would be lost.
+    # Open the file first: if that fails, no long run is lost.
     with atomic_file(str(save)) if save is not None else nullcontext() as file:
         for reference, result in zip(references, results, strict=True):
             if result.error is not None:

@@ -1,4 +1,4 @@
-"""``tempo models``: the models that ship."""
+"""``tempo models``: list and verify the shipped models."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _COLUMNS = ("name", "size", "licence", "summary", "sha256", "path", "version")
     "--verify",
     "verified",
     is_flag=True,
-    help="Compare each file with its SHA-256, those beside the models too; exit 1 if one differs.",
+    help="Verify the SHA-256 of each model and the files beside it; exit status 1 if one differs.",
 )
 def command(verified: bool) -> None:
-    """List the models that --model takes by name.
+    """List the models available for --model.
 
-    In a pipe: tab-separated columns name, size (bytes), licence, summary, sha256, path, version, with a
-    header; and with --verify a column state, which is "ok" or "damaged".
+    In a pipe: a header and the tab-separated columns name, size (bytes), licence, summary, sha256, path,
+    version; with --verify also state, "ok" or "damaged".
     """
     from tempocli.inference.registry import check_if_ours, list_files, list_models, verify
 

@@ -1,4 +1,4 @@
-"""``tempo train data``: sources, features; a thin layer over `tempocli.training`."""
+"""``tempo train data``: prepare training data; a thin layer over `tempocli.training`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def data() -> None:
-    """Prepare training data, one kind of music at a time; existing clips are kept."""
+    """Prepare training data, one kind at a time; existing clips are kept."""
 
 
 def _shared(function: Callable[..., None]) -> Callable[..., None]:
@@ -31,9 +31,9 @@ def _shared(function: Callable[..., None]) -> Callable[..., None]:
             default=1,
             show_default=True,
             callback=sensible_jobs,
-            help="Processes.",
+            help="Number of worker processes.",
         ),
-        click.option("--out", type=_FOLDER, required=True, help="Data folder; the kind becomes a subfolder."),
+        click.option("--out", type=_FOLDER, required=True, help="Data folder; each kind has a subfolder."),
     ):
         function = option(function)
     return function
@@ -41,9 +41,13 @@ def _shared(function: Callable[..., None]) -> Callable[..., None]:
 
 def _generated(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        function = click.option("--seed", default=0, show_default=True, help="Seed of every draw.")(function)
+        function = click.option("--seed", default=0, show_default=True, help="Random seed.")(function)
         return click.option(
-            "--clips", type=click.IntRange(1), default=default, show_default=True, help="Clips of 40 s."
+            "--clips",
+            type=click.IntRange(1),
+            default=default,
+            show_default=True,
+            help="Number of 40 s clips.",
         )(function)
 
     return decorate
@@ -114,7 +118,7 @@ def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
     from tempocli.training.data.prepare import make_mma
     from tempocli.training.synth.midi import mma_grooves
 
-    mma_grooves()  # says at once when the program is missing
+    mma_grooves()  # fails early if the program is missing
     _prepare(out, "mma", clips, partial(make_mma, seed=seed), jobs)
 
 
@@ -136,7 +140,7 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @_shared
 @_generated(1300)
 def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
-    """Render the MIDI songs in FOLDER, also those in WAD files, at their own tempo."""
+    """Render the MIDI songs in FOLDER, including those in WAD files, at their own tempo."""
     from tempocli.training.data.prepare import make_midi
     from tempocli.training.synth.midi import midi_songs
 
@@ -147,7 +151,12 @@ def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 @data.command()
 @click.argument("folder", type=_THERE)
 @_shared
-@click.option("--list", "listed", type=_FILE, help="List of the files to read: one path below FOLDER a line.")
+@click.option(
+    "--list",
+    "listed",
+    type=_FILE,
+    help="File that lists the files to read: one path relative to FOLDER per line.",
+)
 def audio(folder: Path, out: Path, jobs: int, listed: Path | None) -> None:
     """Read the unlabelled music in FOLDER; each subfolder is one group of the split."""
     from tempocli.training.data.prepare import listed_music, music_files
@@ -176,7 +185,7 @@ def _run(total: int, done: Iterator[str]) -> None:
 
 
 def progress_bar(*columns: str) -> Any:
-    """Make the progress bar of preparing and training, on stderr."""
+    """Return the progress bar for preparing data and training, on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

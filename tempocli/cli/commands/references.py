@@ -1,4 +1,4 @@
-"""``tempo references``: what music is compared with."""
+"""``tempo references``: export the reference clips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempocli.cli.terminal import console
 
 @click.group("references")
 def command() -> None:
-    """Export what 'tempo estimate --method compare' compares music with."""
+    """Export the reference clips that 'tempo estimate --method compare' uses."""
 
 
 @command.command()
@@ -23,13 +23,13 @@ def command() -> None:
     type=click.FloatRange(options.MIN_BPM, options.MAX_BPM),
     multiple=True,
     metavar="BPM",
-    help="Only this tempo; may be given several times.  [default: all of the bank's, 150 MB]",
+    help="Export only this tempo; repeatable.  [default: all tempi of the bank, 150 MB]",
 )
 @options.verbosity
 def export(folder: Path, tempi: tuple[float, ...], verbose: bool, quiet: bool) -> None:
-    """Write the references as FLAC files, named by pattern and tempo, into DIR.
+    """Write the reference clips to DIR as FLAC files named by pattern and tempo.
 
-    DIR, or part of it, is also what --references takes.
+    Use DIR, or a folder with some of its files, with --references.
     """
     console.configure(verbose=verbose, quiet=quiet)
     from tempocli.audio import encode_flac

@@ -20,7 +20,7 @@ _THERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 _RECIPE = click.argument("recipe")
-# What the commands of version 0.1.0 are called now.
+# Commands of version 0.1.0 and their new names.
 _RENAMED = {
     "tempo": "run RECIPE",
     "comparison": "run RECIPE",
@@ -44,9 +44,9 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands)
 def command() -> None:
-    """Prepare data, train a model, export it.
+    """Prepare data, train and export models.
 
-    Requires the extra 'train'; docs/training.md explains all of it.
+    Requires the extra 'train'; see docs/training.md.
     """
 
 
@@ -73,16 +73,18 @@ command.add_command(data)
 @command.command()
 @_RECIPE
 @_data
-@click.option("--out", type=_FOLDER, required=True, help="Folder of the run: checkpoint and history.jsonl.")
-@click.option("--encoder", type=_THERE, help="Run of the encoder that the recipe names, if it names one.")
+@click.option("--out", type=_FOLDER, required=True, help="Folder for the checkpoint and history.jsonl.")
+@click.option("--encoder", type=_THERE, help="Run folder of the encoder, if the recipe names one.")
 @click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train."
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Training device."
 )
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads.")
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Number of CPU threads."
+)
 def run(recipe: str, data_folder: Path, out: Path, encoder: Path | None, device: str, threads: int) -> None:
-    """Train a network by RECIPE, or resume an interrupted run.
+    """Train a network with RECIPE, or resume an interrupted run.
 
-    RECIPE is the name of one that ships (see 'tempo train recipes') or a TOML file.
+    RECIPE is the name of a shipped recipe (see 'tempo train recipes') or a TOML file.
     """
     _need_torch()
     from tempocli.training.kinds import KINDS, load_recipe, train
@@ -95,7 +97,7 @@ def run(recipe: str, data_folder: Path, out: Path, encoder: Path | None, device:
 
 @command.command()
 def recipes() -> None:
-    """List the recipes that ship: kind and name, separated by a tab."""
+    """List the shipped recipes: kind and name, separated by a tab."""
     _need_torch()
     from tempocli.training.kinds import load_recipe
     from tempocli.training.recipe import shipped_recipes
@@ -112,9 +114,9 @@ def recipes() -> None:
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="ONNX file."
 )
 def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> None:
-    """Write the network that was trained by RECIPE as ONNX, checked against torch.
+    """Export the network trained with RECIPE to ONNX and verify it against torch.
 
-    A comparator gets its embedded references beside it.
+    For a comparator, also write its reference embeddings to a file beside it.
     """
     _need_torch()
     from tempocli.training import kinds
@@ -130,23 +132,23 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     "--recipe",
     default="tempo",
     show_default=True,
-    help="Recipe (kind tempo) whose held-out clips to use.",
+    help="Recipe (kind tempo) whose held-out clips are used.",
 )
 @_data
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="JSON file for the methods without a model file: both together, and periodicity.",
+    help="Write the calibrations of the methods without a model file (both, periodicity) to this JSON file.",
 )
 @click.option(
     "--model",
     "model_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An exported model, which gets a new calibration.",
+    help="Recalibrate this exported model in place.",
 )
 @click.option(
-    "--model-version", metavar="VERSION", help="The version of the model from now on; by default it stays."
+    "--model-version", metavar="VERSION", help="Set the version of the model.  [default: unchanged]"
 )
 def calibrate_again(
     recipe: str,
@@ -155,7 +157,7 @@ def calibrate_again(
     model_file: Path | None,
     model_version: str | None,
 ) -> None:
-    """Fit the confidence of an exported model anew, on music of known tempo."""
+    """Recalibrate the confidence of an exported model on music of known tempo."""
     if (output is None) == (model_file is None):
         raise click.UsageError("Give either --output or --model.")
     if model_version is not None and model_file is None:

@@ -1,4 +1,4 @@
-"""stdout for results, stderr for everything else: messages, logging, progress."""
+"""stdout for results; stderr for messages, logging and progress."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ VERBOSE = "tempocli.verbose"
 
 
 def silence_libraries() -> None:
-    """Keep what C libraries print by themselves away from our streams; call it before any thread starts.
+    """Discard what C libraries print themselves; call it before any thread starts.
 
-    mpg123 inside libsndfile warns on descriptor 2 about every slightly cut MP3, and libsndfile remarks on
-    broken ALAC on descriptor 1, among the results; neither can be switched off. So our own streams move to
-    other descriptors, and the old numbers lead nowhere.
+    mpg123 inside libsndfile writes warnings to descriptor 2 for every slightly truncated MP3, and libsndfile
+    writes notes on broken ALAC to descriptor 1, among the results; neither can be switched off. So
+    ``sys.stdout`` and ``sys.stderr`` move to other descriptors, and descriptors 1 and 2 are redirected to the
+    null device.
     """
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
@@ -41,7 +42,7 @@ def silence_libraries() -> None:
         os.dup2(nowhere, descriptor)
         os.close(nowhere)
         buffering = 1 if name == "stderr" else -1
-        # It stays open as long as the process lives, as the stream it replaces.
+        # Stays open until the process ends, like the stream it replaces.
         own = open(ours, "w", buffering, encoding=stream.encoding, errors=stream.errors)  # noqa: SIM115
         setattr(sys, name, own)
 
@@ -61,14 +62,14 @@ def configure(*, verbose: bool, quiet: bool) -> None:
 
 
 class _Stderr:
-    """stderr as it is at the moment of writing: a progress bar puts itself in its place for a while.
+    """The current ``sys.stderr``, which a progress bar replaces temporarily.
 
-    Whatever is written, line feeds alone steer the terminal.
+    Control characters other than line feeds are escaped.
     """
 
     def write(self, text: str) -> None:
         text = "\n".join(map(printable, text.split("\n")))
-        # Nobody may be there to read it; the exit status still tells.
+        # stderr may be closed; the exit status still reports the failure.
         with suppress(OSError):
             if sys.stderr is not None:
                 sys.stderr.write(text)
@@ -89,18 +90,18 @@ def error(message: str) -> None:
 
 
 def one_line(message: str) -> str:
-    """Make a message what a line of ours on stderr is."""
+    """Return a message as one printable line with the prefix ``tempo:``."""
     return f"tempo: {printable(message)}"
 
 
 def os_error(cause: OSError) -> None:
-    """Say in one line what the system refused."""
+    """Print a system error as one line."""
     reason = cause.strerror or str(cause)
     error(reason if cause.filename is None else f"{os.fsdecode(cause.filename)}: {reason}")
 
 
 def bug(cause: Exception, *, verbose: bool) -> None:
-    """Report an exception that nobody foresaw: in one line, or with its traceback when `verbose`."""
+    """Report an unexpected exception in one line; with its traceback if `verbose`."""
     if verbose:
         import traceback
 
@@ -118,12 +119,12 @@ def stdout() -> BinaryIO:
 
 
 def write(data: bytes) -> None:
-    """Write results to stdout so that they arrive at once.
+    """Write results to stdout and flush it.
 
     Raises
     ------
     OSError
-        Named "standard output", when they do not.
+        If they cannot be written; its file name is "standard output".
     """
     try:
         stdout().write(data)
@@ -140,17 +141,17 @@ def stdin() -> BinaryIO:
 
 
 def stdout_is_terminal() -> bool:
-    """Tell whether a person reads the results."""
+    """Return whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def stderr_is_terminal() -> bool:
-    """Tell whether a person sees progress."""
+    """Return whether stderr is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def flush() -> None:
-    """Write out what is left, where a full disk or a closed pipe can still be reported."""
+    """Flush stdout, so that a full disk or a closed pipe can still be reported."""
     if sys.stdout is not None:
         try:
             sys.stdout.flush()
@@ -163,7 +164,7 @@ def _of_stdout(cause: OSError) -> OSError:
 
 
 def abandon_stdout() -> None:
-    """Let what could not be written go, or the interpreter would complain about it at exit."""
+    """Discard unwritten output, so that the interpreter does not report it at exit."""
     try:
         descriptor = sys.stdout.fileno()
     except (AttributeError, OSError):
@@ -174,17 +175,17 @@ def abandon_stdout() -> None:
 
 
 def results_console() -> Console:
-    """Make the rich console for results on a terminal."""
+    """Return the rich console for results on a terminal."""
     from rich.console import Console
 
-    # A terminal that cannot show a character of a name is no reason to fail.
+    # Do not fail if the terminal cannot show a character of a name.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     return Console(highlight=False, markup=False, emoji=False)
 
 
 def track(results: Iterable[Item], total: int) -> Iterator[Item]:
-    """Pass items on, and show on stderr how many of `total` there have been."""
+    """Yield the items, with a progress bar of `total` items on stderr."""
     from rich import progress
     from rich.console import Console
 
@@ -194,7 +195,7 @@ def track(results: Iterable[Item], total: int) -> Iterator[Item]:
         progress.TextColumn("files"),
         progress.TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(stderr=True),
-        # Results go where they belong; lines on stderr are moved above the bar.
+        # Only stderr is redirected: its lines are printed above the bar.
         redirect_stdout=False,
         transient=True,
     )

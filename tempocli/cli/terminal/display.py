@@ -1,4 +1,4 @@
-"""Estimates for a person at a terminal."""
+"""Estimates as tables on a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNSURE = 0.5
 
 
 def show_one(results: Iterable[FileResult], layout: Layout) -> None:
-    """Show all that is known about one input."""
+    """Show all fields of the estimate of one input."""
     output = console.results_console()
     for result in results:
         if result.estimate is None:
@@ -32,7 +32,7 @@ def show_one(results: Iterable[FileResult], layout: Layout) -> None:
 
 
 def show_many(results: Iterable[FileResult], layout: Layout) -> None:
-    """Show a table with a row for each input; when interrupted, of those that are done."""
+    """Show a table with one row per input; after an interrupt, only the finished ones."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("File", overflow="fold", ratio=1)
     table.add_column("BPM", justify="right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Ctrl-C in two steps: the first lets what is under way finish, the second ends it."""
+"""Ctrl-C in two steps: the first finishes the files in progress, the second stops at once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def stopping(*, quiet: bool) -> Iterator[threading.Event]:
     Yields
     ------
     threading.Event
-        Set by the first one.
+        Set by the first Ctrl-C.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stop  # Python lets no other thread handle signals
+        yield stop  # only the main thread can handle signals in Python
         return
     is_over = False
 
@@ -34,7 +34,7 @@ def stopping(*, quiet: bool) -> Iterator[threading.Event]:
         stop.set()
 
     def say() -> None:
-        # Not by the handler: the thread that it interrupts may be writing to stderr just then.
+        # Not in the signal handler: the interrupted thread may be writing to stderr.
         stop.wait()
         if not is_over and not quiet:
             console.error("finishing the files under way; Ctrl-C again to leave them")

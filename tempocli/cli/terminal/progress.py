@@ -1,4 +1,4 @@
-"""How a batch is going, on stderr: a bar on a terminal, now and then a line elsewhere."""
+"""Progress of a batch on stderr: a bar on a terminal, otherwise a line at intervals."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from tempocli.cli.inputs import Inputs
     from tempocli.schema import FileResult
 
-# Lines come after 30 s, then ever less often.
+# The first line after 30 s; the interval doubles up to 600 s.
 _FIRST_SECONDS, _LAST_SECONDS = 30.0, 600.0
 
 
 class Total:
-    """Counts the inputs while the first of them are being worked on.
+    """Counts the inputs in the background.
 
     Attributes
     ----------
     value : int or None
-        Their number, once it is known.
+        Number of inputs; ``None`` until it is known.
     """
 
     def __init__(self, inputs: Inputs) -> None:
@@ -38,15 +38,15 @@ class Total:
         try:
             self.value = sum(1 for _ in inputs.files(quiet=True))
         except OSError:
-            return  # whoever works on them will say it
+            return  # the run itself reports the error
 
 
 def shown(
     results: Iterable[FileResult], summary: BatchSummary, inputs: Inputs, *, bar: bool
 ) -> Iterator[FileResult]:
-    """Pass results on, and say how it goes, by a bar or by lines.
+    """Yield the results and show progress, as a bar or as lines.
 
-    They are to be counted behind this, before the next is asked for.
+    The caller adds each result to `summary` before it asks for the next.
     """
     total = Total(inputs)
     return _bar(results, summary, total) if bar else _lines(results, summary, total)
@@ -60,7 +60,7 @@ def _bar(results: Iterable[FileResult], summary: BatchSummary, total: Total) -> 
         progress.BarColumn(),
         progress.TextColumn("{task.description}"),
         console=Console(stderr=True),
-        # Results go where they belong; lines on stderr are moved above the bar.
+        # Only stderr is redirected: its lines are printed above the bar.
         redirect_stdout=False,
         transient=True,
     )
@@ -75,7 +75,7 @@ def _bar(results: Iterable[FileResult], summary: BatchSummary, total: Total) -> 
                 description=_state(summary, total),
             )
         if summary.n_results:
-            # The count may not have ended before a short batch has.
+            # A short batch may end before the count does.
             total.value = summary.n_done
             display.update(task, total=total.value, completed=total.value, description=_state(summary, total))
 

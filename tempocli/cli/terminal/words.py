@@ -1,4 +1,4 @@
-"""What is said about an estimate in words, on stderr and in tables."""
+"""Texts about an estimate, for stderr and tables."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What stderr adds to an output that is a number.
+    """Notes on stderr for output that is a plain number.
 
     Attributes
     ----------
     layout : Layout
-        How tempi are written.
+        Format of tempi.
     doubt : bool
-        Whether to say that the number is doubtful.
+        Whether to note a doubtful tempo.
     steadiness : bool
-        Whether to say if the tempo is steady.
+        Whether to note if the tempo is steady.
     """
 
     layout: Layout
@@ -31,7 +31,7 @@ class Notes:
     steadiness: bool
 
     def __call__(self, estimate: Estimate) -> Iterator[str]:
-        """Yield the notes on one estimate, a line each."""
+        """Yield the notes on one estimate, one line each."""
         if estimate.bpm is None:
             yield no_tempo(estimate)
             return
@@ -42,13 +42,13 @@ class Notes:
 
 
 def no_tempo(estimate: Estimate) -> str:
-    """Say why there is no tempo."""
+    """Return the reason why there is no tempo."""
     reason = estimate.reason or ""
     return reason if reason.startswith("no tempo") else f"no tempo: {reason}"
 
 
 def steadiness(estimate: Estimate, layout: Layout) -> str:
-    """Say whether the tempo is steady, and if not, where it is which."""
+    """Return whether the tempo is steady, and if not, the tempo of each section."""
     if estimate.steady:
         return "steady"
     parts = [f"{layout.bpm(each.bpm)} BPM from {span(each)}" for each in estimate.tempo_sections]
@@ -56,12 +56,12 @@ def steadiness(estimate: Estimate, layout: Layout) -> str:
 
 
 def span(section: TempoSection) -> str:
-    """Write where a section begins and ends."""
+    """Format the start and end of a section."""
     return f"{_clock(section.start)} to {_clock(section.end)}"
 
 
 def input_name(path: str, part: Part | None) -> str:
-    """Name an input for a message: its path, with the part and its title if it is a part of a file."""
+    """Return the name of an input for messages: its path, and for a part its times and title."""
     if part is None:
         return path
     start = _clock(part.start)

@@ -1,4 +1,4 @@
-"""A recipe's comparator, with the encoder that it reads."""
+"""Construction of a recipe's comparator, with its encoder."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def build_comparator(recipe: ComparisonRecipe, encoder: Path | None = None) -> C
     ----------
     recipe : ComparisonRecipe
     encoder : Path, optional
-        Folder of the run of the recipe's encoder. Without it the encoder has random weights, which a
-        checkpoint of the comparator replaces, since it holds the encoder's too.
+        Run folder of the recipe's encoder. Without it the encoder has random weights; a checkpoint of the
+        comparator contains the encoder's weights and replaces them.
 
     Raises
     ------
     DataError
-        If the encoder cannot be read, is of another recipe than the one named, or is none to read from.
+        If the encoder cannot be read, was made with another recipe, or is not suitable as an input.
     """
     return ComparatorNetwork(recipe.network, _source(recipe, encoder), ratios=recipe.ratio > 0.0)
 

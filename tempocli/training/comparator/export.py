@@ -1,4 +1,4 @@
-"""Comparator checkpoint to ONNX, with its embedded references beside it."""
+"""Export of a comparator to ONNX, with its reference embeddings in a file beside it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def export_comparator(network: ComparatorNetwork, recipe: ComparisonRecipe, data: Path, path: Path) -> float:
-    """Write a comparator as ONNX, checked against torch, and its references beside it.
+    """Export a comparator to ONNX, verify it against torch, and write its reference embeddings beside it.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ def export_comparator(network: ComparatorNetwork, recipe: ComparisonRecipe, data
         In evaluation mode.
     recipe : ComparisonRecipe
     data : Path
-        Data folder; holds the stores that the recipe names.
+        Data folder with the stores that the recipe names.
     path : Path
-        Written only when the check has passed.
+        Written only if the check passes.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def export_comparator(network: ComparatorNetwork, recipe: ComparisonRecipe, data
     TempoError
         If the difference is 1e-4 or more; nothing is written.
     DataError
-        If there is nothing to calibrate on.
+        If the recipe names no stores for the calibration.
     MissingExtraError
         If the extra ``train`` is not installed.
     """
@@ -120,7 +120,7 @@ def _metadata(recipe: ComparisonRecipe, front_end: FrontEnd, calibration: Calibr
 def comparator_parity(
     network: ComparatorNetwork, comparator: Comparator, windows: NDArray[np.float32]
 ) -> float:
-    """Return the largest difference between torch and ONNX, in both outputs."""
+    """Return the largest difference between torch and ONNX over both outputs."""
     of_embeddings = parity(lambda some: (comparator.embed(some),), in_torch(network.embed), windows)
     of_pairs = parity(
         lambda some: (comparator.log_odds(some, some[: len(some) // 2 + 1]),),

@@ -1,6 +1,6 @@
-"""What the comparator reads: maps along a log-tempo axis, on which a stretch is a shift.
+"""Inputs of the comparator: maps along a log-tempo axis, on which a time-stretch is a shift.
 
-One input has no encoder. The others hold one that was trained before, and leave its weights alone.
+Two inputs have no encoder. The others have a pretrained encoder with frozen weights.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from tempocli.training.contrastive.network import ContrastiveNetwork
     from tempocli.training.tempo.network import TempoNetwork
 
-# Of a tempo, where its metrical levels are looked for. The encoder has two more; the model that ships, these.
+# Multiples of a tempo for its metrical levels; the tempo encoder has two more than the comparator.
 _MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 1.0, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
 _ACTIVATIONS = 8  # learned onset curves
-# Of the contrastive encoder's strides: 21.5 frames a second hold all tempi, and multiples up to 620 BPM.
+# Strides of the contrastive encoder to keep: 21.5 frames/s cover all tempi, and multiples up to 620 BPM.
 _KEPT_HALVINGS = 2
 
 
@@ -51,7 +51,7 @@ class AxisConfig(Protocol):
 
 
 class ComparatorInput(nn.Module):
-    """Log-mel windows to maps along the tempo axis, shape=(batch, n_channels, n_bins).
+    """Module from log-mel windows to maps along the tempo axis, shape=(batch, n_channels, n_bins).
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class ComparatorInput(nn.Module):
 
 
 class SpectrumInput(ComparatorInput):
-    """The log-tempo modulation spectrum of fixed onset curves, and no encoder."""
+    """The log-tempo modulation spectrum of fixed onset curves, without an encoder."""
 
     def __init__(self, config: AxisConfig) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class SpectrumInput(ComparatorInput):
 
 
 class LearnedInput(ComparatorInput):
-    """The modulation spectrum of fixed onset curves and of curves that are learned from the pairs.
+    """The modulation spectrum of fixed onset curves and of curves learned from the pairs.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class _Frozen(ComparatorInput):
         self.encoder = encoder.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all but the encoder."""
+        """Set the mode of all modules except the encoder."""
         super().train(mode)
         self.encoder.eval()
         return self
@@ -121,7 +121,7 @@ class _Frozen(ComparatorInput):
 class EquivariantInput(_Frozen):
     """The last maps along the tempo axis of the network of the recipe `equivariant`.
 
-    Its embedding is no use here: it is their mean and maximum over the axis, from which the place is gone.
+    Its embedding cannot be used here: it is their mean and maximum over the axis, which lose the position.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ class EquivariantInput(_Frozen):
 class ContrastiveInput(_Frozen):
     """The modulation spectrum of a contrastive encoder's last features over time.
 
-    The embedding itself is their mean and maximum over time, which forgets when anything happened. Which
-    features to follow is learned, as weights of `n_groups` + 1 curves.
+    The embedding itself is their mean and maximum over time, which lose all timing. The features are combined
+    into `n_groups` + 1 curves with learned weights.
 
     Parameters
     ----------
@@ -188,9 +188,9 @@ def _spectrum(config: AxisConfig, *, frame_step: int) -> ModulationSpectrum:
 
 
 def dense_features(encoder: ContrastiveNetwork, log_mel: Tensor, halvings: int) -> Tensor:
-    """Compute a contrastive encoder's features before they are pooled, at a higher frame rate than its own.
+    """Compute a contrastive encoder's features before pooling, at a higher frame rate than its own.
 
-    Its strides after the first `halvings` become dilations: the same features, at places in between too.
+    The strides after the first `halvings` become dilations: the same features, at more positions in time.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The comparator: an embedding of a window, and a symmetric network that compares two embeddings.
+"""The comparator: it embeds windows, and a symmetric network compares two embeddings.
 
-Its input is maps along a log-tempo axis (`tempocli.training.comparator.inputs`): there a stretch is a shift,
-so the question *same or different?* is whether two lie at the same place, whatever their shapes.
+Its inputs are maps along a log-tempo axis (`tempocli.training.comparator.inputs`), on which a time-stretch is
+a shift. Two windows have the same tempo if their maps have the same position, whatever their shapes.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ class ComparatorConfig:
     n_frames, n_mels : int
         Shape of a window.
     frame_rate : float
-        Frames a second, in Hz.
+        Frame rate in Hz.
     n_bins, bins_per_octave, min_bpm
-        The axis on which a modulation spectrum is read, wider than tempo itself so that nothing falls off its
-        ends.
+        The axis of the modulation spectrum, wider than the tempo range so that nothing is lost at its ends.
     n_groups : int
-        Onset-strength curves of neighbouring bands; their mean is one more.
+        Number of onset-strength curves of neighbouring bands; their mean is added as one more.
     channels, n_blocks : int
         Width and depth of the convolutions along the axis.
     maps : int
-        Channels of the convolutions' output, which the embedding is a projection of.
+        Output channels of the convolutions; the embedding is a projection of the output.
     embedding_dim, pair_dim : int
         Length of an embedding, and width of the pair network.
     dropout : float
@@ -55,9 +54,9 @@ class ComparatorConfig:
 
 
 class PairNetwork(nn.Module):
-    """Log-odds that two embeddings are of the same tempo; exactly symmetric.
+    """Log-odds that two embeddings have the same tempo; exactly symmetric.
 
-    It sees the sum, the absolute difference and the product of the two, none of which knows an order.
+    Its inputs are the sum, the absolute difference and the product of the two, which do not depend on order.
     """
 
     def __init__(self, embedding_dim: int, width: int) -> None:
@@ -70,15 +69,15 @@ class PairNetwork(nn.Module):
         )
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Compare; shapes (..., embedding_dim) that broadcast, result without the last axis."""
-        # The sum is projected before it is broadcast, which makes a table of pairs a third cheaper.
+        """Compare embeddings of broadcastable shapes (..., embedding_dim); the result lacks the last axis."""
+        # Project before broadcasting the sum, which makes a table of pairs a third cheaper.
         hidden = (self.both(a) + self.both(b)) + self.difference(torch.abs(a - b)) + self.product(a * b)
         log_odds: Tensor = self.rest(hidden)
         return log_odds[..., 0]
 
 
 class RatioHead(nn.Module):
-    """Log-odds that of two embeddings of different tempi one is twice the other, and which."""
+    """Log-odds that two embeddings of different tempi are an octave apart, and that the second is faster."""
 
     def __init__(self, embedding_dim: int, width: int) -> None:
         super().__init__()
@@ -86,17 +85,17 @@ class RatioHead(nn.Module):
         self.speed = nn.Sequential(nn.Linear(embedding_dim, width), nn.GELU(), nn.Linear(width, 1))
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the log-odds of an octave apart, which know no order, and of `b` the faster."""
+        """Return the log-odds that the tempi are an octave apart (symmetric), and that `b` is faster."""
         return self.octave(a, b), (self.speed(b) - self.speed(a))[..., 0]
 
 
 class AxisTrunk(nn.Module):
-    """Maps along the tempo axis to fewer and deeper ones, shape=(batch, maps * n_bins).
+    """Convolutions along the tempo axis, with flattened output of shape=(batch, maps * n_bins).
 
     Parameters
     ----------
     source : ComparatorInput
-        Makes the first maps from log-mel windows.
+        Computes the first maps from log-mel windows.
     config : ComparatorConfig
     """
 
@@ -116,15 +115,15 @@ class AxisTrunk(nn.Module):
 
 
 class ComparatorNetwork(nn.Module):
-    """Windows to embeddings, and pairs of embeddings to log-odds, in one graph.
+    """Network from windows to embeddings, and from pairs of embeddings to log-odds, in one graph.
 
     Parameters
     ----------
     config : ComparatorConfig
     source : ComparatorInput, optional
-        What it reads; by default the modulation spectrum.
+        Input of the network; by default the modulation spectrum.
     ratios : bool
-        Whether it also tells tempi that are an octave apart; see `RatioHead`.
+        Whether to add a head for tempi an octave apart; see `RatioHead`.
     """
 
     def __init__(
@@ -149,7 +148,7 @@ class ComparatorNetwork(nn.Module):
         return embedding
 
     def forward(self, log_mel: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed windows, and compare embeddings each with each; the two outputs are independent.
+        """Embed windows, and compare all pairs of embeddings; the two outputs are independent.
 
         Parameters
         ----------
@@ -161,6 +160,6 @@ class ComparatorNetwork(nn.Module):
         -------
         embedding : Tensor of float32, shape=(batch, embedding_dim)
         log_odds : Tensor of float32, shape=(n_a, n_b)
-            Of the same tempo.
+            Log-odds of the same tempo.
         """
         return self.embed(log_mel), self.pair(a[:, None], b[None])

@@ -1,4 +1,4 @@
-"""Pairs of windows of one track: which have the same tempo, and which have not."""
+"""Pairs of windows of one track: which have the same tempo, and which do not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def pair_masks(log_rates: Tensor, *, same: float, different: float) -> tuple[Tensor, Tensor]:
-    """Return the masks of pairs of the same tempo, and of different tempi; the rest counts for nothing.
+    """Return the masks of pairs of the same tempo and of different tempi; other pairs are ignored.
 
     Parameters
     ----------

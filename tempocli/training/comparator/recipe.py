@@ -25,35 +25,34 @@ class ComparisonRecipe(Recipe):
     name : str
         Name of the model.
     stores : dict of str to float
-        Share of each store of unlabelled music in a batch, by folder name; tempi that a store may hold are
-        never read.
+        Share of each store of unlabelled music in a batch, by folder name; tempi in a store are never read.
     input : str
-        What the comparator reads, one of `INPUTS`: no encoder, or a frozen one that was trained without
-        labels, by a recipe of kind ``tempo`` or ``contrastive``.
+        Input of the comparator, one of `INPUTS`: without an encoder, or with a frozen encoder trained without
+        labels by a recipe of kind ``tempo`` or ``contrastive``.
     encoder : str
         Recipe of the encoder, if the input has one.
     tracks, views : int
-        Tracks in a step, and windows cut from each; every two windows of a track are a pair.
+        Tracks per step, and windows per track; every two windows of a track form a pair.
     neighbourhood : float
-        Seconds of a track within which its windows lie: tempi drift.
+        Length of the part of a track that its windows are cut from, in seconds; short, since tempi drift.
     same, different : float
-        Largest difference of log-rates that is the same tempo, and smallest that is another; in between a
-        pair counts for nothing.
+        Maximum difference of log-rates for the same tempo, and minimum for different tempi; pairs in between
+        are ignored.
     spread : float
-        Rates are ``exp(u)`` with ``u`` within plus or minus this.
+        Rates are ``exp(u)`` with ``u`` in [-spread, spread].
     copies, hard : float
-        Share of views at the rate of another view, and of the others that lie within 12 % of one.
+        Share of views at the rate of another view, and share of the other views within 12 % of one.
     octaves : float
-        Share of those others that are exactly an octave from one, beside the few that always are.
+        Share of the other views exactly an octave from one, in addition to the few drawn in any case.
     ratio : float
-        Weight of the loss of telling such octaves, and which way; 0 leaves it out.
+        Weight of the loss on octaves and their direction; 0 for none.
     calibration : dict of str to float
-        Stores of clips of known tempo on which the export fits the confidence; training never opens them.
+        Stores of clips of known tempo for calibration at export; not used in training.
     prior : OctavePrior
-        Of the decoder; like `calibration` it has no part in the training.
+        Prior of the decoder; not used in training.
     network : ComparatorConfig
     augmentation : ViewConfig
-        How a window may differ from its track, its rate left aside.
+        Augmentation of the windows, apart from the rate.
     """
 
     kind: ClassVar[str] = "comparison"
@@ -84,5 +83,5 @@ class ComparisonRecipe(Recipe):
 
     @property
     def encoder_recipe(self) -> str:
-        """Name of the recipe whose trained encoder the network reads from; empty for none."""
+        """Name of the recipe of the trained encoder that the network uses; empty for none."""
         return self.encoder

@@ -1,4 +1,4 @@
-"""Batches of a comparator: windows of unlabelled tracks, each at its own known rate."""
+"""Batches for the comparator: windows of unlabelled tracks, each at its own known rate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tempocli.training.comparator.recipe import ComparisonRecipe
     from tempocli.training.data.store import Clip, Store
 
-# Ratios of tempi that are easily taken for one: octaves, thirds, and three against two.
+# Ratios of tempi that are easily confused: octaves, 4/3, and three against two.
 _CONFUSIONS = tuple(np.log([4 / 3, 3 / 2, 2.0]))
 _OCTAVE = float(np.log(2.0))
 _VALIDATION_TRACKS = 96
@@ -52,42 +52,42 @@ class PairSampler:
     Raises
     ------
     DataError
-        If a store is missing, empty, or was made with another front end than the first.
+        If a store is missing or empty, or has another front end than the first.
     """
 
     def __init__(self, data: Path, recipe: ComparisonRecipe) -> None:
         self._recipe = recipe
-        # Shorter clips than the fastest view needs would be padded, and padding tells the rate.
+        # Clips shorter than the fastest view needs would be padded, and padding reveals the rate.
         shortest = np.exp(recipe.spread) * recipe.network.n_frames + 2
         self._tracks = UnlabelledTracks(data, recipe.stores, Split(recipe.held_out), longer_than=shortest)
         self.front_end = self._tracks.front_end
 
     def batch(self, step: int) -> TrackViews:
-        """Make the batch of a step."""
+        """Return the batch of a step."""
         rng = np.random.default_rng([self._recipe.seed, step])
         return self._views((self._tracks.draw(rng) for _ in range(self._recipe.tracks)), rng)
 
     def validation(self) -> TrackViews:
-        """Make a batch of tracks held out of training, the same every time.
+        """Return a batch of held-out tracks, the same every time.
 
         Raises
         ------
         DataError
-            If there are none.
+            If there are no held-out tracks.
         """
         rng = np.random.default_rng([self._recipe.seed, 2**31])
         return self._views(self._tracks.draw_held_out(rng, _VALIDATION_TRACKS), rng)
 
     def _views(self, tracks: Iterable[tuple[Store, Clip]], rng: np.random.Generator) -> TrackViews:
         windows, rates = [], []
-        for store, clip in tracks:  # drawn in turn with their views, from one generator
+        for store, clip in tracks:  # lazy: tracks and views are drawn alternately from one generator
             track, log_rates = self._track(store, clip, rng)
             windows += track
             rates.append(log_rates)
         return TrackViews(np.stack(windows), np.stack(rates))
 
     def music(self, number: int) -> NDArray[np.float32]:
-        """Cut unchanged windows from that many clips, shape=(number, n_frames, n_mels)."""
+        """Cut a window without augmentation from each of `number` clips, shape=(number, n_frames, n_mels)."""
         n_frames = self._recipe.network.n_frames
         rng = np.random.default_rng(self._recipe.seed)
         drawn = [self._tracks.draw_first(rng) for _ in range(number)]

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class ComparisonTask:
-    """One step of training a comparator (Henkel 2024), and its score: right answers on pairs, in percent.
+    """Training of a comparator (Henkel 2024); the score is the share of correct pairs, in percent.
 
     Parameters
     ----------
     data : Path
-        Data folder; holds the stores that the recipe names.
+        Data folder with the stores that the recipe names.
     recipe : ComparisonRecipe
 
     Raises
     ------
     DataError
-        If the data do not fit the recipe.
+        If the data do not match the recipe.
 
     References
     ----------
@@ -63,7 +63,7 @@ class ComparisonTask:
 
     @torch.inference_mode()
     def validate(self, network: ComparatorNetwork, device: str) -> dict[str, float]:
-        """Score pairs of tracks held out."""
+        """Score pairs of windows of held-out tracks."""
         log_odds = network.pair(*self._embed(network, self._validation, device)).cpu()
         alike, unlike = pair_masks(torch.from_numpy(self._validation.log_rates), **self._bounds)
         return {

@@ -1,1 +1,1 @@
-"""The contrastive encoder: excerpts of one track are alike (McCallum 2022)."""
+"""The contrastive encoder: similar embeddings for excerpts of the same track (McCallum 2022)."""

@@ -1,4 +1,4 @@
-"""Contrastive checkpoint to ONNX."""
+"""Export of a contrastive encoder to ONNX."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def export_contrastive(
     network: ContrastiveNetwork, recipe: ContrastiveRecipe, data: Path, path: Path
 ) -> float:
-    """Write a contrastive encoder as ONNX (``log_mel`` to ``embedding``), checked against torch.
+    """Export a contrastive encoder to ONNX (``log_mel`` to ``embedding``) and verify it against torch.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def export_contrastive(
         In evaluation mode.
     recipe : ContrastiveRecipe
     data : Path
-        Data folder; holds the stores that the recipe names.
+        Data folder with the stores that the recipe names.
     path : Path
-        Written only when the check has passed.
+        Written only if the check passes.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The contrastive encoder (McCallum 2022, at a small size): convolutions over time, then pooling."""
+"""The contrastive encoder (after McCallum 2022, smaller): convolutions over time, then pooling."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class ContrastiveConfig:
     n_frames, n_mels : int
         Shape of a window; 256 frames are 3 s.
     channels : tuple of int
-        Of the convolutions over time, each of which halves the frame rate.
+        Channels of the convolutions over time, each of which halves the frame rate.
     n_blocks : int
-        Residual blocks after them, each with twice the dilation of the last.
+        Number of residual blocks after them, each with twice the dilation of the previous one.
     embedding_dim, projection_dim : int
-        Length of the embedding, and of its projection that only the loss sees.
+        Length of the embedding, and of its projection, used only by the loss.
     """
 
     n_frames: int = 256
@@ -35,7 +35,7 @@ class ContrastiveConfig:
 
 
 class ContrastiveNetwork(nn.Module):
-    """Log-mel windows to embeddings, with the projection that only the loss sees.
+    """Network from log-mel windows to embeddings, with a projection used only by the loss.
 
     Parameters
     ----------

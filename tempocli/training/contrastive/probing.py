@@ -1,4 +1,4 @@
-"""Probing an embedding: how often nearest neighbours share tempo, style or package (McCallum 2024)."""
+"""Probing of an embedding: how often nearest neighbours share tempo, style or package (McCallum 2024)."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 _NEIGHBOURS = 5
 _MAX_SECONDS = 40.0
-# Tempi 9 % apart. None is 1: every copy is interpolated, and no blur tells one from the others.
+# Rates 9 % apart. None is 1, so that all copies are interpolated and equally blurred.
 _RATES = tuple(1.01 * np.exp(0.09 * np.arange(-2, 3)))
 _RATE_SECONDS = 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Locality:
-    """Shares of neighbours, from 0 to 1, and what chance alone would give.
+    """Shares of nearest neighbours, from 0 to 1, with a property in common.
 
     Attributes
     ----------
     tempo, folded : float
-        Within 4 %, and within 4 % of it or of it times a power of two.
+        Tempo within 4 %; the same up to a power of two.
     tempo_elsewhere : float
-        Within 4 %, among neighbours of another style: styles have their tempi, which would answer for it.
+        Tempo within 4 %, among neighbours of another style, since a style suggests a tempo.
     style : float
-        Of one style.
+        The same style.
     group : float
-        Of one package.
+        The same package.
     rate : float
-        Of one rate, where the neighbours are another excerpt of the same recording at five rates: tempo with
-        all else held still.
+        The same rate, where the candidates are another excerpt of the same recording at five rates: only the
+        tempo differs.
     """
 
     tempo: float
@@ -60,21 +60,21 @@ class Locality:
 def neighbour_share(
     embeddings: NDArray[np.float32], shared: NDArray[np.bool_], allowed: NDArray[np.bool_] | None = None
 ) -> tuple[float, float]:
-    """Return how often the nearest five neighbours share something, and how often any others do.
+    """Return how often the five nearest neighbours share a property, and how often all pairs do.
 
     Parameters
     ----------
     embeddings : ndarray of float32, shape=(n, dim)
-        Compared by cosine.
+        Compared by cosine similarity.
     shared : ndarray of bool, shape=(n, n)
-        What pairs share.
+        Whether each pair shares the property.
     allowed : ndarray of bool, shape=(n, n), optional
-        Pairs that count as neighbours; by default all. Nothing is its own neighbour.
+        Pairs that count as neighbours; by default all. No item is its own neighbour.
 
     Returns
     -------
     share, chance : float
-        NaN when there are no neighbours that count.
+        NaN if no pair counts.
     """
     count = len(embeddings)
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -89,7 +89,7 @@ def neighbour_share(
 
 
 def tempo_pairs(bpms: NDArray[np.float64], *, folded: bool) -> NDArray[np.bool_]:
-    """Return which pairs share a tempo within 4 %, or, folded, up to a power of two."""
+    """Return which pairs have the same tempo within 4 %; if `folded`, up to a power of two."""
     octaves = np.abs(np.log2(bpms[:, None] / bpms[None]))
     if folded:
         octaves = np.abs(octaves - np.round(octaves))
@@ -97,7 +97,7 @@ def tempo_pairs(bpms: NDArray[np.float64], *, folded: bool) -> NDArray[np.bool_]
 
 
 def equal_pairs(names: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which pairs have one name."""
+    """Return which pairs have equal names."""
     array = np.array(names)
     return np.asarray(array[:, None] == array[None])
 
@@ -112,13 +112,13 @@ def measure(
     network : ContrastiveNetwork
         In evaluation mode.
     labelled : Store
-        Clips of known tempo and style; the encoder was trained on none of them.
+        Clips of known tempo and style, none of them used in training.
     unlabelled : Store
-        Its packages that were held out of the training are used.
+        Unlabelled music; only packages held out of training are used.
     split : Split
-        That of the training.
+        The split of the training.
     clips : int
-        Of the labelled store, at the most.
+        Maximum number of clips of the labelled store.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def measure(
 
 @torch.inference_mode()
 def rate_share(network: ContrastiveNetwork, store: Store, clips: Sequence[Clip]) -> float:
-    """Return how often an excerpt is nearest to the copy of another one that is played at its own rate.
+    """Return how often an excerpt is nearest to the copy of another excerpt at the same rate.
 
     Parameters
     ----------
@@ -152,12 +152,12 @@ def rate_share(network: ContrastiveNetwork, store: Store, clips: Sequence[Clip])
         In evaluation mode.
     store : Store
     clips : sequence of Clip
-        Those too short for two excerpts are left out.
+        Clips too short for two excerpts are skipped.
 
     Returns
     -------
     float
-        NaN when all are too short.
+        NaN if all are too short.
     """
     n_frames = network.config.n_frames
     needed = max(1, round(_RATE_SECONDS * store.front_end.frame_rate / n_frames)) * n_frames

@@ -1,7 +1,7 @@
 """The recipe of a contrastive encoder.
 
-What the two views of a track are augmented with is what the embedding forgets (McCallum 2024), so each
-recipe says it.
+The embedding becomes invariant to the augmentations of the two views of a track (McCallum 2024), so each
+recipe sets them.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ class ContrastiveRecipe(Recipe):
     Attributes
     ----------
     seed, steps, learning_rate, weight_decay, ema, held_out, validate_every, checkpoint_every
-        See `tempocli.training.recipe.Schedule`. More groups are held out than for other kinds, for the
-        measurements of `tempocli.training.contrastive.probing` need several of them.
+        See `tempocli.training.recipe.Schedule`. More groups are held out than for other kinds, since
+        `tempocli.training.contrastive.probing` needs several of them.
     name : str
         Name of the model.
     stores : dict of str to float
         Share of each store of unlabelled music in a batch, by folder name.
     tracks : int
-        Tracks in a step; all the others are what each must be told from.
+        Tracks per step; the other tracks of a batch are the negatives.
     reach : float
-        Seconds between the two excerpts of a track at the most.
+        Maximum time between the two excerpts of a track, in seconds.
     temperature : float
-        Of NT-Xent.
+        Temperature of NT-Xent.
     semitones, max_stretch : float
-        Largest pitch shift, and logarithm of the largest stretch, drawn for each view; 0 for none.
+        Maximum pitch shift, and logarithm of the maximum stretch, drawn for each view; 0 for none.
     network : ContrastiveConfig
     augmentation : ViewConfig
         Gain, equaliser, noise floor and silenced bands of each view.

@@ -1,4 +1,4 @@
-"""Batches of a contrastive encoder: two views of each of several tracks."""
+"""Batches for the contrastive encoder: two views each of several tracks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ExcerptSampler:
     Raises
     ------
     DataError
-        If a store is missing, empty, or was made with another front end than the first.
+        If a store is missing or empty, or has another front end than the first.
     """
 
     def __init__(self, data: Path, recipe: ContrastiveRecipe) -> None:
@@ -41,24 +41,24 @@ class ExcerptSampler:
         self.front_end = self._tracks.front_end
 
     def batch(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Make the two views of a step's tracks, each of shape=(tracks, n_frames, n_mels)."""
+        """Return the two views of a step's tracks, each of shape=(tracks, n_frames, n_mels)."""
         rng = np.random.default_rng([self._recipe.seed, step])
         chosen: dict[tuple[int, int], tuple[Store, Clip]] = {}
         for _ in range(4 * self._recipe.tracks):
             store, clip = self._tracks.draw(rng)
-            # A track twice in a batch would have to be told from itself.
+            # A track drawn twice would be its own negative.
             chosen[id(store), clip.start] = (store, clip)
             if len(chosen) == self._recipe.tracks:
                 break
         return self._views(list(chosen.values()), rng)
 
     def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Make the two views of tracks held out of training, the same every time.
+        """Return the two views of held-out tracks, the same every time.
 
         Raises
         ------
         DataError
-            If there are none.
+            If there are no held-out tracks.
         """
         rng = np.random.default_rng([self._recipe.seed, 2**31])
         return self._views(self._tracks.draw_held_out(rng, _VALIDATION_TRACKS), rng)

@@ -1,4 +1,4 @@
-"""The training task of the contrastive encoder: excerpts of one track are alike (McCallum 2022)."""
+"""The training task of the contrastive encoder (McCallum 2022)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 class ContrastiveTask:
-    """One step of contrastive training, and its score: tracks whose other view is the nearest, in percent.
+    """Contrastive training; the score is the share of tracks whose nearest view is their own, in percent.
 
     Parameters
     ----------
     data : Path
-        Data folder; holds the stores that the recipe names.
+        Data folder with the stores that the recipe names.
     recipe : ContrastiveRecipe
 
     Raises
     ------
     DataError
-        If the data do not fit the recipe.
+        If the data do not match the recipe.
     """
 
     def __init__(self, data: Path, recipe: ContrastiveRecipe) -> None:
@@ -56,7 +56,7 @@ class ContrastiveTask:
 
     @torch.inference_mode()
     def validate(self, network: ContrastiveNetwork, device: str) -> dict[str, float]:
-        """Score tracks held out."""
+        """Score held-out tracks."""
         a, b = (network(torch.from_numpy(views).to(device)).cpu() for views in self._validation)
         similarity = nn.functional.normalize(a, dim=1) @ nn.functional.normalize(b, dim=1).T
         found = similarity.argmax(dim=1) == torch.arange(len(a))

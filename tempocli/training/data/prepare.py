@@ -1,4 +1,4 @@
-"""Preparing feature stores from composed music, MIDI, MMA and folders of audio."""
+"""Preparation of feature stores from composed music, MIDI, MMA and folders of audio."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _KITS = Path("/usr/share/hydrogen/data/drumkits")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The features of one clip, ready to be stored."""
+    """The features of one clip, to be stored."""
 
     name: str
     log_mel: np.ndarray[tuple[int, int], np.dtype[np.float32]]
@@ -58,10 +58,10 @@ def find_soundfonts(folder: Path = _SOUNDFONTS) -> list[Path]:
     Raises
     ------
     DataError
-        If there are none.
+        If there are no soundfonts.
     """
     found = {path.resolve() for pattern in ("*.sf2", "*.sf3") for path in folder.rglob(pattern)}
-    # Two soundfonts of one set differ in size only; the small one renders faster.
+    # The two MuseScore soundfonts differ only in size; the small one renders faster.
     fonts = sorted(
         (path for path in found if path.stem != "MuseScore_General"), key=lambda p: (p.stat().st_size, p)
     )
@@ -73,23 +73,23 @@ def find_soundfonts(folder: Path = _SOUNDFONTS) -> list[Path]:
 def prepare(
     folder: Path, names: Iterable[str], make: Callable[[str], Prepared | None], *, jobs: int
 ) -> Iterator[str]:
-    """Make the clips that a store lacks and append them.
+    """Make the clips missing from a store and append them.
 
     Parameters
     ----------
     folder : Path
         The store.
     names : iterable of str
-        Names of the clips that the store shall have.
+        Names of all clips of the store.
     make : callable
-        Makes the clip of a name, or ``None`` when it cannot; the same for the same name.
+        Returns the clip of a name, or ``None`` if it cannot be made; deterministic.
     jobs : int
-        Processes.
+        Number of worker processes.
 
     Yields
     ------
     str
-        Each name when it is done, those that were there already included.
+        Each name when it is done, including clips that already exist.
     """
     with StoreWriter(folder, FrontEnd()) as writer:
         names = list(names)
@@ -107,7 +107,7 @@ _renderers: dict[int, Renderer] = {}
 
 def _render(score: Score, rng: np.random.Generator, name: str, group: str) -> Prepared:
     front_end = FrontEnd()
-    if 0 not in _renderers:  # one a process: a soundfont takes a while to load
+    if 0 not in _renderers:  # one per process, since soundfonts load slowly
         kits = sorted(path.parent for path in _KITS.glob("*/drumkit.xml"))
         _renderers[0] = Renderer(find_soundfonts(), kits, front_end.sample_rate)
     samples = _renderers[0].render(score, rng)
@@ -157,7 +157,7 @@ _ACCOMPANIMENTS = {
 
 
 def make_groove(name: str, *, seed: int, folder: Path) -> Prepared:
-    """Render one drum performance of the Groove MIDI Dataset, most with an accompaniment of its style."""
+    """Render one drum performance of the Groove MIDI Dataset, usually with an accompaniment in its style."""
     index = int(name.split("-")[-1])
     rng = _rng(3, seed, index)
     performances = groove_performances(folder, min_duration=15.0)
@@ -192,12 +192,12 @@ def make_clicks(name: str, *, seed: int) -> Prepared:
 
 
 def music_files(folder: Path) -> list[str]:
-    """List the audio files of a folder, as paths below it; its subfolders are the groups never split.
+    """List the audio files of a folder as relative paths; each subfolder is one group of the split.
 
     Raises
     ------
     DataError
-        If there are none.
+        If there are no audio files.
     """
     paths = (Path(path) for path in find_files([folder]))
     found = sorted(str(path.relative_to(folder)) for path in paths if path.is_file())
@@ -207,12 +207,12 @@ def music_files(folder: Path) -> list[str]:
 
 
 def listed_music(folder: Path, listed: Path) -> list[str]:
-    """Read which files of a folder to take, one path below it a line.
+    """Read a list of files of a folder, one relative path per line.
 
     Raises
     ------
     DataError
-        If the list cannot be read, is empty, or names a file that is not there.
+        If the list cannot be read, is empty, or names a missing file.
     """
     try:
         names = [line for line in listed.read_text(encoding="utf-8").splitlines() if line]
@@ -227,7 +227,7 @@ def listed_music(folder: Path, listed: Path) -> list[str]:
 
 
 def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
-    """Render a part of one of a folder's MIDI songs, transposed, at the tempo that the file itself gives."""
+    """Render a part of one of a folder's MIDI songs, transposed, at the tempo given in the file."""
     index = int(name.split("-")[-1])
     rng = _rng(5, seed, index)
     songs = midi_songs(folder)
@@ -260,14 +260,14 @@ def make_speech(name: str, *, seed: int) -> Prepared:
 
 
 def make_audio(name: str, *, folder: Path) -> Prepared | None:
-    """Read one file of unlabelled audio; `name` is its path below `folder`, whose first part is its group."""
+    """Read one file of unlabelled audio; `name` is its path below `folder`, the first part its group."""
     front_end = FrontEnd()
     try:
         samples = load_audio(folder / name, sample_rate=front_end.sample_rate)
     except AudioError as error:
         log.info("%s", error)
         return None
-    # An hour-long file would weigh as much as a whole package.
+    # Limit the length, or an hour-long file would have the weight of a whole package.
     samples = samples[: 300 * front_end.sample_rate]
     if len(samples) < 15 * front_end.sample_rate:
         return None

@@ -25,17 +25,17 @@ class Split:
     Attributes
     ----------
     held_out : int
-        One group in so many is held out of training.
+        One in `held_out` groups is held out of training.
     """
 
     held_out: int
 
     def is_held_out(self, clip: Clip) -> bool:
-        """Return whether a clip is held out; all clips of a group are on one side."""
+        """Return whether a clip is held out; all clips of a group are on the same side."""
         return zlib.crc32(clip.group.encode()) % self.held_out == 0
 
     def parts(self, clips: Iterable[Clip]) -> tuple[list[Clip], list[Clip]]:
-        """Return the clips for training, and those held out, in their order."""
+        """Return the clips for training and the held-out clips, in order."""
         training: list[Clip] = []
         validation: list[Clip] = []
         for clip in clips:
@@ -57,7 +57,7 @@ class Groups:
         for clip in clips:
             by_group.setdefault(clip.group, []).append(clip)
         self._groups = list(by_group.values())
-        # The root keeps large packages from drowning the others and small ones from being worn out.
+        # Square root: large packages do not dominate, and small ones are not drawn too often.
         shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
         self._weights = shares / shares.sum()
 
@@ -68,31 +68,31 @@ class Groups:
 
 
 class UnlabelledTracks:
-    """Draws tracks from several stores; tempi that a store may hold are never read.
+    """Draws tracks from several stores; tempi in a store are never read.
 
     Parameters
     ----------
     data : Path
         Folder whose subfolders are the stores.
     shares : dict of str to float
-        Share of each store in what is drawn, by folder name.
+        Share of each store in the draws, by folder name.
     split : Split
     longer_than : float
-        Frames; clips that are not longer are left out.
+        Length in frames; clips that are not longer are left out.
 
     Attributes
     ----------
     stores : list of Store
     front_end : FrontEnd
-        What all of them were made with.
+        The front end of all stores.
     held_out : list of (Store, Clip)
         Clips for validation.
 
     Raises
     ------
     DataError
-        If no stores are named, or one is missing, empty, without clips to train on, or was made with
-        another front end than the first.
+        If no stores are named, or one is missing, empty, without clips to train on, or has another front end
+        than the first.
     """
 
     def __init__(self, data: Path, shares: dict[str, float], split: Split, *, longer_than: float = 0) -> None:
@@ -126,7 +126,7 @@ class UnlabelledTracks:
         Raises
         ------
         DataError
-            If there are none.
+            If there are no held-out clips.
         """
         if not self.held_out:
             raise DataError("too few tracks: none is left for validation")

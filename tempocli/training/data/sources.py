@@ -1,4 +1,4 @@
-"""Fetching the training data of the shipped models: Debian packages, unpacked into folders."""
+"""Download of the training data of the shipped models: Debian packages, unpacked into folders."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ARCHIVES = ".pk3"
 
 
 def song_packages() -> list[str]:
-    """List the Debian packages of MIDI songs with their composers' tempo."""
+    """List the Debian packages of MIDI songs, whose tempo was set by their composers."""
     table = tomllib.loads(Path(__file__).with_name("sources.toml").read_text(encoding="utf-8"))
     return [str(name) for name in table["songs"]]
 
 
 def music_list() -> Path:
-    """Return the path of the list of unlabelled recordings, a path a line that begins with the package."""
+    """Return the path of the list of unlabelled recordings, one per line as PACKAGE/PATH."""
     return Path(__file__).with_name("music.txt")
 
 
@@ -39,18 +39,18 @@ def fetch(folder: Path, packages: list[str]) -> Iterator[str]:
     Parameters
     ----------
     folder : Path
-        Made when absent.
+        Created if missing.
     packages : list of str
 
     Yields
     ------
     str
-        Each package when it is there.
+        Each package when it is available.
 
     Raises
     ------
     DataError
-        If this is no Debian, or a package cannot be downloaded or unpacked.
+        If the system is not Debian or similar, or a package cannot be downloaded or unpacked.
     """
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
@@ -63,7 +63,7 @@ def fetch(folder: Path, packages: list[str]) -> Iterator[str]:
 
 
 def _fetch(folder: Path, package: str) -> None:
-    # Unpacked beside its place and then moved there, so that what is there is whole.
+    # Unpacked into a temporary folder and then moved, so that an existing folder is always complete.
     partial = folder / f".{package}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()

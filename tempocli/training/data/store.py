@@ -37,7 +37,7 @@ class Clip:
     style : str
         Style, or kind of audio.
     group : str
-        What must not be split between training and validation: a package, a groove, a composer's seed.
+        Package, groove or composed clip; a group is never split between training and validation.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Clip:
 
 
 class StoreWriter:
-    """Appends clips to a store; a clip whose writing was interrupted is dropped at the next opening.
+    """Appends clips to a store; an incompletely written clip is dropped when the store is next opened.
 
     Parameters
     ----------
     folder : Path
-        Made when absent.
+        Created if missing.
     front_end : FrontEnd
-        Its settings are kept with the store.
+        Its settings are saved in the store.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class StoreWriter:
 
 
 def read_index(folder: Path) -> list[Clip]:
-    """Read the clips of a store; a last line that was cut off is left out.
+    """Read the clips of a store; a truncated last line is ignored.
 
     Raises
     ------
@@ -147,7 +147,7 @@ class Store:
 
 
 def open_stores(data: Path, names: Iterable[str]) -> dict[str, Store]:
-    """Open the stores of a data folder that are to be used together.
+    """Open several stores of a data folder, to be used together.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def open_stores(data: Path, names: Iterable[str]) -> dict[str, Store]:
     Raises
     ------
     DataError
-        If one is missing, empty or damaged, or was made with another front end than the first.
+        If one is missing, empty or damaged, or has another front end than the first.
     """
     stores = {name: open_store(data / name) for name in names}
     if len({store.front_end.to_json() for store in stores.values()}) > 1:
@@ -178,14 +178,14 @@ def open_store(folder: Path) -> Store:
     Raises
     ------
     DataError
-        If the folder holds none, or a damaged one.
+        If the folder has no store, or the store is empty or damaged.
     """
     clips = read_index(folder)
     if not clips:
         raise DataError(f"{folder}: holds an empty feature store")
     front_end = _read_front_end(folder)
     try:
-        # What an interrupted clip left behind the others is not looked at.
+        # Frames of an incompletely written clip after the last one are ignored.
         frames = np.memmap(folder / _FRAMES, np.float16, "r", shape=(_length(clips), front_end.n_mels))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / _FRAMES}: damaged ({error})") from error

@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 
 
 _SHORTEST = 215  # frames: 2.5 s
-# Delays of echoes, in beats: what a delay unit in time with the music offers, cross-rhythms above all, since
-# three against two is what a tempo is mistaken for, its octave left aside; and one that is out of time.
+# Delays of echoes, in beats: those of a delay unit in time with the music, mostly cross-rhythms, since three
+# against two is the most common error besides the octave; and one that is not in time.
 _ECHO_BEATS = (1 / 4, 1 / 2, 1.0, 3 / 8, 3 / 8, 3 / 4, 3 / 4, 3 / 4, 3 / 2, 1 / 3, 2 / 3, 2 / 3, 0.31)
 
 
 @dataclass(frozen=True, slots=True)
 class ViewConfig:
-    """How a view may differ from its clip.
+    """Settings of the augmentation of views.
 
     Attributes
     ----------
     max_stretch : float
-        Rates are ``exp(u)`` with ``u`` even in plus or minus this.
+        Rates are ``exp(u)`` with ``u`` uniform in [-max_stretch, max_stretch].
     gain_db, eq_db : float
-        Largest change of level, and deviation of the random equaliser's knots, in dB.
+        Maximum change of level, and standard deviation of the random equaliser's knots, in dB.
     noise : float
-        Chance of a noise floor.
+        Probability of a noise floor.
     band_drop : float
-        Chance that a run of bands is silenced.
+        Probability that a range of bands is silenced.
     band_keep : float
-        Chance that all but a run of bands is silenced, so that a part of the music is heard alone.
+        Probability that all bands outside a range are silenced, which isolates a part of the music.
     overlay : float
-        Chance that labelled music has unlabelled music under it, 3 to 20 dB softer.
+        Probability that unlabelled music is mixed under labelled music, 3 to 20 dB softer.
     echo, compression : float
-        Chance that labelled music gets echoes, and that its dynamics are compressed.
+        Probability that labelled music gets echoes, and that its dynamics are compressed.
     warmth : float
-        Chance that labelled music gets the louder bass and softer treble that recordings have.
+        Probability that labelled music gets louder bass and softer treble, like recordings.
     short : float
-        Chance that labelled music is cut short, as loops and excerpts are.
+        Probability that labelled music is shortened, like loops and excerpts.
     """
 
     max_stretch: float = 0.2
@@ -61,9 +61,9 @@ class ViewConfig:
 
 
 def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames: int) -> NDArray[np.float32]:
-    """Read `n_frames` frames at `rate` by linear interpolation; rate > 1 is faster.
+    """Read `n_frames` frames at `rate` with linear interpolation; rate > 1 is faster.
 
-    Frames before the first and after the last are silence.
+    Frames before the first and after the last are silent.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ def stretch(frames: NDArray[np.float16], *, start: float, rate: float, n_frames:
 
 
 def draw_excerpt(length: int, *, rate: float, n_frames: int, rng: np.random.Generator) -> float:
-    """Draw the first frame of an excerpt such that a view at `rate` has no padding, if the clip allows it.
+    """Draw the first frame of an excerpt such that a view at `rate` has no padding, if possible.
 
-    Padding would tell the network the rate.
+    Padding would reveal the rate to the network.
     """
     spare = length - rate * n_frames - 2.0
     return float(rng.uniform(0.0, spare)) if spare > 0.0 else spare / 2.0
@@ -109,7 +109,7 @@ def augment(
     log_mel : ndarray of float32, shape=(n_frames, n_mels)
     config : ViewConfig
     front_end : FrontEnd
-        What the frames were made with.
+        The front end of the frames.
     rng : numpy.random.Generator
 
     Returns
@@ -135,7 +135,7 @@ def augment(
 
 
 def pitch_shift(log_mel: NDArray[np.float32], semitones: float, front_end: FrontEnd) -> NDArray[np.float32]:
-    """Shift the pitch of a view by moving its bands along the mel axis; the rhythm stays as it is.
+    """Shift the pitch of a view by moving its bands along the mel axis; the rhythm does not change.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def pitch_shift(log_mel: NDArray[np.float32], semitones: float, front_end: Front
     semitones : float
         Up when positive; may be a fraction.
     front_end : FrontEnd
-        What the frames were made with.
+        The front end of the frames.
 
     Returns
     -------
@@ -159,10 +159,10 @@ def pitch_shift(log_mel: NDArray[np.float32], semitones: float, front_end: Front
 def produce(
     log_mel: NDArray[np.float32], beat: float, config: ViewConfig, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Apply music production to a view: echoes in time with the beat, compression, a warm sound.
+    """Apply production effects to a view: echoes in time with the beat, compression, a warm sound.
 
-    The first two make music denser than a sequencer plays it, the dotted-eighth echo in cross-rhythm; nothing
-    changes the tempo.
+    Echoes and compression make music denser than sequenced music, and the dotted-eighth echo adds a
+    cross-rhythm. The tempo does not change.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def produce(
 
 def _echo(log_mel: NDArray[np.float32], beat: float, rng: np.random.Generator) -> NDArray[np.float32]:
     delay = max(2, round(beat * float(rng.choice(_ECHO_BEATS))))
-    # Echoes are kept out of the bass, where they would blur the mix.
+    # No echoes in the bass, as in a usual mix.
     gain = np.zeros(log_mel.shape[1], np.float32)
     gain[int(rng.integers(0, log_mel.shape[1] // 3)) :] = rng.uniform(0.15, 0.7)
     magnitude = np.expm1(log_mel)
@@ -201,7 +201,7 @@ def _echo(log_mel: NDArray[np.float32], beat: float, rng: np.random.Generator) -
 def _compress(log_mel: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
     magnitude = np.expm1(log_mel)
     level = magnitude.mean(axis=1)
-    # A compressor reacts within some frames, not at once: the attack of a hit passes.
+    # A compressor reacts after some frames, so the attack of a hit passes.
     level = np.convolve(np.pad(level, (8, 0), mode="edge"), np.full(9, 1.0 / 9.0), "valid")
     level += 0.03 * level.max() + 1e-6
     gain = (level / level.max()) ** -strength
@@ -214,7 +214,7 @@ def _warm(log_mel: NDArray[np.float32], tilt_db: float) -> NDArray[np.float32]:
 
 
 def shorten(log_mel: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Keep a part of a view, of 2.5 s or more, put into its middle as inference puts short audio.
+    """Keep a part of a view, of 2.5 s or more, centred as inference centres short audio.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def shorten(log_mel: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
     Returns
     -------
     ndarray of float32, shape=(n_frames, n_mels)
-        Before and after the part, its first and its last frame are repeated.
+        Padded with repeats of the first and the last frame of the part.
     """
     n_frames = len(log_mel)
     kept = int(np.exp(rng.uniform(np.log(min(_SHORTEST, n_frames)), np.log(n_frames))))
@@ -237,7 +237,7 @@ def shorten(log_mel: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
 def overlay(
     log_mel: NDArray[np.float32], other: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Put other music under a view, 3 to 20 dB softer: timbres and textures that no synthesiser has.
+    """Mix other music under a view, 3 to 20 dB softer, for timbres and textures that synthesisers lack.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def _noise_floor(
 
 
 def beatless(n_frames: int, front_end: FrontEnd, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Make a window without any tempo: silence, noise, or events at random times.
+    """Generate a window without a tempo: silence, noise, or events at random times.
 
     Returns
     -------

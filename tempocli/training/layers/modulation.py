@@ -1,4 +1,7 @@
-"""Onset-strength curves and their modulation spectrum on a log-tempo axis: a stretch is a shift."""
+"""Onset-strength curves and their modulation spectrum on a log-tempo axis.
+
+On this axis, a time-stretch of the audio is a shift.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,16 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class ModulationAxis:
-    """The log-tempo axis on which a modulation spectrum is taken.
+    """The log-tempo axis of a modulation spectrum.
 
     Attributes
     ----------
     n_frames : int
-        Frames of a window.
+        Number of frames in a window.
     frame_rate : float
-        Frames a second, in Hz.
+        Frame rate in Hz.
     n_bins : int
-        Bin ``k`` is ``min_bpm * 2 ** (k / bins_per_octave)``.
+        Number of bins; bin ``k`` is at ``min_bpm * 2 ** (k / bins_per_octave)``.
     bins_per_octave : int
         Resolution of the axis.
     min_bpm : float
@@ -28,7 +31,7 @@ class ModulationAxis:
     multiples : tuple of float
         Multiples of each bin's tempo that are stacked: its metrical levels.
     frame_step : int
-        Frames that are taken as one, 1 or a power of two.
+        Number of frames merged into one, 1 or a power of two.
     scale : float
         Factor between a tempo and the modulation frequency at its bin.
     """
@@ -44,7 +47,7 @@ class ModulationAxis:
 
 
 class ModulationSpectrum(nn.Module):
-    """Magnitude of onset curves at log-spaced modulation frequencies, stacked by harmonic.
+    """Magnitude spectrum of onset curves at log-spaced modulation frequencies, stacked by multiple.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ class ModulationSpectrum(nn.Module):
         above = round(math.log2(max(multiples)) * axis.bins_per_octave)
         bins = torch.arange(-below, axis.n_bins + above, dtype=torch.float64)
         hertz = axis.scale * axis.min_bpm / 60.0 * 2.0 ** (bins / axis.bins_per_octave)
-        # Modulations that the frame rate cannot hold are left out, not folded back.
+        # Modulations near or above the Nyquist frequency are left out to avoid aliasing.
         kept = hertz < 0.48 * frame_rate
         time = torch.arange(n_frames, dtype=torch.float64)
         window = 0.5 - 0.5 * torch.cos(2.0 * math.pi * (time + 0.5) / n_frames)
@@ -73,7 +76,7 @@ class ModulationSpectrum(nn.Module):
         self.n_kept = int(kept.sum())
         self.basis: Tensor
         self.n_missing = len(bins) - self.n_kept
-        # Small and exact in float32; kept out of checkpoints because it follows from the settings.
+        # Not stored in checkpoints, because it is computed from the settings; float32 is precise enough.
         basis = torch.cat([torch.cos(phase) * scale, torch.sin(phase) * scale], dim=1)
         self.register_buffer("basis", basis.float(), persistent=False)
         self.offsets = [round(math.log2(multiple) * axis.bins_per_octave) + below for multiple in multiples]
@@ -90,7 +93,7 @@ class ModulationSpectrum(nn.Module):
 
 
 def band_groups(n_mels: int, n_groups: int) -> Tensor:
-    """Return the weights of the fixed onset curves: groups of neighbouring bands, and all of them.
+    """Return the weights of the fixed onset curves: groups of neighbouring bands, and all bands together.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def onset_curves(log_mel: Tensor, groups: Tensor, *, frame_step: int) -> Tensor:
 
 
 def standardise(curves: Tensor) -> Tensor:
-    """Scale every curve to mean 0 and standard deviation 1 over time; a flat curve becomes 0."""
+    """Scale each curve to mean 0 and standard deviation 1 over time; a constant curve becomes 0."""
     centred = curves - curves.mean(dim=-1, keepdim=True)
     deviation = torch.sqrt((centred * centred).mean(dim=-1, keepdim=True) + 1e-6)
     return centred / deviation

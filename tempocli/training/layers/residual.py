@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class ResidualTrunk(nn.ModuleList):
-    """Blocks one after another, each of which adds its output to its input; shapes are kept."""
+    """A sequence of residual blocks, each adding its output to its input; shapes do not change."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply all blocks."""
@@ -16,12 +16,12 @@ class ResidualTrunk(nn.ModuleList):
 
 
 def axis_trunk(width: int, n_blocks: int, dropout: float) -> ResidualTrunk:
-    """Make a trunk of convolutions along the tempo axis, with pre-activation blocks.
+    """Build a trunk of convolutions along the tempo axis, with pre-activation blocks.
 
     Parameters
     ----------
     width : int
-        Channels.
+        Number of channels.
     n_blocks : int
     dropout : float
 
@@ -45,17 +45,17 @@ def axis_trunk(width: int, n_blocks: int, dropout: float) -> ResidualTrunk:
 
 
 def axis_head(width: int, n_outputs: int) -> nn.Sequential:
-    """Make the head of such a trunk, to shape=(batch, n_outputs, n_bins)."""
+    """Build the head of an `axis_trunk`, with output shape=(batch, n_outputs, n_bins)."""
     return nn.Sequential(nn.BatchNorm1d(width), nn.ReLU(), nn.Conv1d(width, n_outputs, 1))
 
 
 def dilated_trunk(width: int, n_blocks: int) -> ResidualTrunk:
-    """Make a trunk of convolutions over time, each block with twice the dilation of the last.
+    """Build a trunk of convolutions over time, each block with twice the dilation of the previous one.
 
     Parameters
     ----------
     width : int
-        Channels.
+        Number of channels.
     n_blocks : int
 
     Returns

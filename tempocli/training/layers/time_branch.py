@@ -1,4 +1,4 @@
-"""The time branch: onset curves that are learned, beside the fixed ones."""
+"""The time branch: learned onset curves in addition to the fixed ones."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-# Channels of the patches. Multiples of 16 are what onnxruntime computes fastest.
+# Channels of the patches; onnxruntime is fastest with multiples of 16.
 _FIRST, _SECOND = 16, 32
 
 
 class TimeBlock(nn.Module):
-    """Residual block of a temporal convolution, on frames-last-but-one input (batch, frames, channels).
+    """Residual temporal-convolution block, for input of shape=(batch, frames, channels).
 
-    A depthwise dilated convolution is five shifted sums, and the rest are matrix products: several times
-    faster on a CPU, forward and backward, than convolutions with so few channels.
+    The depthwise dilated convolution is computed as five shifted sums, the rest as matrix products. On a CPU,
+    forward and backward, this is several times faster than convolutions with so few channels.
     """
 
     def __init__(self, width: int, dilation: int) -> None:
@@ -27,7 +27,7 @@ class TimeBlock(nn.Module):
         self.narrow = nn.Linear(3 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block; shapes are kept."""
+        """Apply the block; the shape does not change."""
         batch, n_frames, width = x.shape
         y = self.norm(x.reshape(-1, width)).reshape(batch, n_frames, width)
         padded = nn.functional.pad(y, (0, 0, 2 * self.dilation, 2 * self.dilation))
@@ -43,11 +43,11 @@ class TimeBranch(nn.Module):
     Parameters
     ----------
     n_mels : int
-        Mel bands of the input.
+        Number of mel bands of the input.
     width, n_blocks : int
-        Channels and residual blocks.
+        Number of channels and of residual blocks.
     n_activations : int
-        Onset curves.
+        Number of onset curves.
 
     Notes
     -----
@@ -58,7 +58,7 @@ class TimeBranch(nn.Module):
     def __init__(self, *, n_mels: int, width: int, n_blocks: int, n_activations: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(1)
-        # Patches of 3 frames by 6 bands, every 3 bands; then 3 neighbouring patches; then all that is left.
+        # Patches of 3 frames by 6 bands, every 3 bands; then 3 neighbouring patches; then all of these.
         self.n_patches = (n_mels - 6) // 3 + 1
         self.n_joined = self.n_patches // 3
         self.first = nn.Linear(18, _FIRST)

@@ -1,1 +1,1 @@
-"""Synthetic music of known tempo: scores, composed or read from MIDI, and their sound."""
+"""Synthetic music of known tempo: composed scores, scores from MIDI, and their rendering."""

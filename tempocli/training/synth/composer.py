@@ -27,12 +27,12 @@ _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10
 _CHORD_NOTES = {"0": -7, "1": 0, "2": 2, "3": 4, "4": 7, "5": 9}
 # Delays of echoes, in beats: mostly cross-rhythms.
 _ECHO_BEATS = (3 / 4, 3 / 4, 3 / 4, 3 / 8, 2 / 3, 2 / 3, 1 / 3, 3 / 2, 1 / 2)
-# Rates of pulsating pads, in pulses a beat: against the beat, but for two.
+# Rates of pulsating pads, in pulses per beat; all but the last two are cross-rhythms.
 _PULSES = (4 / 3, 4 / 3, 3 / 2, 2 / 3, 3 / 4, 8 / 3, 5 / 4, 2.0, 3.0)
 _MELODY, _CHORDS, _BASS, _PAD, _OSTINATO = 0, 1, 2, 3, 4
-# Deviations, in seconds, by which a piece's notes are early or late, and the chance of each.
+# Deviations of the note times of a piece, in seconds, and the probability of each.
 _JITTER = {0.0: 0.35, 0.003: 0.25, 0.006: 0.25, 0.012: 0.15}
-# Steps from one note of an ostinato to the next, by the steps of a beat: most of them against the beat.
+# Steps between the notes of an ostinato, by the steps per beat; most are cross-rhythms.
 _OSTINATO_STEPS = {4: (1, 1, 2, 3, 3, 6, 6), 3: (1, 2, 2, 4)}
 
 
@@ -43,7 +43,7 @@ def compose(style: Style, rng: np.random.Generator, *, duration: float, bpm: flo
     ----------
     style : Style
     rng : numpy.random.Generator
-        Source of every choice: the same state composes the same piece.
+        Source of all random choices; the same state gives the same piece.
     duration : float
         Length in seconds.
     bpm : float, optional
@@ -59,8 +59,8 @@ def compose(style: Style, rng: np.random.Generator, *, duration: float, bpm: flo
 def accompany(
     score: Score, style: Style, rng: np.random.Generator, *, parts: tuple[str, ...] = ("bass", "chords")
 ) -> None:
-    """Add bass, chords and melody of a style to a score that has drums, at the score's own tempo."""
-    # The drums are there and keep to their own time.
+    """Add bass, chords and melody of a style to a score with drums, at the tempo of the score."""
+    # No rubato: the drums already have their timing.
     strict = replace(style, rubato=(0.0, 0.0))
     other = _Composer(strict, rng, score.duration, score.bpm, drums=False, parts=parts).score
     score.notes.extend(other.notes)
@@ -97,7 +97,7 @@ class _Composer:
         self.key = int(rng.integers(12))
         self.progression = _PROGRESSIONS[int(rng.integers(len(_PROGRESSIONS)))]
         self.bars_per_chord = int(rng.choice([1, 1, 2, 4]))
-        # Pieces seldom start on the first sample: begin anywhere within a bar.
+        # Start at a random position within a bar, since music rarely starts on the first sample.
         self.offset = -float(rng.uniform(0.0, self.bar))
         self.n_bars = math.ceil((duration - self.offset) / self.bar)
         self.breaks = self._draw_breaks()
@@ -117,7 +117,7 @@ class _Composer:
         for channel, program in score.programs.items():
             if program in SUSTAINED and channel not in score.electronic:
                 if attack > 0.0:
-                    # From notes played apart to a legato.
+                    # From detached notes to legato.
                     floor = float(rng.uniform(0.03, 0.5))
                     slow_attacks(score, channel, attack=attack * rng.uniform(0.6, 1.4), floor=floor)
                 if rng.random() < style.hairpins:
@@ -137,10 +137,10 @@ class _Composer:
             )
 
     def _draw_breaks(self) -> list[tuple[int, int]]:
-        """Draw the first bar of the break without drums, and the one after it; most styles have none."""
+        """Draw the first bar of the break without drums and the first bar after it; most styles have none."""
         if self.rng.random() >= self.style.breaks:
             return []
-        # Half of what is heard at the most, or it would be a piece without drums.
+        # At most half of the piece, or it would be a piece without drums.
         length = min(int(self.rng.choice([4, 8, 8, 16])), self.n_bars // 2)
         first = int(self.rng.integers(0, self.n_bars - length + 1))
         return [(first, first + length)]
@@ -164,7 +164,7 @@ class _Composer:
             self.score.notes.append(Note(time, hold, channel, min(127, max(0, pitch)), loud))
 
     def _steps(self, pattern: str, bar: int) -> list[tuple[float, float, str]]:
-        """List time, step length and letter of the hits of one bar of a pattern of one or more bars."""
+        """List time, step length and letter of the hits in one bar of a pattern of one or more bars."""
         per_bar = self._steps_per_bar(pattern)
         first = (bar * per_bar) % len(pattern)
         step = self.bar / per_bar
@@ -177,7 +177,7 @@ class _Composer:
         return hits
 
     def _steps_per_bar(self, pattern: str) -> int:
-        """Return the steps of a bar: 4 or 3 a beat (8 for the thirty-second rolls of trap)."""
+        """Return the number of steps in a bar: 4 or 3 per beat (8 for the thirty-second rolls of trap)."""
         beats = self.style.beats
         for per_beat in (4, 3):
             per_bar = beats * per_beat
@@ -260,13 +260,13 @@ class _Composer:
             channel, options = programs[part]
             if self.style.programs in ELECTRONIC:
                 self.score.electronic[channel] = part
-            # One piece in eight is played on anything at all.
+            # One in eight pieces uses any instruments.
             anything = rng.random() < 0.12 and part != "bass"
             self.score.programs[channel] = int(rng.integers(0, 112) if anything else rng.choice(options))
             writers[part]()
 
     def _draw_patterns(self, options: tuple[str, ...]) -> list[str]:
-        """Draw the pattern of a part, or the several that loose playing changes between."""
+        """Draw the pattern of a part, or several patterns for loose playing to alternate between."""
         return [str(self.rng.choice(options)) for _ in range(3 if self.loose > 0.0 else 1)]
 
     def _of_bar(self, patterns: list[str], bar: int) -> str:
@@ -317,7 +317,7 @@ class _Composer:
                     pitches = [self._pitch(self._chord(bar) + _CHORD_NOTES[hit], 4)]
                 else:
                     pitches = [voicing[index % 3]] if arpeggio else voicing
-                # A chord is rolled about its step, upwards on a beat and downwards off it.
+                # A rolled chord is centred on its step; it goes upwards on a beat and downwards off it.
                 rolled = self.roll * (rng.uniform(0.6, 1.4) if accent else -rng.uniform(0.3, 1.0))
                 for place, pitch in enumerate(pitches):
                     late = rolled * (place - 0.5 * (len(pitches) - 1))
@@ -358,11 +358,11 @@ class _Composer:
         return 3 if len(self.style.chords[0]) % (self.style.beats * 4) else 4
 
     def _ostinato(self) -> None:
-        """Repeat a figure of equal notes: as dense as recordings are, or in cross-rhythm to the beat."""
+        """Repeat a figure of equal notes, as dense as in recordings, or in cross-rhythm to the beat."""
         rng = self.rng
         per_beat = self._steps_per_beat()
         every = int(rng.choice(_OSTINATO_STEPS[per_beat]))
-        bars = int(rng.choice([1, 1, 2, 4]))  # after which it starts again on the beat
+        bars = int(rng.choice([1, 1, 2, 4]))  # bars until it restarts on the beat
         n_steps = round(bars * self.style.beats * per_beat)
         figure = [int(degree) for degree in rng.integers(0, 8, size=int(rng.integers(1, 5)))]
         step = self.beat / per_beat

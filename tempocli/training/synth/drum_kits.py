@@ -1,4 +1,4 @@
-"""Drum sounds: kits synthesised at random, and sampled kits in Hydrogen's format."""
+"""Drum sounds: randomly synthesised kits, and sampled kits in Hydrogen's format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# The roles of General MIDI's drum notes; a kit holds a sound for each role.
+# The roles of the General MIDI drum notes; a kit has a sound for each role.
 ROLES = {
     35: "kick", 36: "kick", 37: "stick", 38: "snare", 39: "clap", 40: "snare", 41: "tom", 42: "hat",
     43: "tom", 44: "hat", 45: "tom", 46: "open hat", 47: "tom", 48: "tom", 49: "crash", 50: "tom",
@@ -43,12 +43,12 @@ Kit = dict[str, "NDArray[np.float32]"]
 
 
 def role_of(pitch: int) -> str:
-    """Name the role of a General MIDI drum note."""
+    """Return the role of a General MIDI drum note."""
     return ROLES.get(pitch, _DEFAULT_ROLE)
 
 
 def synthesise_kit(rng: np.random.Generator, *, sample_rate: int) -> Kit:
-    """Make a kit of electronic drum sounds with random settings.
+    """Synthesise a kit of electronic drum sounds with random settings.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def synthesise_kit(rng: np.random.Generator, *, sample_rate: int) -> Kit:
 
 
 def synthesise_brushes(rng: np.random.Generator, *, sample_rate: int) -> Kit:
-    """Make a kit played with brushes, whose sounds have slow attacks.
+    """Synthesise a kit played with brushes, whose sounds have slow attacks.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def synthesise_brushes(rng: np.random.Generator, *, sample_rate: int) -> Kit:
 def _swish(rng: np.random.Generator, attack: float, decay: float, sample_rate: int) -> NDArray[np.float32]:
     time = np.arange(int((attack + 6.0 * decay) * sample_rate)) / sample_rate
     noise = rng.standard_normal(len(time))
-    # The wires of a brush: little bass, and a treble that falls.
+    # The wires of a brush: little bass, falling treble.
     noise = np.convolve(np.diff(noise, prepend=0.0), np.ones(3) / 3.0, "same")
     sound = noise * np.minimum(time / attack, 1.0) * np.exp(-np.maximum(time - attack, 0.0) / decay)
     return np.asarray(sound / np.abs(sound).max(), np.float32)
@@ -147,19 +147,19 @@ def _swish(rng: np.random.Generator, attack: float, decay: float, sample_rate: i
 
 @lru_cache(maxsize=32)
 def load_hydrogen_kit(folder: Path, *, sample_rate: int) -> Kit:
-    """Read a sampled kit: for every role the loudest layer of the first instrument with a fitting name.
+    """Load a sampled kit: for each role, the loudest layer of the first instrument with a matching name.
 
     Parameters
     ----------
     folder : Path
-        Folder that holds ``drumkit.xml``.
+        Folder with ``drumkit.xml``.
     sample_rate : int
         In Hz; the samples are resampled to it.
 
     Returns
     -------
     dict of str to ndarray of float32, shape=(n_samples,)
-        The roles that the kit has, peak 1.
+        The sounds of the roles in the kit, peak 1.
     """
     kit: Kit = {}
     instruments = [

@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
     from tempocli.training.synth.score import Score
 
-# General MIDI programs whose notes last as long as they are held: organs, strings, winds, voices, pads.
+# General MIDI programs with sustained notes: organs, strings, winds, voices, pads.
 SUSTAINED = frozenset((*range(16, 24), *range(40, 45), *range(48, 55), *range(56, 80), *range(88, 96)))
-_CHORD_SECONDS = 0.06  # notes as close as this are one attack
+_CHORD_SECONDS = 0.06  # notes within this time are one attack
 
 
 def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
-    """Vary the tempo of a score smoothly; its mean over the score stays exact.
+    """Vary the tempo of a score smoothly; its mean over the score does not change.
 
     Parameters
     ----------
     score : Score
-        Its notes are moved.
+        The notes are moved in place.
     rng : numpy.random.Generator
     depth : float
-        Largest deviation of the tempo, as a share of it.
+        Maximum relative deviation of the tempo.
     """
     n_steps = int(np.ceil(score.duration * EXPRESSION_RATE)) + 1
     times = np.linspace(0.0, score.duration, n_steps)
-    # Phrases, not beats, carry it: one turn every two to six beats.
+    # Rubato follows phrases, not beats: one turning point every two to six beats.
     every = 60.0 / score.bpm * rng.uniform(2.0, 6.0)
     knots = rng.normal(0.0, 1.0, int(score.duration / every) + 3)
     place = times / every
@@ -49,7 +49,7 @@ def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
 
 
 def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> None:
-    """Give the notes of a channel slow attacks, like those of bows and voices.
+    """Add slow attacks to the notes of a channel, like those of bows and voices.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> 
         Its expression is changed.
     channel : int
     attack : float
-        Time from a note's start to its full level, in seconds; shorter where the next note comes sooner.
+        Time from the start of a note to its full level, in seconds; shorter if the next note starts earlier.
     floor : float
-        Level from which it rises, 0 to 1: the higher, the more legato.
+        Initial level, 0 to 1; higher is more legato.
     """
     times = np.array(sorted(note.time for note in score.notes if note.channel == channel))
     if not len(times):
@@ -75,7 +75,7 @@ def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> 
 
 
 def hairpins(score: Score, channel: int, rng: np.random.Generator, *, period: float) -> None:
-    """Give a channel a crescendo and diminuendo in every phrase.
+    """Add a crescendo and diminuendo to every phrase of a channel.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def hairpins(score: Score, channel: int, rng: np.random.Generator, *, period: fl
 
 
 def pulsate(score: Score, channel: int, *, rate: float, depth: float, start: float, stop: float) -> None:
-    """Modulate the level of a channel for a while, as a low-frequency oscillator does.
+    """Modulate the level of a channel from `start` to `stop`, like a low-frequency oscillator.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which General MIDI instruments play a style: drum notes of the pattern letters, programs by family."""
+"""General MIDI instruments of the styles: drum notes of the pattern letters, programs by family."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ PROGRAMS: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = 
     "balkan": ((21, 71, 56, 40, 22), (21, 24, 25, 15, 105), (58, 32, 33)),
     "chip": ((80, 80, 81, 74), (80, 81, 50, 62, 90), (38, 80, 39, 87)),
 }
-# Families of which a synthesiser may play every part.
+# Families whose parts may all be played by a synthesiser.
 ELECTRONIC = ("electronic", "chip")

@@ -1,4 +1,4 @@
-"""MIDI files of known tempo, and MMA's grooves, as scores."""
+"""Scores from MIDI files of known tempo and from the grooves of MMA."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _MMA_LIBRARY = Path("/usr/share/mma/lib")
-_STEADY = 0.95  # share of a file's length that its main tempo must hold for
+_STEADY = 0.95  # minimum share of a file's length at its main tempo
 _CHORDS = ("C", "Dm", "Em", "F", "G", "G7", "Am", "Bb", "Fm", "D7", "E7", "Cm", "Eb", "Ab")
 
 
@@ -34,7 +34,7 @@ class Song:
     Attributes
     ----------
     name : str
-        Where it came from.
+        Name of the source.
     data : bytes
         The content of a MIDI file.
     """
@@ -50,7 +50,7 @@ def midi_songs(folder: Path) -> list[Song]:
     Raises
     ------
     DataError
-        If there are none.
+        If there are no songs.
     """
     songs = []
     for path in sorted(folder.rglob("*")):
@@ -59,7 +59,7 @@ def midi_songs(folder: Path) -> list[Song]:
             songs.append(Song(name, path.read_bytes()))
         elif path.suffix.lower() == ".wad":
             songs += _wad_songs(name, path.read_bytes())
-    # Freedoom's two WAD files share songs.
+    # The two WAD files of Freedoom share songs.
     distinct = {song.data: song for song in reversed(songs)}
     if not distinct:
         raise DataError(f"{folder}: holds no MIDI songs")
@@ -90,12 +90,12 @@ def read_midi(
     ----------
     song : Song
     bpm : float, optional
-        Its tempo, in BPM; by default the one that the file itself gives.
+        Tempo, in BPM; by default the tempo given in the file.
     style : str
     duration : float
-        Longest part to keep, in seconds.
+        Maximum length of the part, in seconds.
     start : float
-        Where the part begins, in seconds.
+        Start of the part, in seconds.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def read_midi(
     Raises
     ------
     DataError
-        If the file is not MIDI, or is to give its tempo and changes it.
+        If the file is not MIDI, or `bpm` is not given and the tempo of the file changes.
     MissingExtraError
         If the extra ``train`` is not installed.
     """
@@ -143,13 +143,13 @@ def _open_midi(song: Song) -> tuple[Any, list[Any]]:
     try:
         midi = mido.MidiFile(file=BytesIO(song.data))
         return midi, list(midi)
-    # The type error is about files whose tracks are pieces of their own.
+    # TypeError is raised for files whose tracks are separate pieces.
     except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, mido.KeySignatureError) as error:
         raise DataError(f"{song.name}: not a MIDI file that can be read ({error})") from error
 
 
 def _own_tempo(song: Song, messages: list[Any]) -> float:
-    """Find the tempo that holds for nearly all of a file."""
+    """Return the tempo of nearly all of a file."""
     seconds: dict[float, float] = {}
     tempo = 120.0
     for message in messages:
@@ -163,14 +163,14 @@ def _own_tempo(song: Song, messages: list[Any]) -> float:
 
 
 def groove_performances(folder: Path, *, min_duration: float) -> list[tuple[Path, float, str]]:
-    """List the drum performances of the Groove MIDI Dataset that are long enough.
+    """List the drum performances of the Groove MIDI Dataset of a minimum length.
 
     Parameters
     ----------
     folder : Path
-        Folder that holds ``info.csv``.
+        Folder with ``info.csv``.
     min_duration : float
-        In seconds.
+        Minimum length, in seconds.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def groove_performances(folder: Path, *, min_duration: float) -> list[tuple[Path
     Raises
     ------
     DataError
-        If the folder has no ``info.csv``, or that names none that is long enough.
+        If the folder has no ``info.csv``, or no performance is long enough.
     """
     index = folder / "info.csv"
     if not index.is_file():
@@ -198,7 +198,7 @@ def groove_performances(folder: Path, *, min_duration: float) -> list[tuple[Path
 
 @cache
 def mma_grooves(library: Path = _MMA_LIBRARY) -> list[tuple[str, tuple[float, float]]]:
-    """List the main grooves of an MMA installation with the tempo range of each.
+    """List the main grooves of an MMA installation with their tempo ranges.
 
     Returns
     -------
@@ -231,19 +231,19 @@ def mma_grooves(library: Path = _MMA_LIBRARY) -> list[tuple[str, tuple[float, fl
 def play_groove(
     groove: str, tempo: tuple[float, float], rng: np.random.Generator, *, duration: float, folder: Path
 ) -> Score:
-    """Play a groove with MMA over random chords at a tempo drawn from a range.
+    """Render a groove with MMA to a score, over random chords at a tempo drawn from a range.
 
     Parameters
     ----------
     groove : str
-        Name as `mma_grooves` lists it.
+        Name from `mma_grooves`.
     tempo : (float, float)
-        Range of the tempo, in BPM.
+        Tempo range, in BPM.
     rng : numpy.random.Generator
     duration : float
         Length in seconds.
     folder : Path
-        Where to put the two temporary files.
+        Folder for the two temporary files.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Scores to samples: FluidSynth for instruments, kits for drums, a random mix and mastering."""
+"""Rendering of scores: FluidSynth for instruments, kits for drums, random mixing and mastering."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Programs of General MIDI's drum kits by kind.
+# Programs of the General MIDI drum kits, by kind.
 _GM_KITS = {
     "acoustic": (0, 8, 16, 24, 25, 32, 40),
     "electronic": (24, 25),
@@ -32,7 +32,7 @@ _GM_KITS = {
 }
 _DRUM_BANK = 128
 _EXPRESSION = 11  # the MIDI controller
-_SYNTHESISED = 0.75  # share of electronic pieces that soundfonts do not play
+_SYNTHESISED = 0.75  # share of electronic pieces played by the synthesiser
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Renderer:
     Parameters
     ----------
     soundfonts : list of Path
-        SF2 or SF3 files; one is drawn for every score.
+        SF2 or SF3 files; one is drawn for each score.
     kit_folders : list of Path
         Folders of sampled drum kits; may be empty.
     sample_rate : int
@@ -55,7 +55,7 @@ class Renderer:
     _synths: dict[Path, tuple[Any, int]] = field(default_factory=dict, repr=False)
 
     def render(self, score: Score, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Render a score, mix it and master it at random.
+        """Render a score with random mixing and mastering.
 
         Returns
         -------
@@ -83,7 +83,7 @@ class Renderer:
     def _band(
         self, score: Score, notes: list[Note], soundfont: Path, n_samples: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Play all but the drums: most electronic music with a synthesiser, the rest with the soundfont."""
+        """Render all parts except drums: most electronic music by synthesiser, the rest by soundfont."""
         synthesised = rng.random() < _SYNTHESISED
         parts = {c: part for c, part in score.electronic.items() if synthesised and rng.random() < 0.85}
         sampled = [note for note in notes if note.channel not in parts]
@@ -112,7 +112,7 @@ class Renderer:
             folder = self.kit_folders[int(rng.integers(len(self.kit_folders)))]
             kit = load_hydrogen_kit(folder, sample_rate=self.sample_rate)
             if {"kick", "snare", "hat"} <= kit.keys():
-                # Roles that the kit lacks are filled from a synthetic one.
+                # Roles missing from the kit are taken from a synthetic one.
                 return synthesise_kit(rng, sample_rate=self.sample_rate) | kit
         return synthesise_kit(rng, sample_rate=self.sample_rate)
 
@@ -173,17 +173,17 @@ _Event = tuple[float, int, int, int | None, int]
 
 
 def _events(notes: list[Note]) -> list[_Event]:
-    """List time, order within the time, channel, pitch and velocity: notes end before others start."""
+    """List time, order at equal times, channel, pitch and velocity; at equal times, notes end first."""
     events: list[_Event] = [(note.time, 2, note.channel, note.pitch, note.velocity) for note in notes]
     events += [(note.time + max(0.03, note.duration), 0, note.channel, note.pitch, 0) for note in notes]
     return events
 
 
 def _controls(expression: dict[int, list[float]]) -> list[_Event]:
-    """List the changes of the channels' levels."""
+    """List the level changes of the channels."""
     events: list[_Event] = []
     for channel, levels in expression.items():
-        # MIDI's expression is the square root of the level.
+        # MIDI expression is the square root of the level.
         values = np.round(127.0 * np.sqrt(np.clip(levels, 0.0, 1.0))).astype(int)
         changed = np.flatnonzero(np.diff(values, prepend=-1))
         events += [(float(i) / EXPRESSION_RATE, 1, channel, None, int(values[i])) for i in changed]
@@ -278,7 +278,7 @@ def _reverb(
 def master(
     samples: NDArray[np.float32], rng: np.random.Generator, *, sample_rate: int, loud: bool = False
 ) -> NDArray[np.float32]:
-    """Compress, overdrive, add noise and set the level, each at random.
+    """Apply random compression, overdrive, noise and level.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def master(
     sample_rate : int
         In Hz.
     loud : bool
-        Drive it into the limiter, as electronic music is.
+        Whether to drive it into the limiter, as in electronic music.
 
     Returns
     -------

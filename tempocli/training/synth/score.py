@@ -1,11 +1,11 @@
-"""Scores: notes at exact times, with the tempo that made them."""
+"""Scores: notes at exact times, with their tempo."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 DRUMS = 9  # the General MIDI percussion channel
-EXPRESSION_RATE = 100  # levels a second of a channel's expression
+EXPRESSION_RATE = 100  # expression levels of a channel per second
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Note:
     Attributes
     ----------
     time, duration : float
-        Seconds from the start of the score, and seconds held.
+        Start time from the beginning of the score, and duration, in seconds.
     channel : int
         MIDI channel, 0 to 15; 9 holds drums.
     pitch, velocity : int
@@ -31,18 +31,18 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """A delay unit.
+    """Settings of a delay effect.
 
     Attributes
     ----------
     delay : float
-        Seconds from one repeat to the next.
+        Time between repeats, in seconds.
     feedback : float
-        Level of each repeat relative to the one before, 0 to 1.
+        Level of each repeat relative to the previous one, 0 to 1.
     level : float
         Level of the first repeat, 0 to 1.
     parts : str
-        What it is on: ``"drums"``, ``"band"`` or ``"all"``.
+        The parts it is applied to: ``"drums"``, ``"band"`` or ``"all"``.
     """
 
     delay: float
@@ -70,16 +70,16 @@ class Score:
     kit : str
         ``"acoustic"``, ``"electronic"``, ``"brushes"``, ``"orchestral"`` or ``"none"``.
     pump : float
-        Depth, 0 to 1, by which the kick drum ducks everything else (side-chain compression).
+        Depth of the side-chain compression by the kick drum, 0 to 1.
     electronic : dict of int to str
-        What channels a synthesiser may play, and the part of each; see `tempocli.training.synth.synthesiser`.
+        Channels that a synthesiser may play, and their parts; see `tempocli.training.synth.synthesiser`.
     chip : bool
         Whether that synthesiser is a sound chip.
     expression : dict of int to list of float
-        Levels of channels, 0 to 1, `EXPRESSION_RATE` a second; full where there are none.
+        Levels of channels, 0 to 1, at `EXPRESSION_RATE` per second; 1 for other channels.
     echo : Echo, optional
     hall : bool
-        Whether it is played in a large room.
+        Whether to add the reverberation of a large room.
     """
 
     bpm: float

@@ -1,4 +1,4 @@
-"""Speech, which has no tempo: random sentences, by espeak-ng in many voices."""
+"""Speech as audio without a tempo: random sentences by espeak-ng in many voices."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def speak(
     sample_rate : int
         In Hz.
     folder : Path
-        Where to put the temporary file.
+        Folder for the temporary file.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Styles of music: patterns, tempo ranges and ways of playing, from `styles.toml`."""
+"""Styles of music from `styles.toml`: patterns, tempo ranges and performance settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PARTS = ("bass", "chords", "melody", "pad", "ostinato")
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """A style of `styles.toml`; its fields are explained there."""
+    """A style of `styles.toml`, where the fields are documented."""
 
     name: str
     tempo: tuple[float, float]
@@ -46,7 +46,7 @@ class Style:
 
 @cache
 def load_styles() -> tuple[Style, ...]:
-    """Read the styles that ship.
+    """Load the shipped styles.
 
     Returns
     -------
@@ -68,5 +68,5 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 
 def draw_tempo(tempo: tuple[float, float], rng: np.random.Generator) -> float:
-    """Draw a tempo from a range, evenly in its logarithm, in BPM."""
+    """Draw a tempo from a range, in BPM, uniformly on a logarithmic scale."""
     return math.exp(rng.uniform(math.log(tempo[0]), math.log(tempo[1])))

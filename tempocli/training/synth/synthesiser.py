@@ -1,7 +1,7 @@
 """A synthesiser for electronic music, with settings drawn at random.
 
-Soundfonts hold recordings of instruments; what is made with computers sounds of oscillators, detuned and
-filtered, and its makers count tempo otherwise than a band does. So the timbre must tell them apart.
+Soundfonts contain recordings of instruments; electronic music consists of detuned and filtered oscillators.
+Its makers count the tempo differently from a band, so the network needs the timbre to distinguish the two.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class Patch:
     width : float
         Duty cycle of the pulse; index of the modulation for ``"fm"``.
     voices : int
-        Oscillators a note.
+        Number of oscillators per note.
     detune : float
-        Largest detuning of a voice, in semitones.
+        Maximum detuning of a voice, in semitones.
     sub : float
         Level of a sine an octave below.
     attack, decay, release : float
-        Of the amplitude, in seconds.
+        Times of the amplitude envelope, in seconds.
     sustain : float
-        Level held, 0 to 1.
+        Sustain level, 0 to 1.
     cutoff : float
-        Above which the filter closes, in Hz.
+        Cutoff frequency of the filter, in Hz.
     sweep : float
-        Time in which the filter closes after a note's start, in seconds.
+        Time in which the filter closes after the start of a note, in seconds.
     wobble, wobble_rate : float
         Depth, 0 to 1, of a periodic change of the level, and its rate in Hz.
     drive : float
@@ -67,7 +67,7 @@ class Patch:
 
 
 def draw_patch(role: str, rng: np.random.Generator, *, beat: float, chip: bool) -> Patch:
-    """Draw a sound.
+    """Draw the settings of a sound.
 
     Parameters
     ----------
@@ -75,9 +75,9 @@ def draw_patch(role: str, rng: np.random.Generator, *, beat: float, chip: bool) 
         ``"bass"``, ``"pad"`` or another part.
     rng : numpy.random.Generator
     beat : float
-        Length of a beat, in seconds, which a wobble keeps to.
+        Length of a beat, in seconds; a wobble is in time with it.
     chip : bool
-        Whether it is of a sound chip: plain waves, neither detuned nor filtered.
+        Whether it is the sound of a sound chip: plain waves, neither detuned nor filtered.
     """
     u = rng.uniform
     shape = str(rng.choice(_CHIP_SHAPES if chip else _SHAPES))
@@ -104,16 +104,16 @@ def draw_patch(role: str, rng: np.random.Generator, *, beat: float, chip: bool) 
 def play(
     notes: list[Note], patch: Patch, rng: np.random.Generator, n_samples: int, sample_rate: int
 ) -> NDArray[np.float32]:
-    """Play notes with one sound.
+    """Render notes with one sound.
 
     Parameters
     ----------
     notes : list of Note
-        In any order; several may sound at once.
+        In any order; notes may overlap.
     patch : Patch
     rng : numpy.random.Generator
     n_samples : int
-        Length of the whole.
+        Length of the output, in samples.
     sample_rate : int
         In Hz.
 
@@ -149,7 +149,7 @@ def play(
 
 
 def _wave(patch: Patch, turns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute a waveform at phases in turns; that it aliases does not matter to 40 mel bands."""
+    """Compute a waveform at phases in turns; its aliasing is not relevant for 40 mel bands."""
     if patch.shape == "fm":
         angle = np.float32(2.0 * np.pi) * turns
         return np.asarray(np.sin(angle + np.float32(patch.width) * np.sin(angle)))

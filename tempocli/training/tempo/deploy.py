@@ -1,7 +1,7 @@
-"""The network as onnxruntime computes it fastest, with the same weights and outputs.
+"""Conversion of the network to the form that is fastest in onnxruntime, with the same weights and outputs.
 
-What trains fast, matrix products over channels that lie last, is not what infers fast: onnxruntime has
-kernels for convolutions in blocks of channels that take half the time.
+Training is fastest with matrix products and channels last. Inference is fastest with convolutions:
+onnxruntime's kernels for blocks of channels take half the time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def deployable(network: TempoNetwork) -> TempoNetwork:
     Returns
     -------
     TempoNetwork
-        Of the same outputs to rounding; for inference only.
+        Gives the same outputs up to rounding; for inference only.
     """
     deployed = copy.deepcopy(network)
     if network.config.n_activations:
@@ -72,7 +72,7 @@ class _ConvBranch(nn.Module):
             conv.bias.data = linear.bias.data
         self.blocks = nn.Sequential(*(_ConvBlock(block) for block in branch.blocks))  # type: ignore[arg-type]
         self.last = _pointwise(branch.last)
-        self.n_bands = 3 * (3 * n_joined - 1) + 6  # of those that no patch covers there are none
+        self.n_bands = 3 * (3 * n_joined - 1) + 6  # without the bands that no patch covers
 
     def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         halved = 0.5 * (log_mel[:, 0::2] + log_mel[:, 1::2])

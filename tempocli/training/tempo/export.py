@@ -1,4 +1,4 @@
-"""Tempo encoder to ONNX: scale, calibration, metadata."""
+"""Export of a tempo encoder to ONNX: scale, calibration, metadata."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 
 def export_tempo(network: TempoNetwork, recipe: TempoRecipe, data: Path, path: Path) -> float:
-    """Write a tempo encoder as ONNX, its scale set and its confidence calibrated on the recipe's data.
+    """Export a tempo encoder to ONNX; set its scale and calibrate its confidence on the recipe's data.
 
     Parameters
     ----------
     network : TempoNetwork
-        Trained by the recipe, in evaluation mode.
+        Trained with the recipe, in evaluation mode.
     recipe : TempoRecipe
     data : Path
         Data folder.
     path : Path
-        Written only when its outputs agree with torch's.
+        Written only if its outputs agree with torch.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def export_tempo(network: TempoNetwork, recipe: TempoRecipe, data: Path, path: P
     TempoError
         If the difference is 1e-4 or more; nothing is written.
     DataError
-        If the data do not fit the recipe.
+        If the data do not match the recipe.
     MissingExtraError
         If the extra ``train`` is not installed.
     """
@@ -76,7 +76,7 @@ def export_tempo(network: TempoNetwork, recipe: TempoRecipe, data: Path, path: P
 
 
 def network_track(network: TempoNetwork, front_end: FrontEnd, tilt: float) -> tuple[Track, TempoAxis]:
-    """Make the function from log-mel frames to the distribution of their tempo.
+    """Return a function from log-mel frames to their tempo distribution.
 
     Parameters
     ----------
@@ -124,28 +124,28 @@ def write_encoder(
     tilt: float,
     windows: NDArray[np.float32],
 ) -> float:
-    """Write a network as ONNX and check it against torch.
+    """Export a network to ONNX and verify it against torch.
 
     Parameters
     ----------
     network : TempoNetwork
         In evaluation mode.
     path : Path
-        Written only when the check has passed.
+        Written only if the check passes.
     name, version : str
-        Of the model.
+        Name and version of the model.
     front_end : FrontEnd
-        What the network was trained with.
+        The front end that the network was trained with.
     calibration : Calibration
     tilt : float
         Exponent of the prior, see `tempocli.inference.priors.PowerPrior`.
     windows : ndarray of float32, shape=(n_windows, n_frames, n_mels)
-        What to compare the two on; at least one window of music.
+        Windows to compare on; at least one window of music.
 
     Returns
     -------
     float
-        Largest difference between the two, over logits and embeddings, at batches of 1 and 32.
+        Largest difference over logits and embeddings, at batch sizes 1 and 32.
 
     Raises
     ------

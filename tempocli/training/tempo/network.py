@@ -1,8 +1,8 @@
 """The tempo encoder: onset strength on a log-tempo axis, where a time-stretch is a shift.
 
-The representation makes equivariance (Quinton 2022) structural: a stretch by `rate` moves every modulation by
-``log2(rate)`` octaves, the trunk is convolutional along that axis, and only a small context path knows
-the absolute tempo, which is what chooses the tempo octave.
+The network is equivariant (Quinton 2022) by construction: a stretch by `rate` moves every modulation by
+``log2(rate)`` octaves, and the trunk is convolutional along that axis. Only a small context path knows the
+absolute tempo; it selects the tempo octave.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tempocli.training.layers.modulation import (
 from tempocli.training.layers.residual import axis_head, axis_trunk
 from tempocli.training.layers.time_branch import TimeBranch
 
-# Of a tempo, where the trunk looks for its metrical levels: 2/3 and 4/3 are what three against two confuses.
+# Multiples of a tempo at which the trunk reads its metrical levels; 2/3 and 4/3 resolve three against two.
 MULTIPLES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 4 / 3, 3 / 2, 2.0, 3.0, 4.0, 6.0, 8.0)
-# Half-bars of five and seven beats, and what takes their beat for the half-bar of a bar of four.
+# Half-bars of five and seven beats, and the inverse, where the beat is mistaken for a half-bar.
 ODD_MULTIPLES = (2 / 7, 2 / 5, 5 / 2, 7 / 2)
 
 
@@ -35,27 +35,28 @@ class NetworkConfig:
     Attributes
     ----------
     n_frames : int
-        Frames of one window.
+        Number of frames in a window.
     n_mels : int
-        Mel bands.
+        Number of mel bands.
     frame_rate : float
-        Frames a second, in Hz.
+        Frame rate in Hz.
     n_bins : int
-        Bins of the tempo axis; bin ``k`` is ``min_bpm * 2 ** (k / bins_per_octave)``.
+        Number of bins of the tempo axis; bin ``k`` is at ``min_bpm * 2 ** (k / bins_per_octave)``.
     bins_per_octave : int
         Resolution of the tempo axis.
     min_bpm : float
-        Tempo of bin 0.
+        Tempo of bin 0, in BPM.
     scale : float
-        Factor between a tempo and the modulation frequency at its bin; other than 1 in a network whose
-        scale has been set after its training (`tempocli.training.tempo.scale`).
+        Factor between a tempo and the modulation frequency at its bin; not 1 if the scale was set after
+        training (`tempocli.training.tempo.scale`).
     frame_step : int
-        Frames that the modulation spectrum takes as one, 1 or 2. Two hold the modulations that matter; one
-        holds the fastest multiples of fast tempi as well, whose absence would tell the absolute tempo.
+        Number of frames that the modulation spectrum merges into one, 1 or 2. 2 is enough for the important
+        modulations; 1 also covers the fastest multiples of fast tempi, whose absence would reveal the
+        absolute tempo.
     n_groups : int
-        Fixed onset-strength curves, each of neighbouring bands; their mean is one more.
+        Number of fixed onset-strength curves, each of neighbouring bands; their mean is added as one more.
     n_activations : int
-        Learned onset curves; 0 leaves the time branch out.
+        Number of learned onset curves; 0 for no time branch.
     channels, n_blocks : int
         Width and depth of the trunk.
     time_channels, time_blocks : int
@@ -63,12 +64,12 @@ class NetworkConfig:
     embedding_dim : int
         Length of the embedding.
     dropout, context_dropout : float
-        In the trunk, and in the context path, which would else learn the synthesiser by heart.
+        Dropout in the trunk, and in the context path, which would otherwise overfit to the synthesiser.
     context : bool
-        Whether there is a context path. Without it nothing knows the absolute tempo, and the embedding is
-        what the trunk holds, `2 * channels` long.
+        Whether there is a context path. Without it the network does not know the absolute tempo, and the
+        embedding is the pooled output of the trunk, of length `2 * channels`.
     odd : bool
-        Whether the trunk also looks at the metrical levels of five and seven beats.
+        Whether the trunk also reads the metrical levels of five and seven beats.
     """
 
     n_frames: int = 1024
@@ -107,7 +108,7 @@ class NetworkConfig:
 
 
 class TempoNetwork(nn.Module):
-    """Log-mel windows to tempo logits and an embedding.
+    """Network from log-mel windows to tempo logits and an embedding.
 
     Parameters
     ----------
@@ -134,8 +135,8 @@ class TempoNetwork(nn.Module):
         self.head = axis_head(width, 1)
         if config.context:
             n_context = 2 * width + (2 * config.time_channels if config.n_activations else 0)
-            # Normalised over the batch, feature by feature: within one window, what all music has in common
-            # would drown what tells pieces apart, and the context would die of it.
+            # Batch normalisation per feature: normalised within a window, the features common to all music
+            # would dominate those that differ between pieces, and the context would learn nothing.
             self.context = nn.Sequential(
                 nn.BatchNorm1d(n_context),
                 nn.Dropout(config.context_dropout),
@@ -162,14 +163,14 @@ class TempoNetwork(nn.Module):
         return logits + octave, embedding
 
     def parts(self, log_mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode windows, with what the context adds to the logits kept apart.
+        """Encode windows, with the contribution of the context to the logits returned separately.
 
         Returns
         -------
         logits : Tensor of float32, shape=(batch, n_bins)
-            Without the context: what knows no absolute tempo.
+            Logits without the context, independent of the absolute tempo.
         octave : Tensor of float32, shape=(batch, n_bins)
-            What the context adds; zeros where there is none.
+            Contribution of the context; zeros without a context path.
         embedding : Tensor of float32, shape=(batch, embedding_dim)
         """
         curves = onset_curves(log_mel, self.groups, frame_step=self.config.frame_step)

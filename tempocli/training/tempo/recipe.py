@@ -21,37 +21,37 @@ class TempoRecipe(Recipe):
     name : str
         Name of the model.
     mix : dict of str to float
-        Share of each labelled store in a batch, by folder name; empty to learn from unlabelled music alone.
+        Share of each labelled store in a batch, by folder name; empty to train on unlabelled music only.
     unlabelled : str
         Folder name of the store of unlabelled music; empty for none.
     calibration : tuple of str
-        Stores of `mix` whose clips, held out of training, the confidence is fitted on; all by default. It has
-        no part in the training itself.
+        Stores of `mix` whose held-out clips the confidence is fitted on; all by default. Not used in
+        training.
     scale : str
-        Folder name of a store of click tracks. They set the scale of a network that has learned from
-        unlabelled music alone, at export; they have no part in its training.
+        Folder name of a store of click tracks. At export they set the scale of a network that was trained on
+        unlabelled music only; they are not used in training.
     batch_size, unlabelled_size : int
-        Labelled windows, and unlabelled recordings, in a step.
+        Number of labelled windows, and of unlabelled recordings, per step.
     n_views : int
-        Views of each unlabelled recording.
+        Number of views of each unlabelled recording.
     elsewhere : float
-        Chance that a view is of another excerpt of the recording than the view before it.
+        Probability that a view shows another excerpt of the recording than the previous view.
     beatless : float
-        Share of the labelled windows that have no tempo.
+        Share of labelled windows without a tempo.
     target_width : float
         Standard deviation of the target, in bins.
     equivariance : float
-        Weight of the equivariance loss (Quinton 2022), which counts after `equivariance_start` steps.
+        Weight of the equivariance loss (Quinton 2022) from step `equivariance_start` on.
     equivariance_start : int
-        Steps before the equivariance loss counts.
+        First step at which the equivariance loss has a weight.
     sharpness : float
-        Power that sharpens the targets of the equivariance loss: `losses.equivariance`, folded to
-        an octave, beside labels, and `losses.consensus` without.
+        Exponent that sharpens the targets of the equivariance loss: `losses.equivariance`, folded to
+        an octave, with labels, and `losses.consensus` without.
     centring : float
-        Weight of `losses.off_centre`, which goes with `losses.consensus`.
+        Weight of `losses.off_centre`, used together with `losses.consensus`.
     octave_tilt : float
-        Power of the tempo by which the decoder weighs octaves, see `tempocli.inference.priors.PowerPrior`. It
-        has no part in the training itself.
+        Exponent of the tempo in the decoder's octave prior, see `tempocli.inference.priors.PowerPrior`. Not
+        used in training.
     network : NetworkConfig
     views : ViewConfig
     """
@@ -87,7 +87,7 @@ class TempoRecipe(Recipe):
             raise ValueError("without labelled stores, unlabelled music must count from step 0")
         if self.n_views < 2 or (self.mix and self.n_views > 2):
             raise ValueError("two views of a recording beside labels, two or more without")
-        # TOML has lists.
+        # TOML gives a list.
         object.__setattr__(self, "calibration", tuple(self.calibration))
         if not set(self.calibration) <= self.mix.keys():
             raise ValueError("calibration names a store that mix does not")

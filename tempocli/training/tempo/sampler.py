@@ -1,4 +1,4 @@
-"""Batches of a tempo encoder: labelled windows, and views of unlabelled recordings."""
+"""Batches for the tempo encoder: labelled windows and views of unlabelled recordings."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One step's windows.
+    """The windows of one step.
 
     Attributes
     ----------
     labelled : ndarray of float32, shape=(batch_size, n_frames, n_mels)
     bpm : ndarray of float32, shape=(batch_size,)
-        Tempo of each labelled window; NaN where there is none.
+        Tempo of each labelled window, in BPM; NaN for no tempo.
     views : ndarray of float32, shape=(n_views, unlabelled_size, n_frames, n_mels)
         Views of unlabelled recordings.
     log2_rate : ndarray of float32, shape=(n_views, unlabelled_size)
-        Logarithm of the rate of each view.
+        Base-2 logarithm of the rate of each view.
     """
 
     labelled: NDArray[np.float32]
@@ -56,15 +56,15 @@ class TempoSampler:
     ----------
     front_end : FrontEnd
     known : list of (Store, list of Clip)
-        Clips of known tempo that training does not see: the groups held out of the labelled stores, or the
-        click tracks that set the scale.
+        Clips of known tempo not used in training: the held-out groups of the labelled stores, or the click
+        tracks that set the scale.
     calibration : list of (Store, list of Clip)
-        Those of them that the confidence is fitted on.
+        The clips of `known` that the confidence is fitted on.
 
     Raises
     ------
     DataError
-        If a store is missing, or was made with another front end than the first.
+        If a store is missing, or has another front end than the first.
     """
 
     def __init__(self, data: Path, recipe: TempoRecipe) -> None:
@@ -93,7 +93,7 @@ class TempoSampler:
 
     @property
     def n_frames(self) -> int:
-        """Frames of a window."""
+        """Number of frames in a window."""
         return self.recipe.network.n_frames
 
     @property
@@ -102,7 +102,7 @@ class TempoSampler:
         return bool(self.recipe.scale)
 
     def batch(self, step: int) -> Batch:
-        """Make the batch of a step."""
+        """Return the batch of a step."""
         rng = np.random.default_rng([self.recipe.seed, step])
         labelled = [self._labelled(rng) for _ in range(self.recipe.batch_size if self.stores else 0)]
         recordings = [self._views(rng) for _ in range(self.recipe.unlabelled_size)] if self.unlabelled else []
@@ -139,14 +139,14 @@ class TempoSampler:
     def disguise(
         self, window: NDArray[np.float32], bpm: float, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Augment labelled music as the recipe's views ask.
+        """Augment labelled music with the settings of the recipe's `views`.
 
         Parameters
         ----------
         window : ndarray of float32, shape=(n_frames, n_mels)
             Log-mel frames.
         bpm : float
-            Their tempo, in BPM.
+            Tempo of the frames, in BPM.
         rng : numpy.random.Generator
 
         Returns
@@ -191,9 +191,9 @@ class TempoSampler:
         rates = [self._rate(rng) for _ in range(self.recipe.n_views)]
         views: list[NDArray[np.float32]] = []
         for rate in rates:
-            # The first excerpt is the first view's, the others' are the same or, by chance, elsewhere.
+            # Each view shows the excerpt of the previous one or, with some probability, a new one.
             if not views or (self.recipe.elsewhere and rng.random() < self.recipe.elsewhere):
-                # The longest is drawn; the others lie inside it, so that none has padding.
+                # Draw with the highest rate, which needs the longest excerpt, so that no view has padding.
                 start = draw_excerpt(
                     clip.length, rate=max(rates), n_frames=self.recipe.network.n_frames, rng=rng
                 )
@@ -201,7 +201,7 @@ class TempoSampler:
         return np.stack(views), np.array(rates)
 
     def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Cut one unchanged window from every clip of known tempo that training does not see.
+        """Cut one window, without augmentation, from each clip of known tempo not used in training.
 
         Returns
         -------
@@ -211,7 +211,7 @@ class TempoSampler:
         Raises
         ------
         DataError
-            If there is none.
+            If there is no such clip.
         """
         n_frames = self.recipe.network.n_frames
         windows, bpm = [], []

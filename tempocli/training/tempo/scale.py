@@ -1,9 +1,9 @@
-"""The tempo scale of a network trained on unlabelled music alone, set by click tracks.
+"""The tempo scale of a network trained on unlabelled music only, set with click tracks.
 
-Equivariance leaves one constant free: if every answer is off by the same factor, all ratios still hold. Click
-tracks tell it but for octaves, since a plain click is as good at twice its tempo. The octave is settled
-without them: training holds the mean tempo of music at the middle of its axis (`losses.off_centre`),
-and that goes to the middle of the axis that ships.
+Equivariance leaves one constant free: if all estimates are off by the same factor, their ratios are still
+correct. Click tracks give this factor up to octaves, since the octave of a plain click is ambiguous. The
+octave follows from training, which holds the mean tempo of music at the middle of its axis
+(`losses.off_centre`); this is mapped to the middle of the axis of the shipped models.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _NEAR = 1.5  # bins: 2 %
 
 
 def middle_shift(config: NetworkConfig) -> float:
-    """Return how far the middle of an axis is from the middle of the axis that ships, in bins."""
+    """Return the distance of the middle of an axis from the middle of the default axis, in bins."""
     usual = NetworkConfig()
     octaves = math.log2(config.min_bpm / usual.min_bpm)
     return octaves * config.bins_per_octave + (config.n_bins - usual.n_bins) / 2.0
 
 
 def common_shift(offsets: NDArray[np.float64], *, expected: float, bins_per_octave: int) -> float:
-    """Find the shift that most answers share, octaves ignored, in the octave around the expected one.
+    """Find the most common shift, up to octaves, in the octave around the expected shift.
 
     Parameters
     ----------
     offsets : ndarray of float64, shape=(n,)
-        How far answers are from the truth, in bins.
+        Errors of the estimates, in bins.
     expected : float
-        In bins.
+        Expected shift, in bins.
     bins_per_octave : int
         Resolution of the tempo axis.
 
@@ -62,7 +62,7 @@ def common_shift(offsets: NDArray[np.float64], *, expected: float, bins_per_octa
 def tempo_offsets(
     network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Return how far a network's answers to single windows are from the truth.
+    """Compute the errors of a network's estimates on single windows.
 
     Parameters
     ----------
@@ -88,14 +88,14 @@ def tempo_offsets(
 
 
 def rescale(network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[np.float32]) -> TempoNetwork:
-    """Set a network's scale by windows of known tempo, and cut its axis to the tempi that ship.
+    """Set a network's scale with windows of known tempo, and cut its axis to the default tempo range.
 
     Parameters
     ----------
     network : TempoNetwork
         Without a context path, in evaluation mode.
     windows : ndarray of float32, shape=(n, n_frames, n_mels)
-        Of click tracks.
+        Windows of click tracks.
     tempi : ndarray of float32, shape=(n,)
         In BPM.
 

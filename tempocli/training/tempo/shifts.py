@@ -1,4 +1,4 @@
-"""Distributions over a log-tempo axis, shifted and folded; a shift is a change of tempo."""
+"""Shifting and folding of distributions on a log-tempo axis, where a shift is a change of tempo."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fold(probabilities: Tensor, bins_per_octave: int) -> Tensor:
 
 
 def roll(folded: Tensor, shift: Tensor) -> Tensor:
-    """Shift folded distributions along their circular axis by a fraction of bins, row by row.
+    """Shift folded distributions along their circular axis by fractional bins, row by row.
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ def roll(folded: Tensor, shift: Tensor) -> Tensor:
 
 
 def shift(probabilities: Tensor, bins: Tensor) -> Tensor:
-    """Shift distributions along their axis by a fraction of bins, row by row; what leaves the axis is lost.
+    """Shift distributions along their axis by fractional bins, row by row; mass beyond the ends is lost.
 
     Parameters
     ----------
     probabilities : Tensor of float32, shape=(batch, n_bins)
     bins : Tensor of float32, shape=(batch,)
-        Positive is faster.
+        In bins; positive is faster.
 
     Returns
     -------

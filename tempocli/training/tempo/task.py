@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 class TempoTask:
-    """One step of training a tempo encoder, and its score.
+    """Training of a tempo encoder: batches, loss and score.
 
     Parameters
     ----------
     data : Path
-        Data folder; holds the stores that the recipe names.
+        Data folder with the stores that the recipe names.
     recipe : TempoRecipe
 
     Raises
     ------
     DataError
-        If the data do not fit the recipe.
+        If the data do not match the recipe.
     """
 
     def __init__(self, data: Path, recipe: TempoRecipe) -> None:
@@ -54,14 +54,14 @@ class TempoTask:
         outputs = TempoOutputs(
             labelled=logits[:n_labelled] + octave[:n_labelled],
             bpm=torch.from_numpy(batch.bpm).to(device),
-            # Equivariance is for what knows no absolute tempo; the context is there to know it.
+            # Without the context, which encodes the absolute tempo and so is not equivariant.
             views=logits[n_labelled:].reshape(*batch.log2_rate.shape, logits.shape[-1]),
             log2_rate=torch.from_numpy(batch.log2_rate).to(device),
         )
         return total_loss(LOSSES, outputs, self._recipe, step)
 
     def validate(self, network: TempoNetwork, device: str) -> dict[str, float]:
-        """Score single windows of clips held out."""
+        """Score single windows of held-out clips."""
         return validate(network, self._windows, self._tempi, self._recipe)
 
 
@@ -71,9 +71,9 @@ def validate(
     tempi: np.ndarray[Any, Any],
     recipe: TempoRecipe,
 ) -> dict[str, float]:
-    """Score single windows of known tempo: Accuracy 1 and 2 at 4 %, in percent.
+    """Score single windows of known tempo: Accuracy 1 and Accuracy 2 at 4 %, in percent.
 
-    Those of click tracks are scored after they have set the scale.
+    Click tracks are scored after the scale has been set with them.
     """
     offsets = tempo_offsets(network, windows, tempi)
     if recipe.scale:

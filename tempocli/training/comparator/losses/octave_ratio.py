@@ -1,4 +1,4 @@
-"""Octave apart or not, and in which direction: an addition to Henkel 2024."""
+"""The loss on tempi an octave apart and their direction: an addition to Henkel 2024."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OCTAVE = math.log(2.0)
 
 
 def octave_ratio(outputs: PairOutputs, recipe: ComparisonRecipe, step: int) -> Term | None:
-    """Return the loss on pairs that differ, if the recipe asks for it."""
+    """Compute the loss on pairs of different tempi, or return ``None`` if its weight is 0."""
     if recipe.ratio <= 0.0:
         return None
     octave, faster = outputs.network.ratio(outputs.a, outputs.b)
@@ -29,7 +29,7 @@ def octave_ratio(outputs: PairOutputs, recipe: ComparisonRecipe, step: int) -> T
 
 
 def ratio_loss(octave: Tensor, faster: Tensor, log_rates: Tensor, *, same: float, different: float) -> Tensor:
-    """Return the binary cross-entropies of an octave or not, for pairs that differ, and of its direction.
+    """Compute the binary cross-entropy of octave or not, for pairs of different tempi, and of its direction.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def ratio_loss(octave: Tensor, faster: Tensor, log_rates: Tensor, *, same: float
     Returns
     -------
     Tensor of float32, scalar
-        0 when no pair is an octave apart.
+        0 if no pair is an octave apart.
     """
     _, unlike = pair_masks(log_rates, same=same, different=different)
     upwards = log_rates[:, None, :] - log_rates[:, :, None]

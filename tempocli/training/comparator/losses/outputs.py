@@ -1,4 +1,4 @@
-"""What the losses of the comparator are given."""
+"""Inputs of the losses of the comparator."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class PairOutputs:
     Attributes
     ----------
     network : ComparatorNetwork
-        To compare them with.
+        The network to compare them with.
     a : Tensor of float32, shape=(tracks, views, 1, embedding_dim)
     b : Tensor of float32, shape=(tracks, 1, views, embedding_dim)
     log_rates : Tensor of float32, shape=(tracks, views)
-        Natural logarithms of the rates at which the windows are played.
+        Natural logarithms of the rates of the windows.
     """
 
     network: ComparatorNetwork

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def same_tempo(outputs: PairOutputs, recipe: ComparisonRecipe, step: int) -> Term:
-    """Return the loss on all pairs."""
+    """Compute the loss on all pairs."""
     log_odds = outputs.network.pair(outputs.a, outputs.b)
     return Term(pair_loss(log_odds, outputs.log_rates, same=recipe.same, different=recipe.different), 1.0)
 
 
 def pair_loss(log_odds: Tensor, log_rates: Tensor, *, same: float, different: float) -> Tensor:
-    """Return the binary cross-entropy of same or different, the two kinds of pairs with equal weight.
+    """Compute the binary cross-entropy of same or different, with equal weight for the two kinds of pairs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The losses of the contrastive encoder, one a file, and their table."""
+"""The losses of the contrastive encoder, one per file, and their table."""
 
 from __future__ import annotations
 

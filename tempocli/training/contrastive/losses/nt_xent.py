@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def same_track(outputs: ViewOutputs, recipe: ContrastiveRecipe, step: int) -> Term:
-    """Return the loss on all tracks of a batch."""
+    """Compute the loss on all tracks of a batch."""
     return Term(nt_xent(outputs.a, outputs.b, temperature=recipe.temperature), 1.0)
 
 
 def nt_xent(a: Tensor, b: Tensor, *, temperature: float) -> Tensor:
-    """Return NT-Xent: every row of `a` must find its own row of `b` among all others, and vice versa.
+    """Compute NT-Xent: each row of `a` is classified as its row of `b` among all other rows, and vice versa.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the losses of the contrastive encoder are given."""
+"""Inputs of the losses of the contrastive encoder."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ViewOutputs:
-    """The two views of a batch's tracks.
+    """The two views of the tracks of a batch.
 
     Attributes
     ----------
     a, b : Tensor of float32, shape=(tracks, projection_dim)
-        Projections; row ``k`` of both is of one track.
+        Projections; row ``k`` of both belongs to the same track.
     """
 
     a: Tensor

@@ -1,4 +1,4 @@
-"""Centring: keeps the mean tempo, which equivariance (Quinton 2022) leaves free, at the middle."""
+"""Centring: keep the mean tempo, which equivariance (Quinton 2022) leaves free, at the middle of the axis."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def off_centre(logits: Tensor, *, bins_per_octave: int) -> Tensor:
-    """Return how far a batch's mean tempo is from the middle of the axis, squared, in octaves.
+    """Compute the squared distance of a batch's mean tempo from the middle of the axis, in octaves.
 
-    Equivariance holds as well an octave higher for all music, and training drifts there, until the end of
-    the axis cuts it off. Held at the middle on average, a network that does not know the absolute tempo can
-    only choose which metrical level to follow.
+    Equivariance still holds if all tempi are an octave higher, so training drifts towards the end of the
+    axis. With the mean held at the middle, a network that does not know the absolute tempo can only choose
+    which metrical level to follow.
 
     Parameters
     ----------

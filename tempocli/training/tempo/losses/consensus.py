@@ -1,4 +1,4 @@
-"""Equivariant self-supervision (Quinton 2022) without labels: several views must agree, unfolded."""
+"""Equivariant self-supervision (Quinton 2022) without labels: agreement of several views, octaves kept."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from tempocli.training.tempo.shifts import shift
 
 
 def consensus(logits: Tensor, log2_rate: Tensor, *, bins_per_octave: int, sharpness: float) -> Tensor:
-    """Return the loss of equivariance among several views of a recording, octaves not folded.
+    """Compute the equivariance loss among several views of a recording, without folding octaves.
 
-    The distribution of each view is shifted back by its known rate, to where that of the unstretched
-    recording would be, and is there compared with the sharpened mean of the other views'. The target has no
-    gradient, and there is no ratio of outputs, hence no pole. A constant answer disagrees with its own
-    shifts, and sharpening makes an answer that is spread over several tempi unstable: neither collapse is
-    at rest.
+    The distribution of each view is shifted back by its known rate, to that of the unstretched recording, and
+    compared with the sharpened mean of the other views' distributions. The target has no gradient. The loss
+    has no pole, since it uses no ratio of outputs. It prevents two kinds of collapse: a constant output
+    disagrees with its own shifts, and sharpening makes an output spread over several tempi unstable.
 
     Parameters
     ----------
@@ -25,7 +24,7 @@ def consensus(logits: Tensor, log2_rate: Tensor, *, bins_per_octave: int, sharpn
     bins_per_octave : int
         Resolution of the tempo axis.
     sharpness : float
-        Power to which targets are raised.
+        Exponent applied to the targets.
 
     Returns
     -------
@@ -33,9 +32,9 @@ def consensus(logits: Tensor, log2_rate: Tensor, *, bins_per_octave: int, sharpn
 
     References
     ----------
-    Quinton, "Equivariant self-supervision for musical tempo estimation", ISMIR 2022: the task; his loss is on
-    the ratio of two scalar outputs. Comparing shifted distributions is how Gagneré, Essid and Peeters, ICASSP
-    2024, do it, with other terms.
+    Quinton, "Equivariant self-supervision for musical tempo estimation", ISMIR 2022, introduced the task; its
+    loss uses the ratio of two scalar outputs. Gagneré, Essid and Peeters, ICASSP 2024, compare shifted
+    distributions, with other loss terms.
     """
     probabilities = torch.softmax(logits, dim=-1).flatten(0, 1)
     moved = shift(probabilities, -log2_rate.flatten() * bins_per_octave).reshape(logits.shape)

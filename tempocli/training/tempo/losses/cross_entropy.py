@@ -1,4 +1,4 @@
-"""Soft cross-entropy on known tempi (Schreiber and Müller 2018: tempo estimation as classification)."""
+"""Soft cross-entropy on known tempi: tempo estimation as classification (Schreiber and Müller 2018)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def supervised(outputs: TempoOutputs, recipe: TempoRecipe, step: int) -> Term | None:
-    """Return the soft cross-entropy of the labelled windows."""
+    """Compute the soft cross-entropy of the labelled windows."""
     if not len(outputs.labelled):
         return None
     config = recipe.network
@@ -30,7 +30,7 @@ def supervised(outputs: TempoOutputs, recipe: TempoRecipe, step: int) -> Term | 
 
 
 def soft_targets(bpm: Tensor, *, min_bpm: float, bins_per_octave: int, n_bins: int, width: float) -> Tensor:
-    """Return known tempi as Gaussians over the bins; an unknown tempo (NaN) is spread evenly.
+    """Return known tempi as Gaussians over the bins; an unknown tempo (NaN) as a uniform distribution.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def soft_targets(bpm: Tensor, *, min_bpm: float, bins_per_octave: int, n_bins: i
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the soft cross-entropy, mean over the batch.
+    """Compute the soft cross-entropy, averaged over the batch.
 
     Parameters
     ----------

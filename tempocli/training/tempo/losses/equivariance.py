@@ -1,4 +1,4 @@
-"""Equivariant self-supervision (Quinton 2022) beside labels, octaves folded."""
+"""Equivariant self-supervision (Quinton 2022) in addition to labels, with octaves folded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tempocli.training.tempo.shifts import fold, roll
 def equivariance(
     logits_a: Tensor, logits_b: Tensor, log2_ratio: Tensor, *, bins_per_octave: int, sharpness: float
 ) -> Tensor:
-    """Return the loss of equivariance between distributions: two views must be each other's shifts.
+    """Compute the equivariance loss between two views, whose distributions should be shifts of each other.
 
-    The predicted distributions of two views of one excerpt, folded to one octave, are each compared with
-    the other's, moved by the known ratio of the rates and sharpened. Folding keeps the tempo octave out:
-    unlabelled music cannot teach it, and unfolded it drifts. The target side has no gradient, and there
-    is no ratio of outputs, hence no pole.
+    The predicted distributions of two views of one excerpt are folded to one octave. Each is compared with
+    the other, shifted by the known ratio of the rates and sharpened. Folding removes the tempo octave, which
+    cannot be learned from unlabelled music and would drift. The target has no gradient. The loss has no pole,
+    since it uses no ratio of outputs.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def equivariance(
     bins_per_octave : int
         Resolution of the tempo axis.
     sharpness : float
-        Power to which targets are raised; 1 leaves them as they are.
+        Exponent applied to the targets; 1 for no sharpening.
 
     Returns
     -------

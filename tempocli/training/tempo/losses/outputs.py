@@ -1,4 +1,4 @@
-"""What the losses of the tempo encoder are given."""
+"""Inputs of the losses of the tempo encoder."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TempoOutputs:
-    """What the network gave for a batch; the labelled windows are those with a known tempo, or none.
+    """Outputs of the network for a batch; the labelled windows have a known tempo or no tempo.
 
     Attributes
     ----------
     labelled : Tensor of float32, shape=(batch_size, n_bins)
         Logits of the labelled windows.
     bpm : Tensor of float32, shape=(batch_size,)
-        Their tempi, in BPM; NaN where there is none.
+        Tempi of the labelled windows, in BPM; NaN for no tempo.
     views : Tensor of float32, shape=(n_views, unlabelled_size, n_bins)
-        Logits of the views of unlabelled recordings, without the context, which knows the absolute tempo.
+        Logits of the views of unlabelled recordings, without the context, which encodes the absolute tempo.
     log2_rate : Tensor of float32, shape=(n_views, unlabelled_size)
-        Logarithm of the rate of each view.
+        Base-2 logarithm of the rate of each view.
     """
 
     labelled: Tensor

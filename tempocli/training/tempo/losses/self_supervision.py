@@ -1,4 +1,4 @@
-"""Equivariant self-supervision (Quinton 2022) in the form and with the weight that a recipe sets."""
+"""Equivariant self-supervision (Quinton 2022), with the form and weight set by the recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def self_supervision(outputs: TempoOutputs, recipe: TempoRecipe, step: int) -> Term | None:
-    """Return the loss on the views: folded to an octave beside labels, and with octaves apart without."""
+    """Compute the loss on the views: folded to an octave with labels, not folded without labels."""
     views, log2_rate = outputs.views, outputs.log2_rate
     if not len(views):
         return None
