@@ -28,7 +28,7 @@ class Candidate:
         Share of the tempo distribution within 4 % of this tempo. If a range of tempi is set, its share of
         the probability at the tempi in the range and at their octaves.
     relation : str
-        Ratio to the first candidate:  ``"1"``, ``"2"``, ``"1/2"``, ``"3"``, ``"1/3"``, ``"3/2"``,
+        Ratio to the first candidate: ``"1"``, ``"2"``, ``"1/2"``, ``"3"``, ``"1/3"``, ``"3/2"``,
         ``"2/3"``, ``"4/3"``, ``"3/4"``, ``"4"``, ``"1/4"``, or ``"other"``.
     """
 
