@@ -119,7 +119,7 @@ def _onset_weight(curve: NDArray[np.float32]) -> float:
 
 
 def fold(distribution: NDArray[np.float64], axis: TempoAxis) -> NDArray[np.float64]:
-    """Give each tempo the largest value within 4 % of it, its half, third, double and triple.
+    """Return for each tempo the largest value within 4 % of it, its half, third, double and triple.
 
     The result contains no information about the tempo octave.
 

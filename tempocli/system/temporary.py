@@ -152,7 +152,7 @@ def _lock(descriptor: int, path: str) -> bool:
     try:
         is_locked = try_lock(descriptor)
     except OSError:
-        return True  # a file system without locks, where nobody can take one to remove it either
+        return True  # without locks on the file system, no other run can lock and remove it either
     return is_locked and is_at(descriptor, path)
 
 

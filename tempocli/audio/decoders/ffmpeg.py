@@ -47,7 +47,7 @@ def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
 
     file.seek(0)
     source = FFmpegInput(file)
-    # Tags may be in any encoding. From version 19 on that is no error, and there is no such argument.
+    # Tags may be in any encoding. From PyAV 19 on this is not an error, and the argument does not exist.
     tags = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
     options = {"format_whitelist": ",".join(FFMPEG_DEMUXERS)}
     try:

@@ -30,7 +30,7 @@ _UNKNOWN_SIZE = 0x7FFF0000
 _UNKNOWN_LENGTH = 1 << 48
 # Formats without a size of their samples, so that audio may go on where libsndfile stops.
 _OPEN_ENDED = {"FLAC", "MP3", "MPEG", "OGG"}
-# Less than this, in bytes, is padding.
+# Fewer bytes than this are padding.
 _LEFT_OVER = 4096
 
 
@@ -148,7 +148,7 @@ def _short_data(log: str) -> float | None:
     ``None`` if all are present, or the samples are compressed.
     """
     found = _SHORT_DATA.search(log)
-    # What writes into a pipe cannot know the size, and says that it is as large as can be.
+    # A program that writes to a pipe does not know the size and states the maximum.
     if found is None or not 0 < int(found[2]) < int(found[1]) < _UNKNOWN_SIZE:
         return None
     return int(found[1]) / int(found[2])
@@ -159,7 +159,7 @@ def _expected(sound: soundfile.SoundFile, file: FileIO | None, n_frames: int) ->
     if sound.frames >= _UNKNOWN_LENGTH:
         return None
     if sound.subtype.startswith("MPEG") and n_frames < sound.frames:
-        # Without a count of frames, the number is a guess of libsndfile's.
+        # Without a count of frames, libsndfile guesses the number.
         counted = file is not None and sound.format in ("MP3", "MPEG") and mp3_counts_its_frames(file)
         if not counted:
             return None

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from io import FileIO
     from typing import Literal
 
-# Less than this behind the samples, in bytes, is padding.
+# Fewer bytes than this after the samples are padding.
 _LEFT_OVER = 4096
 _MAX_CHUNKS = 1000
 # Of an AIFF file's format, up to the name of the codec.
 _COMM_SIZE = 22
-# Bytes of a sample by AU's number of the encoding.
+# Bytes per sample by the encoding number of AU.
 _AU_WIDTHS = {2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8}
 _AU_FLOATS = {6, 7}
-# The name of a chunk that nobody reads.
+# The name of a chunk that readers ignore.
 _SKIPPED = b"junk"
-# What writes into a pipe cannot know the size, and says that it is as large as can be.
+# A program that writes to a pipe does not know the size and states the maximum.
 _UNKNOWN_SIZE = 0x7FFF0000
 _UNKNOWN = b"\xff\xff\xff\xff"
 

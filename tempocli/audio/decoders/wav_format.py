@@ -51,7 +51,7 @@ def contradicts_itself(found: bytes, order: Order) -> bool:
     # Samples of 24 bits in four bytes; libsndfile knows this kind.
     if bits == 24 and frame == channels * 4:
         return False
-    # Where the size of a frame is at odds with the rest, too, it is what is wrong, and nobody needs it.
+    # If the frame size contradicts the rest, too, it is the wrong number, and decoders do not need it.
     return a_second == rate * frame
 
 
@@ -69,7 +69,7 @@ def wav_samples(found: bytes, order: Order) -> Samples | None:
 def likely_bits(found: bytes, order: Order) -> int | None:
     """Return the bits per sample that the rest of the chunk implies; ``None`` if uncertain."""
     channels, _, _, frame, bits = _numbers(found, order)
-    # It may as well be the number of channels that is wrong.
+    # The number of channels may be wrong instead.
     if bits in _USUAL_BITS and frame % (bits // 8) == 0:
         return None
     if not channels or frame % channels or frame // channels * 8 not in _USUAL_BITS:

@@ -128,7 +128,7 @@ def _list(
 
 
 def _is(kind: Callable[[], bool]) -> bool:
-    # A link to itself, or into a folder that is closed to us, raises; it must not cost the folder it is in.
+    # A link to itself, or into an unreadable folder, raises; the folder that contains it is still listed.
     try:
         return kind()
     except OSError:
@@ -136,7 +136,7 @@ def _is(kind: Callable[[], bool]) -> bool:
 
 
 def _may_be_a_file(entry: os.DirEntry[str]) -> bool:
-    # A link that leads nowhere is somebody's file that is missing: it is to be reported, not left out.
+    # A broken link is a missing file, which is reported and not left out.
     return _is(entry.is_file) or (entry.is_symlink() and not os.path.exists(entry.path))
 
 

@@ -55,7 +55,7 @@ def decode(data: bytes) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Make a text fit one field of a line of tab-separated fields, reversibly.
+    r"""Escape a text for one tab-separated field, reversibly.
 
     A text that holds a tab or a line break, or begins with a backslash, is written with a backslash in
     front, and with ``\\``, ``\t``, ``\n`` and ``\r`` for these characters; any other text is left alone.
