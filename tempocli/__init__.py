@@ -1,4 +1,4 @@
-"""The tempo (BPM) of music, by models trained without one human tempo label.
+"""Estimate the tempo (BPM) of music, with models trained without human tempo labels.
 
 >>> from tempocli import estimate
 >>> estimate("song.wav").bpm  # doctest: +SKIP
@@ -31,7 +31,7 @@ __all__ = [
     "estimate",
 ]
 
-# Resolved on first use, so that `tempo --help` pays for neither numpy nor onnxruntime.
+# Imported on first use, so that `tempo --help` does not load numpy or onnxruntime.
 _HOMES = {
     "AudioError": "errors",
     "DeviceError": "errors",

@@ -1,4 +1,4 @@
-"""``python -m tempocli`` is ``tempo``."""
+"""Run ``tempo`` by ``python -m tempocli``."""
 
 from tempocli.cli import main
 

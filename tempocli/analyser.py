@@ -1,4 +1,4 @@
-"""Audio to Estimate: the one place where all the stages meet."""
+"""From audio to an Estimate: the module that joins all stages."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """An estimate and what it was made from.
+    """An estimate and the data it was computed from.
 
     Attributes
     ----------
     estimate : Estimate
     tempogram : ndarray of float32, shape=(n_windows, n_bins)
-        The windows' tempo distributions; rows sum to 1. Silent windows are left out.
+        Tempo distributions of the windows; rows sum to 1. Silent windows are left out.
     times : ndarray of float64, shape=(n_windows,)
-        Centres of the windows, in seconds.
+        Centres of the windows, in seconds from the start of the file.
     bpms : ndarray of float64, shape=(n_bins,)
         The tempo axis, log-spaced, in BPM.
     embedding : ndarray of float32, shape=(embedding_dim,)
-        Mean of the windows' embeddings; zeros when there is no window.
+        Mean of the windows' embeddings; zeros if there is no window.
     start : float
-        Where the part that was heard begins in its file, in seconds; all times are the file's.
+        Start of the analysed part in its file, in seconds.
     """
 
     estimate: Estimate
@@ -55,18 +55,18 @@ class Analysis:
 
 
 class Analyser:
-    """Estimates the tempo of audio with a model that is described by its spec and called by a function.
+    """Estimate the tempo of audio with a model given as a description and a function.
 
-    The function may run the model here or have it run by another process.
+    The function may run the model in this process or send the windows to another one.
 
     Parameters
     ----------
     spec : ModelSpec
-        What is known of the model.
+        Description of the model.
     encode : callable
-        Runs it on windows, from any thread; see `tempocli.inference.methods.WindowModel.encode`.
+        Runs the model on windows; thread-safe. See `tempocli.inference.methods.WindowModel.encode`.
     search : SearchOptions
-        Which tempi may be answered.
+        Range of tempi and number of candidates.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Analyser:
 
     @property
     def model_name(self) -> str:
-        """Name of the model; of several, with ``+`` between them."""
+        """Name of the model; several names are joined by ``+``."""
         return self.spec.name
 
     def estimate(
@@ -90,30 +90,30 @@ class Analyser:
     ) -> Estimate:
         """Estimate the tempo of a file or binary stream, or of a part of it.
 
-        The part is estimated as a file of its own would be. The times of its sections and its curve are those
-        of the whole file.
+        A part is estimated as if it were a separate file. The times of its sections and its curve are
+        counted from the start of the whole file.
 
         Parameters
         ----------
         source : str, Path or binary file object
         start : float
-            Where the part begins, in seconds.
+            Start of the part, in seconds.
         duration : float, optional
-            Its length in seconds; by default it goes up to the end.
+            Length of the part, in seconds; by default, up to the end of the file.
 
         Raises
         ------
         AudioError
-            If it cannot be read as audio, or ends before the part begins.
+            If the source cannot be read as audio, or ends before the part begins.
         ValueError
-            If `start` is negative or `duration` not above 0, or one of them not finite.
+            If `start` is negative, `duration` is not above 0, or one of them is not finite.
         """
         return self.analyse(source, start=start, duration=duration).estimate
 
     def analyse(
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
     ) -> Analysis:
-        """Estimate the tempo of a file or binary stream, or of a part, and keep what it was made from.
+        """Estimate the tempo of a file or binary stream, or of a part, and keep the intermediate data.
 
         Parameters and errors are those of `estimate`.
         """
@@ -142,8 +142,8 @@ class Analyser:
         Raises
         ------
         AudioError
-            If the samples have another shape or type, are NaN, infinite or absurdly large, or the sample rate
-            is one that no audio has.
+            If the samples have an unsupported shape or type, are NaN, infinite or far above full scale, or
+            the sample rate is not plausible.
         """
         return self._analyse(self._blocks(samples, sample_rate)).estimate
 
@@ -163,9 +163,9 @@ class Analyser:
         return self._decide(replace(heard, duration=seconds, is_exact=True))
 
     def analyse_log_mel(self, chunks: Iterable[NDArray[np.float32]]) -> Analysis:
-        """Estimate the tempo of log-mel frames that the model's own front end has made.
+        """Estimate the tempo of log-mel frames computed by the model's own front end.
 
-        Their length is known to a frame only, so that no loop is measured by its length.
+        The duration is known to one frame only, so loops are not measured by their length.
 
         Parameters
         ----------
@@ -184,12 +184,12 @@ class Analyser:
 
     @property
     def front_end(self) -> FrontEnd:
-        """The front end that the model was trained with."""
+        """Front end the model was trained with."""
         return self.spec.front_end
 
 
 class _Counted:
-    """Counts the samples of blocks that pass through."""
+    """Count the samples of the blocks that pass through."""
 
     def __init__(self, blocks: Iterable[NDArray[np.float32]]) -> None:
         self._blocks = blocks
@@ -202,7 +202,7 @@ class _Counted:
 
 
 def _mono(samples: NDArray[Any]) -> NDArray[Any]:
-    """Average the channels of an array; full scale becomes 1."""
+    """Average the channels of an array and scale full scale to 1."""
     signed = np.issubdtype(samples.dtype, np.signedinteger)
     if not signed and not np.issubdtype(samples.dtype, np.floating):
         raise AudioError("array", f"its dtype {samples.dtype} is neither float nor signed integer")
@@ -211,7 +211,7 @@ def _mono(samples: NDArray[Any]) -> NDArray[Any]:
             "array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)"
         )
     if samples.ndim == 2 and 0 < len(samples) < samples.shape[1]:
-        # As (n_channels, n_samples), which other libraries use, it would pass for a short piece.
+        # An array of shape (n_channels, n_samples), as in other libraries, would be taken for short audio.
         raise AudioError("array", f"shape {samples.shape} has more channels than samples: transpose it")
     mono = samples if samples.ndim == 1 else samples.mean(axis=1)
     return mono / -float(np.iinfo(samples.dtype).min) if signed else mono

@@ -1,4 +1,4 @@
-"""The tempo axis: log-spaced bins, and what 4 % are on it."""
+"""The tempo axis: log-spaced bins and the 4 % tolerance in bins."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MIN_BPM, MAX_BPM = 30.0, 300.0  # range of the tempi that are answered
-TOLERANCE = 0.04  # the field's: Accuracy 1 counts an estimate within 4 %
+MIN_BPM, MAX_BPM = 30.0, 300.0  # range of the estimates
+TOLERANCE = 0.04  # of Accuracy 1: an estimate within 4 % is correct
 
 
 def bins_within(tolerance: float, bins_per_octave: int) -> int:
-    """Count the bins of a log-spaced axis that a relative tolerance spans."""
+    """Return the number of bins of a log-spaced axis that a relative tolerance spans."""
     return round(math.log2(1.0 + tolerance) * bins_per_octave)
 
 
-# Without slots: cached properties need a place to be kept.
+# No slots: cached properties need an instance dictionary.
 @dataclass(frozen=True)
 class TempoAxis:
     """A log-spaced tempo axis: bin ``k`` is at ``min_bpm * 2 ** (k / bins_per_octave)`` BPM.
@@ -39,7 +39,7 @@ class TempoAxis:
 
     @cached_property
     def bpms(self) -> NDArray[np.float64]:
-        """The tempi of the bins in BPM, shape=(n_bins,), read-only."""
+        """Tempi of the bins in BPM, shape=(n_bins,), read-only."""
         import numpy as np
 
         bpms = np.asarray(self.min_bpm * 2.0 ** (np.arange(self.n_bins) / self.bins_per_octave))
@@ -47,19 +47,19 @@ class TempoAxis:
         return bpms
 
     def bins_within(self, tolerance: float = TOLERANCE) -> int:
-        """Count the bins that a relative tolerance spans, by default 4 %."""
+        """Return the number of bins that a relative tolerance spans, by default 4 %."""
         return bins_within(tolerance, self.bins_per_octave)
 
     def index(self, bpm: float) -> float:
-        """Return the place of a tempo on the axis, to a fraction of a bin; it may be outside."""
+        """Return the fractional bin index of a tempo; it may be outside the axis."""
         return math.log2(bpm / self.min_bpm) * self.bins_per_octave
 
     def bins_between(self, factor: float) -> int:
-        """Return the distance, in whole bins, of a tempo and its multiple by a factor."""
+        """Return the distance in whole bins between a tempo and the tempo times `factor`."""
         return round(math.log2(factor) * self.bins_per_octave)
 
     def fold(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Sum the values of all octaves of a bin.
+        """Fold values into one octave by summing bins that are octaves apart.
 
         Parameters
         ----------

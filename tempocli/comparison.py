@@ -1,4 +1,4 @@
-"""Do two recordings share a tempo? The comparator (Henkel 2024) between real music and real music."""
+"""Compare the tempi of two recordings with the comparator (Henkel 2024)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_MAX_WINDOWS = 64  # of a recording; more say nothing new, and pairs grow with the square
+_MAX_WINDOWS = 64  # per recording; more add no information, and the number of pairs grows with the square
 
 
 class TempoComparer:
-    """Compares the tempi of recordings.
+    """Compare the tempi of recordings.
 
     Parameters
     ----------
     model : str or Path
-        Name of a comparator that ships, or path of an ONNX file.
+        Name of a bundled comparator, or path of an ONNX file.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
@@ -41,7 +41,7 @@ class TempoComparer:
     ModelError
         If the model is unknown or damaged.
     DeviceError
-        If ``"cuda"`` is asked for and does not work.
+        If ``"cuda"`` is requested and does not work.
 
     Examples
     --------
@@ -58,29 +58,31 @@ class TempoComparer:
         self.front_end = self._model.spec.front_end
 
     def analyse(self, source: str | Path | BinaryIO) -> WindowAnalysis:
-        """Analyse a recording, once for all comparisons with it.
+        """Analyse a recording; the result can be used for any number of comparisons.
 
         Raises
         ------
         AudioError
-            If it cannot be read as audio.
+            If the source cannot be read as audio.
         """
         return self._analyse(stream_audio(source, sample_rate=self.front_end.sample_rate))
 
     def analyse_array(self, samples: NDArray[np.float32]) -> WindowAnalysis:
-        """Analyse mono samples at the front end's own rate, shape=(n_samples,)."""
+        """Analyse mono samples at the front end's sample rate, shape=(n_samples,)."""
         return self._analyse([samples])
 
     def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> WindowAnalysis:
         return analyse_windows(self._model.spec, self._model.encode, self.front_end.stream(blocks))
 
     def compare(self, a: WindowAnalysis, b: WindowAnalysis) -> TempoComparison:
-        """Compare two recordings; the other way round gives the same probability, and one over the ratio.
+        """Compare two recordings.
+
+        Swapping the two gives the same probability and the inverse ratio.
 
         Parameters
         ----------
         a, b : WindowAnalysis
-            Of `analyse`.
+            Results of `analyse`.
 
         Returns
         -------
@@ -89,7 +91,7 @@ class TempoComparer:
         for heard in (a, b):
             if heard.reason is not None:
                 return TempoComparison(None, None, heard.reason)
-        # One order for both directions, or their rounding would differ.
+        # A fixed order, so that rounding is the same in both directions.
         if a.embeddings.tobytes() > b.embeddings.tobytes():
             probability, ratio = self._compare(b, a)
             return TempoComparison(probability, 1.0 / ratio, None)
@@ -101,7 +103,7 @@ class TempoComparer:
         return probability, self._ratio(a, b)
 
     def _ratio(self, a: WindowAnalysis, b: WindowAnalysis) -> float:
-        """Find the shift of one tempo distribution on the other, then refine both tempi at that shift."""
+        """Find the shift between the two tempo distributions, then refine both tempi at that shift."""
         spec = self._model.spec
         axis = spec.axis
         pooled_a, pooled_b = (
@@ -109,7 +111,7 @@ class TempoComparer:
         )
         overlap = np.correlate(pooled_b, pooled_a, "full")
         shift = int(overlap.argmax()) - (axis.n_bins - 1)
-        # Both at the place where the two agree best, so that their octaves are one.
+        # Both tempi are taken where the distributions agree best, so that they are in the same octave.
         low, high = max(0, -shift), min(axis.n_bins, axis.n_bins - shift)
         joint = np.zeros(axis.n_bins)
         joint[low:high] = pooled_a[low:high] * pooled_b[low + shift : high + shift]
@@ -124,7 +126,7 @@ class TempoComparer:
 
 
 def _spread(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Take windows from the whole length of a recording, no more than are needed."""
+    """Return at most `_MAX_WINDOWS` windows, spread over the whole recording."""
     if len(embeddings) <= _MAX_WINDOWS:
         return embeddings
     return embeddings[np.linspace(0, len(embeddings) - 1, _MAX_WINDOWS).astype(np.intp)]

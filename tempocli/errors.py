@@ -1,10 +1,10 @@
-"""The errors that tempocli raises on purpose; each knows the exit code of the command line."""
+"""Exceptions raised by tempocli; each has the exit code of the command line."""
 
 from __future__ import annotations
 
 
 class TempoError(Exception):
-    """Base of every error raised on purpose; its text is one line fit for a user."""
+    """Base class of all tempocli errors; the message is one line for the user."""
 
     exit_code = 1
 
@@ -15,7 +15,7 @@ class AudioError(TempoError):
     Parameters
     ----------
     name : str
-        What the user called the input: a path, or ``-``.
+        Name of the input as given by the user: a path, or ``-``.
     reason : str
         Why it cannot be read, in one line.
     """
@@ -26,28 +26,28 @@ class AudioError(TempoError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[AudioError], tuple[str, str]]:
-        # Worker processes send their errors by pickle, which would call the class with the text alone.
+        # Worker processes pickle their errors; by default, unpickling would pass only the message.
         return type(self), (self.name, self.reason)
 
 
 class TagError(AudioError):
-    """A file whose tags cannot be read or written; as `AudioError`."""
+    """A file whose tags cannot be read or written; parameters as in `AudioError`."""
 
 
 class ModelError(TempoError):
-    """A model that is unknown, damaged, or not one of ours."""
+    """A model that is unknown, damaged, or not made by tempocli."""
 
 
 class DeviceError(TempoError):
-    """A device that was asked for by name and is not there."""
+    """A requested device that is not available."""
 
 
 class DataError(TempoError):
-    """A reference, estimate or manifest file that does not hold what it should."""
+    """A reference, estimate or manifest file with invalid content."""
 
 
 class OutputError(TempoError):
-    """A result file that must not be written to, or not be continued."""
+    """A result file that must not be overwritten or cannot be resumed."""
 
 
 class MissingExtraError(TempoError):
@@ -58,7 +58,7 @@ class MissingExtraError(TempoError):
     feature : str
         What the user wanted to do.
     extra : str
-        The extra of this distribution that brings it.
+        Name of the extra that installs the dependency.
     """
 
     def __init__(self, feature: str, extra: str) -> None:

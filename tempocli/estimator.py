@@ -1,4 +1,4 @@
-"""The front door: a model that is opened, and audio to estimates."""
+"""The public entry point: open a model and estimate the tempo of audio."""
 
 from __future__ import annotations
 
@@ -26,40 +26,41 @@ __all__ = ["Analysis", "Estimator", "PortableEstimator", "RepeatedEstimator", "e
 
 
 class Estimator(Analyser):
-    """Estimates the tempo of music; holds the model.
+    """Estimate the tempo of music with one loaded model.
 
-    It may be used from any number of threads at once: nothing in it changes once it is made, and the session
-    takes concurrent calls. Each call works on one core.
+    An estimator is thread-safe: it does not change after construction, and its sessions accept concurrent
+    calls. Each call uses one core.
 
     Parameters
     ----------
     model : str, Path or None
-        Name of a model that ships, or path of an ONNX file, for the method; the one that classifies, if the
-        method is ``"both"``. By default the one that ships for the method.
+        Name of a bundled model, or path of an ONNX file. With the method ``"both"`` it is the classifier. By
+        default, the bundled model of the method.
     method : str
-        ``"both"``: by classification and by comparison together; ``"classify"``; ``"compare"``, with
-        references of every tempo (Henkel et al., ICASSP 2024); or ``"periodicity"``, without any network.
+        ``"both"``: classification and comparison together; ``"classify"``: classification; ``"compare"``:
+        comparison with references of known tempo (Henkel et al., ICASSP 2024); ``"periodicity"``: the
+        baseline without a network.
     references : str, Path or None
-        Folder of references to compare with, see `tempocli.inference.references.bank.load_own_bank`; by
-        default the built-in ones.
+        Folder of references to compare with, see `tempocli.inference.references.bank.load_own_bank`. By
+        default, the built-in references.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     min_bpm, max_bpm : float
-        Range that the answer must lie in, within 30 to 300 BPM. A tempo outside is answered by its half,
-        double, quarter or quadruple inside; where none lies inside, there is no tempo.
+        Range of the estimate, within 30 to 300 BPM. A tempo outside the range is replaced by its half,
+        double, quarter or quadruple inside the range. If none is inside, no tempo is returned.
     top : int
-        Candidates to return at the most.
+        Maximum number of candidates to return.
 
     Raises
     ------
     ModelError
         If the model is unknown or damaged.
     DeviceError
-        If ``"cuda"`` is asked for and does not work.
+        If ``"cuda"`` is requested and does not work.
     DataError, AudioError
         If the references cannot be used.
     ValueError
-        If the range or `top` makes no sense, or there are references for a method that compares nothing.
+        If the range or `top` is invalid, or references are given for a method that does not compare.
 
     Examples
     --------
@@ -93,12 +94,12 @@ class Estimator(Analyser):
         self.options = options
         self.device = opened.device
         if self.device != "cpu":
-            # What CUDA takes when a model is first run, a gigabyte, shall not count as the first file's.
+            # CUDA takes about a gigabyte when a model first runs; it must not count against the first file.
             self.encode(np.zeros((1, self.spec.n_frames, self.front_end.n_mels), np.float32))
 
     @classmethod
     def from_options(cls, options: EstimatorOptions) -> Estimator:
-        """Make an estimator; parameters and errors are those of the class."""
+        """Create an estimator from options; parameters and errors are those of the class."""
         return cls(
             options.model,
             method=options.method,
@@ -110,15 +111,15 @@ class Estimator(Analyser):
         )
 
     def portable(self, *, encodes_here: bool | None = None) -> PortableEstimator | RepeatedEstimator:
-        """Make what another process needs to be an estimator like this one.
+        """Return a picklable form of the estimator for another process.
 
         Parameters
         ----------
         encodes_here : bool, optional
-            Whether its windows are encoded by this estimator's sessions. By default they are when the
-            sessions are on a GPU, which is kept busy by large calls only, and when there are references of
-            the user's own, which take seconds to embed. Else the process has sessions of its own: sending
-            windows to and fro costs a seventh of a file.
+            Whether this estimator's sessions encode the windows of the other process. By default they do if
+            the sessions run on a GPU, which needs large batches to be efficient, or if the references are the
+            user's own, which take seconds to embed. Otherwise the other process opens its own sessions:
+            sending windows between processes costs a seventh of the time of a file.
         """
         if encodes_here is None:
             encodes_here = self.device != "cpu" or self.options.references is not None
@@ -130,10 +131,10 @@ class Estimator(Analyser):
         return RepeatedEstimator(replace(self.options, model=model, device="cpu"), self.settings())
 
     def settings(self) -> dict[str, Any]:
-        """Record all that an estimate depends on but the audio, as values of JSON.
+        """Return everything except the audio that an estimate depends on, as JSON values.
 
-        The version of the decoding, the method, its models with their versions and checksums, the range and
-        the number of candidates.
+        These are the version of the decoding, the method, its models with versions and checksums, the range
+        and the number of candidates.
         """
         search = self.options.search
         return {
@@ -148,36 +149,37 @@ class Estimator(Analyser):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PortableEstimator:
-    """An estimator without its sessions, from `Estimator.portable`; it pickles."""
+    """A picklable estimator without sessions, from `Estimator.portable`."""
 
     spec: ModelSpec
     search: SearchOptions
 
     def connect(self, encode: Encode) -> Analyser:
-        """Make an estimator of it.
+        """Create an estimator that encodes by a function.
 
         Parameters
         ----------
         encode : callable
-            Gets windows encoded where the sessions are; it takes and returns what `Estimator.encode` does.
+            Has windows encoded by the process that holds the sessions; same arguments and result as
+            `Estimator.encode`.
         """
         return Analyser(self.spec, encode, self.search)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RepeatedEstimator:
-    """How to make an estimator with sessions of its own, from `Estimator.portable`; it pickles."""
+    """A picklable recipe for an estimator with its own sessions, from `Estimator.portable`."""
 
     options: EstimatorOptions
     settings: dict[str, Any]
 
     def connect(self, encode: Encode) -> Analyser:
-        """Make an estimator of it, on the CPU.
+        """Create the estimator, on the CPU.
 
         Raises
         ------
         ModelError
-            If a model cannot be opened, or is another one by now.
+            If a model cannot be opened, or has changed since.
         """
         estimator = Estimator.from_options(self.options)
         if estimator.settings() != self.settings:
@@ -194,11 +196,11 @@ def estimate(
     ----------
     source : str, Path or binary file object
     start : float
-        Where the part begins, in seconds.
+        Start of the part, in seconds.
     duration : float, optional
-        Its length in seconds; by default it goes up to the end.
+        Length of the part, in seconds; by default, up to the end of the file.
     **options
-        Those of `Estimator`. For more than one file make an `Estimator` once.
+        Parameters of `Estimator`. For several files, create one `Estimator` and reuse it.
 
     Returns
     -------
@@ -207,9 +209,9 @@ def estimate(
     Raises
     ------
     AudioError
-        If it cannot be read as audio, or ends before the part begins.
+        If the source cannot be read as audio, or ends before the part begins.
     ValueError
-        If `start` is negative or `duration` not above 0, or one of them not finite.
+        If `start` is negative, `duration` is not above 0, or one of them is not finite.
 
     Examples
     --------

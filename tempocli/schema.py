@@ -1,4 +1,4 @@
-"""The plain values that pass between the stages; of tempocli this module imports the axis only.
+"""Data classes shared by all stages; the only tempocli module imported here is the axis.
 
 Times are in seconds, tempi in beats per minute (BPM), probabilities in 0 to 1.
 """
@@ -10,25 +10,25 @@ from dataclasses import dataclass, field
 from tempocli.axis import MAX_BPM, MIN_BPM
 
 SCHEMA_VERSION = 2
-DOUBTFUL_CONFIDENCE = 0.3  # the user is told of a confidence below this one
+DOUBTFUL_CONFIDENCE = 0.3  # the user is warned below this confidence
 METHODS = ("both", "classify", "compare", "periodicity")  # the default first
 DEVICES = ("auto", "cpu", "cuda")
-MAX_SECONDS = 1e8  # where a part of a file may begin and how long it may be: three years
+MAX_SECONDS = 1e8  # limit of the start and the length of a part: three years
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One tempo that the audio may have.
+    """One possible tempo of the audio.
 
     Attributes
     ----------
     bpm : float
         Tempo in beats per minute.
     probability : float
-        Share of the tempo distribution within 4 % of this tempo; within a range of tempi, its part of what
-        lies there and at its octaves.
+        Share of the tempo distribution within 4 % of this tempo. If a range of tempi is set, its share of
+        the probability at the tempi in the range and at their octaves.
     relation : str
-        Its ratio to the first candidate: ``"1"``, ``"2"``, ``"1/2"``, ``"3"``, ``"1/3"``, ``"3/2"``,
+        Ratio to the first candidate: ``"1"``, ``"2"``, ``"1/2"``, ``"3"``, ``"1/3"``, ``"3/2"``,
         ``"2/3"``, ``"4/3"``, ``"3/4"``, ``"4"``, ``"1/4"``, or ``"other"``.
     """
 
@@ -39,7 +39,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """The tempo at one place of the audio.
+    """The local tempo at one time.
 
     Attributes
     ----------
@@ -58,14 +58,15 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class TempoSection:
-    """A part of the audio that keeps one tempo.
+    """A section of the audio with one tempo.
 
     Attributes
     ----------
     start, end : float
         In seconds.
     bpm : float
-        Tempo in beats per minute; where it rises or falls all the time, that at the middle of the section.
+        Tempo in beats per minute. If the tempo rises or falls throughout the section, the tempo at its
+        middle.
     confidence : float
         Calibrated probability that `bpm` is within 4 % of the truth.
     """
@@ -78,42 +79,42 @@ class TempoSection:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is known about the tempo of one piece of audio.
+    """The estimated tempo of one piece of audio.
 
     Attributes
     ----------
     bpm : float or None
-        Tempo in beats per minute; ``None`` when the audio has no tempo to speak of, see `reason`.
+        Tempo in beats per minute; ``None`` if no tempo was found, see `reason`.
     confidence : float
         Calibrated probability that `bpm` is within 4 % of the truth.
     octave_confidence : float
         Calibrated probability that the tempo octave is right, given that the tempo is right up to a
         factor of 2 or 3.
     candidates : tuple of Candidate
-        Best first; empty when `bpm` is ``None``.
+        Possible tempi, most probable first; empty if `bpm` is ``None``.
     reason : str or None
-        Why there is no tempo (``"silence"``, ``"too short"``, ``"no steady pulse"``, or that none lies in the
-        range asked for), else ``None``.
+        Why there is no tempo: ``"silence"``, ``"too short"``, ``"no steady pulse"``, or a text that no tempo
+        lies in the requested range. ``None`` if there is a tempo.
     duration : float
-        Seconds of audio that were heard.
+        Length of the analysed audio, in seconds.
     model : str
-        Name of the model that made the estimate, or of several with ``+`` between them.
+        Name of the model; several names are joined by ``+``.
     model_version : str
-        Its version, or those of several with ``+`` between them.
+        Version of the model; several versions are joined by ``+``.
     curve : tuple of CurvePoint
-        Tempo over time, one point a window.
+        Tempo curve, one point per window.
     by_method : tuple of (str, float)
-        What each method says by itself, in BPM, when more than one was asked; else empty.
+        Tempo by each method alone, in BPM, if more than one method was used; otherwise empty.
     bpm_error : float or None
-        Standard error of `bpm`, in BPM, given that its octave and metrical level are right; ``None`` when
-        `bpm` is ``None``.
+        Standard error of `bpm`, in BPM, given that its octave and metrical level are right; ``None`` if `bpm`
+        is ``None``.
     steady : bool or None
-        Whether the audio keeps one tempo, give or take the drift of a live drummer; ``None`` when `bpm` is
+        Whether the audio has one tempo, allowing for the drift of a live drummer; ``None`` if `bpm` is
         ``None``.
     tempo_sections : tuple of TempoSection
-        The parts that keep a tempo of their own, in the order of time; one for steady audio, empty when `bpm`
-        is ``None``. The `bpm` of audio that is not steady is that of its longest section or, where that is
-        less certain, that of the whole.
+        Sections of constant or evenly changing tempo, in time order; one section for steady audio, empty if
+        `bpm` is ``None``. If the audio is not steady, `bpm` is the tempo of its longest section or, if that
+        is less certain, of the whole audio.
     """
 
     bpm: float | None
@@ -132,22 +133,22 @@ class Estimate:
 
     @property
     def doubtful(self) -> bool:
-        """Whether there is a `bpm`, with a confidence under `DOUBTFUL_CONFIDENCE`."""
+        """Whether there is a `bpm` and its confidence is below `DOUBTFUL_CONFIDENCE`."""
         return self.bpm is not None and self.confidence < DOUBTFUL_CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)
 class TempoComparison:
-    """How the tempi of two recordings relate.
+    """Result of comparing the tempi of two recordings.
 
     Attributes
     ----------
     probability : float or None
-        That they share a tempo; ``None`` when one of them has nothing to compare, see `reason`.
+        Probability that both have the same tempo; ``None`` if they cannot be compared, see `reason`.
     ratio : float or None
-        Tempo of the second over tempo of the first.
+        Tempo of the second recording divided by the tempo of the first.
     reason : str or None
-        Why they cannot be compared (``"silence"``, ``"too short"``), else ``None``.
+        Why they cannot be compared (``"silence"``, ``"too short"``), otherwise ``None``.
     """
 
     probability: float | None
@@ -156,22 +157,22 @@ class TempoComparison:
 
     @property
     def same(self) -> bool:
-        """Whether they are taken to share a tempo."""
+        """Whether the two recordings are judged to have the same tempo."""
         return self.probability is not None and self.probability >= 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """By what a file is recognised as unchanged.
+    """Size, time and checksum by which an unchanged file is recognised.
 
     Attributes
     ----------
     size : int
-        Bytes.
+        Size in bytes.
     mtime_ns : int
-        Time of the last change, in nanoseconds of the Unix epoch.
+        Time of the last change, in nanoseconds since the Unix epoch.
     sha256 : str or None
-        Checksum of the content, in hexadecimal, where it was asked for.
+        SHA-256 of the content, in hexadecimal; ``None`` if it was not requested.
     """
 
     size: int
@@ -181,16 +182,16 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a file, on the file's own time line.
+    """A part of a file; times count from the start of the file.
 
     Attributes
     ----------
     start : float
-        Where it begins, in seconds, rounded to a microsecond.
+        Start in seconds, rounded to a microsecond.
     duration : float or None
-        Its length in seconds, rounded to a microsecond; ``None`` for all up to the end of the file.
+        Length in seconds, rounded to a microsecond; ``None`` for the rest of the file.
     title : str or None
-        What a CUE sheet calls it.
+        Title from a CUE sheet.
 
     Raises
     ------
@@ -203,7 +204,7 @@ class Part:
     title: str | None = None
 
     def __post_init__(self) -> None:
-        # Rounded so that a number that was written to a result file and read again is the same part.
+        # Rounded so that a part stays equal after it is written to a result file and read again.
         start = round(float(self.start), 6)
         if not 0.0 <= start <= MAX_SECONDS:
             raise ValueError(f"start {self.start:g} s is not in 0 to {MAX_SECONDS:g} s")
@@ -216,22 +217,22 @@ class Part:
 
     @classmethod
     def of(cls, start: float, duration: float | None, title: str | None = None) -> Part | None:
-        """Make a part; ``None`` when it is the whole file."""
+        """Create a part; return ``None`` for the whole file."""
         part = cls(start, duration, title)
         return None if part.start == 0.0 and part.duration is None else part
 
     @property
     def end(self) -> float | None:
-        """Where it ends, in seconds; ``None`` for the end of the file."""
+        """End in seconds; ``None`` for the end of the file."""
         return None if self.duration is None else self.start + self.duration
 
     def narrowed(self, inner: Part) -> Part:
-        """Take a part of this part.
+        """Return a part of this part.
 
         Raises
         ------
         ValueError
-            If it begins where this part has ended.
+            If the inner part begins at or after the end of this part.
         """
         if self.duration is None:
             return Part(self.start + inner.start, inner.duration, self.title)
@@ -244,16 +245,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class AudioInput:
-    """An input of a batch.
+    """One input of a batch.
 
     Attributes
     ----------
     path : str
-        The file, as the user or a list of files named it.
+        The file, as named by the user or by a list of files.
     part : Part or None
-        The part of the file that is meant; ``None`` for the whole file.
+        Part of the file to analyse; ``None`` for the whole file.
     refusal : str or None
-        Why it is not read at all, as when it is a URL in a list; it then is an input that failed.
+        Why the input is not read, for example because it is a URL in a list. The input counts as failed.
     """
 
     path: str
@@ -262,13 +263,13 @@ class AudioInput:
 
     @property
     def key(self) -> str:
-        """What tells it from other inputs: the path, and where it begins and how long it is."""
+        """Unique key of the input: the path, the start and the length of the part."""
         return input_key(self.path, self.part)
 
 
 def input_key(path: str, part: Part | None) -> str:
-    """Write what tells an input from others; the path itself for a whole file."""
-    # No path holds a null character.
+    """Return the unique key of an input; for a whole file, its path."""
+    # A path cannot contain a null character, so the key is unambiguous.
     return path if part is None else f"{path}\0{part.start!r}\0{part.duration!r}"
 
 
@@ -279,15 +280,15 @@ class FileResult:
     Attributes
     ----------
     path : str
-        The input as the user named it.
+        The input, as named by the user.
     estimate : Estimate or None
-        The estimate, when the input could be read.
+        The estimate, if the input could be read.
     error : str or None
-        Why it could not, in one line without the path.
+        Why the input failed, in one line without the path.
     fingerprint : Fingerprint or None
-        The file as it was when it was read; ``None`` for what is no regular file.
+        State of the file when it was read; ``None`` if it is not a regular file.
     part : Part or None
-        The part of the file that was meant; ``None`` for the whole file.
+        Part of the file that was analysed; ``None`` for the whole file.
     """
 
     path: str
@@ -299,19 +300,19 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """Which tempi may be answered.
+    """Range of tempi and number of candidates.
 
     Attributes
     ----------
     min_bpm, max_bpm : float
-        Range that the answer must lie in, in BPM, within 30 to 300.
+        Range of the estimate in BPM, within 30 to 300.
     top : int
-        Candidates at the most.
+        Maximum number of candidates.
 
     Raises
     ------
     ValueError
-        If the range or `top` makes no sense.
+        If the range or `top` is invalid.
     """
 
     min_bpm: float = MIN_BPM
@@ -332,31 +333,31 @@ class SearchOptions:
 
     @property
     def is_everything(self) -> bool:
-        """Whether every tempo may be answered."""
+        """Whether the range is the whole range of tempi."""
         return (self.min_bpm, self.max_bpm) == (MIN_BPM, MAX_BPM)
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatorOptions:
-    """What an estimator is made of; it pickles, and goes to workers and to other machines.
+    """Options of an estimator; picklable, for worker processes and other machines.
 
     Attributes
     ----------
     model : str or None
-        Name of a model that ships, or path of an ONNX file; by default the one that ships for the method.
+        Name of a bundled model, or path of an ONNX file; by default, the bundled model of the method.
     method : str
         One of `METHODS`.
     references : str or None
-        Folder of references to compare with; by default the built-in ones.
+        Folder of references to compare with; by default, the built-in references.
     device : str
         One of `DEVICES`.
     search : SearchOptions
-        Which tempi may be answered.
+        Range of tempi and number of candidates.
 
     Raises
     ------
     ValueError
-        If one of them makes no sense, or two do not go together.
+        If an option is invalid, or two options contradict each other.
     """
 
     model: str | None = None

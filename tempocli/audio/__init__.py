@@ -1,6 +1,6 @@
-"""Audio in: a path or a binary stream in, mono float32 blocks out; nothing is ever loaded whole.
+"""Read audio: from a path or a binary stream to mono float32 blocks, without loading the whole file.
 
-libsndfile (soundfile) reads what it can, FFmpeg (PyAV, the extra ``av``) the rest, libsoxr resamples.
+libsndfile (soundfile) is tried first, then FFmpeg (PyAV, the extra ``av``). libsoxr resamples.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
     "stream_audio",
 ]
 
-# Resolved on first use: what lists files needs their extensions, and neither numpy nor soundfile.
+# Imported on first use: listing files needs only the extensions, not numpy or soundfile.
 _HOMES = {
     "AUDIO_EXTENSIONS": "formats",
     "MAX_SAMPLE_RATE": "checks",

@@ -1,4 +1,4 @@
-"""Mono from any number of channels: their mean, or the stronger one where they cancel each other out."""
+"""Mono downmix: the mean of the channels, or the strongest channel if they cancel each other out."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ if TYPE_CHECKING:
 
 # The energy of the sum of the channels over the sum of their energies: 1 for channels that are unrelated or
 # of which all but one are silent, 2 for stereo that is mono, 0 for one channel that is the other inverted.
-# Stereo as wide as can be stays near 1. Below the first the channels cancel out, above the second no more.
+# Very wide stereo stays near 1. Channels cancel out below the first value, and no longer above the second.
 _CANCELS_BELOW = 0.1
 _ADDS_UP_ABOVE = 0.3
-# Another channel is preferred only when it is so many times stronger.
+# Another channel is chosen only if it is stronger by this factor.
 _CLEARLY_STRONGER = 4.0
-# Seconds after which past energy counts half.
+# Half-life of past energy, in seconds.
 _HALF_LIFE = 3.0
-# Energies are measured on the first so many of so many samples; all would cost a tenth of decoding a WAV.
+# Energy is measured on the first 256 of every 2,048 samples; all would cost a tenth of decoding a WAV.
 _MEASURED, _OF = 256, 2048
 
 
 class Downmixer:
-    """Reduce the channels of a stream of blocks to one.
+    """Mix the channels of a stream of blocks down to one.
 
-    The decision is made for each block by the energy so far, of which the recent counts most, and by two
-    thresholds, so that it does not flip; where it changes, one signal fades into the other over the block.
+    The choice is made for each block from the energy so far, with more weight on recent blocks. Two
+    thresholds (hysteresis) keep it stable. Where the choice changes, the signals are cross-faded over the
+    block.
 
     Parameters
     ----------
     channels : int
         Number of channels.
     sample_rate : int
-        Samples a second, in Hz.
+        In Hz.
     """
 
     def __init__(self, channels: int, sample_rate: int) -> None:
@@ -45,14 +46,14 @@ class Downmixer:
         self._chosen: int | None = None
 
     def mix(self, block: NDArray[Any], full_scale: float) -> NDArray[np.float32]:
-        """Return one channel for a block.
+        """Mix a block down to one channel.
 
         Parameters
         ----------
         block : ndarray, shape=(n_samples, channels)
             Consecutive samples.
         full_scale : float
-            The value of `block` that becomes 1.
+            Value of `block` that is scaled to 1.
 
         Returns
         -------
@@ -75,7 +76,7 @@ class Downmixer:
     def _choose(
         self, samples: NDArray[np.float32], mono: NDArray[np.float32], full_scale: float
     ) -> int | None:
-        """Choose a channel, or ``None`` for the mean of all, for a block."""
+        """Choose the channel for a block; ``None`` is the mean of all channels."""
         heard = _excerpts(samples, self._channels)
         energy = _energy(heard) / full_scale**2
         if not energy:
@@ -86,7 +87,7 @@ class Downmixer:
         self._energy_of_sum = kept * self._energy_of_sum + energy_of_sum
         self._energies *= kept
         limit = _CANCELS_BELOW if self._chosen is None else _ADDS_UP_ABOVE
-        if not self._energy_of_sum < limit * self._energy:  # nor where they are NaN
+        if not self._energy_of_sum < limit * self._energy:  # false for NaN
             return None
         by_channel = heard.reshape(-1, self._channels)
         self._energies += np.square(by_channel).sum(axis=0)
@@ -107,7 +108,7 @@ class Downmixer:
 
     def _mean(self, samples: NDArray[np.float32], full_scale: float) -> NDArray[np.float32]:
         scale = np.float32(1.0 / (self._channels * full_scale))
-        # Reducing over a short last axis takes numpy forty times longer; a matrix product starts threads.
+        # A numpy reduction over a short last axis is forty times slower; a matrix product starts threads.
         mono: NDArray[np.float32] = samples[:, 0] * scale
         for channel in range(1, self._channels):
             mono += samples[:, channel] * scale
@@ -115,7 +116,7 @@ class Downmixer:
 
 
 def _excerpts(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Return the excerpts of `samples` that are measured, as rows; all of them where they are few."""
+    """Return the excerpts of `samples` to measure, as rows; all samples if there are few."""
     n_rows = len(samples) // _OF
     if not n_rows:
         return samples.reshape(1, -1)
@@ -123,5 +124,5 @@ def _excerpts(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32
 
 
 def _energy(rows: NDArray[np.float32]) -> float:
-    # Not by a dot product, which may start threads.
+    # No dot product here: it may start threads.
     return float(np.einsum("ij,ij->", rows, rows))

@@ -1,4 +1,4 @@
-"""What no audio is: impossible sample rates, and samples that are no numbers or absurdly large."""
+"""Checks for invalid audio: implausible sample rates, and samples that are NaN, infinite or too large."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 MIN_SAMPLE_RATE = 4_000
 MAX_SAMPLE_RATE = 384_000
 
-# Floats may exceed full scale, and some files hold integers as floats; past this the power spectrum
-# overflows.
+# Floats may exceed full scale, and some files store integers as floats. Above this limit the power
+# spectrum overflows.
 _MAX_PEAK = 1e10
 
 
 def is_sample_rate(sample_rate: float) -> bool:
-    """Return whether audio may have this sample rate, in Hz."""
+    """Return whether a sample rate in Hz is plausible."""
     return MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE
 
 
 def check_sample_rate(sample_rate: float, name: str) -> None:
-    """Raise AudioError, about the input `name`, for a sample rate that no audio has."""
+    """Raise AudioError for the input `name` if the sample rate is not plausible."""
     if not is_sample_rate(sample_rate):
         reason = f"sample rate {sample_rate} Hz is not in {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz"
         raise AudioError(name, reason)
 
 
 def check_samples(samples: NDArray[np.floating], name: str) -> None:
-    """Raise AudioError, about the input `name`, for samples that are NaN, infinite or absurdly large."""
+    """Raise AudioError for the input `name` if samples are NaN, infinite or far above full scale."""
     low, high = float(samples.min()), float(samples.max())
     if low >= -_MAX_PEAK and high <= _MAX_PEAK:  # false for NaN
         return

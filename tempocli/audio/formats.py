@@ -1,16 +1,16 @@
-"""The one list of the kinds of audio files that are read; light, since what lists folders imports it."""
+"""The list of supported audio formats; imports little, since listing folders needs it."""
 
 from __future__ import annotations
 
-# Kinds of file that libsndfile reads, by extension.
+# Extensions of the files that libsndfile reads.
 _LIBSNDFILE = {
     ".8svx", ".aif", ".aifc", ".aiff", ".au", ".avr", ".bwf", ".caf", ".flac", ".ircam", ".mp1", ".mp2",
     ".mp3", ".mpa", ".nist", ".oga", ".ogg", ".opus", ".paf", ".pvf", ".rf64", ".snd", ".sph", ".svx",
     ".voc", ".w64", ".wav", ".wave", ".wve",
 }  # fmt: skip
 
-# FFmpeg's demuxers that are allowed, and the extensions of their files. The others read playlists,
-# subtitles and images, some of which open further files or URLs.
+# The FFmpeg demuxers that are allowed, and the extensions of their files. Other demuxers read playlists,
+# subtitles and images; some of them open further files or URLs.
 _FFMPEG = {
     "aac": (".aac", ".adts"),
     "ac3": (".ac3",),
@@ -53,9 +53,9 @@ FFMPEG_DEMUXERS = tuple(_FFMPEG)
 """Names of the demuxers that FFmpeg may use."""
 
 AUDIO_EXTENSIONS = frozenset(_LIBSNDFILE).union(*_FFMPEG.values())
-"""Extensions, in lower case with their dot, of the files that are taken from folders."""
+"""Extensions of the audio files that are taken from folders, in lower case and with the dot."""
 
-# How the files of containers that only FFmpeg reads begin: Matroska, ASF, FLV, MPEG-PS, WavPack, TTA,
+# First bytes of the containers that only FFmpeg reads: Matroska, ASF, FLV, MPEG-PS, WavPack, TTA,
 # Monkey's Audio, Musepack, RealMedia, AMR, TAK, DSF.
 _BEGINNINGS = (
     b"\x1aE\xdf\xa3",
@@ -65,5 +65,5 @@ _BEGINNINGS = (
 
 
 def is_known_container(head: bytes) -> bool:
-    """Return whether a file that begins with `head` is in a container that FFmpeg knows, broken or not."""
+    """Return whether a file begins like a container that FFmpeg knows; the rest may be damaged."""
     return head.startswith(_BEGINNINGS) or head[4:8] in (b"ftyp", b"moov", b"mdat") or head[8:11] == b"AVI"

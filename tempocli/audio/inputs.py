@@ -1,4 +1,4 @@
-"""The file behind a path or a stream: checked before it is opened, and one that can seek."""
+"""Open a path or a stream as a seekable file; check a path before it is opened."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _KINDS = {
 
 
 def input_name(source: str | Path | BinaryIO) -> str:
-    """Return what the user called `source`, control characters escaped; ``-`` for a stream without a name."""
+    """Return the name of `source`, with control characters escaped; ``-`` for a stream without a name."""
     if isinstance(source, str | os.PathLike):
         return _printable(os.fspath(source))
     name = getattr(source, "name", None)
-    # An open file knows its path; standard input is "<stdin>", and a temporary file has a number.
+    # The name of an open file is its path; that of standard input is "<stdin>", of a temporary file a number.
     return _printable(name) if isinstance(name, str) and not name.startswith("<") else "-"
 
 
 def open_input(source: str | Path | BinaryIO, name: str, resources: ExitStack) -> FileIO:
-    """Open `source` as a file that can seek, which `resources` will close.
+    """Open `source` as a seekable file, to be closed by `resources`.
 
     Raises
     ------
     AudioError
-        About `name`, if it is missing, unreadable, or not a regular file.
+        If the file is missing, unreadable, or not a regular file. The message names it `name`.
     """
     if isinstance(source, str | os.PathLike):
         return _open_path(os.fspath(source), name, resources)
@@ -49,14 +49,14 @@ def open_input(source: str | Path | BinaryIO, name: str, resources: ExitStack) -
 
 
 def _printable(name: str) -> str:
-    """Escape what would break a message's line or cannot be encoded."""
+    """Escape characters that would break the line of a message or cannot be encoded."""
     unprintable = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
     return re.sub(unprintable, lambda match: match[0].encode("unicode_escape").decode("ascii"), name)
 
 
 def _open_path(path: str, name: str, resources: ExitStack) -> FileIO:
     try:
-        # Before opening: opening a FIFO waits for its writer.
+        # Checked before opening, because opening a FIFO waits for its writer.
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             raise AudioError(name, _KINDS.get(stat.S_IFMT(mode), "not a regular file"))
@@ -66,7 +66,7 @@ def _open_path(path: str, name: str, resources: ExitStack) -> FileIO:
 
 
 def _open_stream(stream: BinaryIO, name: str, resources: ExitStack) -> FileIO:
-    """Get a file of its own for `stream`: the same one, or a temporary copy, since all decoders seek."""
+    """Return a seekable file for `stream`: the file itself or a temporary copy, since all decoders seek."""
     try:
         if stream.isatty():
             raise AudioError(name, "is a terminal, not audio")
@@ -82,6 +82,6 @@ def _open_stream(stream: BinaryIO, name: str, resources: ExitStack) -> FileIO:
 
 
 def _is_regular_file(stream: BinaryIO) -> bool:
-    # A stream that decompresses has a descriptor, too: that of the compressed file.
+    # A decompressing stream has a descriptor too, but it is that of the compressed file.
     plain = isinstance(getattr(stream, "raw", stream), FileIO)
     return plain and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)

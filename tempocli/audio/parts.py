@@ -1,4 +1,4 @@
-"""Parts of audio files: blocks cut to the sample, and times put back on the file's time line."""
+"""Parts of audio files: cut blocks to the sample, and move times back to the time line of the file."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def stream_part(
     source : str, Path or binary file object
         See `tempocli.audio.open_audio`.
     part : Part
-        What of it is wanted. What comes before is decoded and dropped; what comes after is not decoded.
+        The part to read. Audio before it is decoded and dropped; audio after it is not decoded.
     sample_rate : int
-        Samples a second wanted, in Hz.
+        Sample rate of the output, in Hz.
 
     Yields
     ------
     ndarray of float32, shape=(n_samples,)
-        Consecutive mono samples at `sample_rate`, full scale 1; never empty, always finite: those that a file
-        would give that holds the part alone.
+        Consecutive mono samples at `sample_rate`, full scale 1; never empty, always finite. They are the same
+        as those of a file that contains the part alone.
 
     Raises
     ------
@@ -55,21 +55,21 @@ def stream_part(
 def cut(
     blocks: Iterable[NDArray[np.float32]], part: Part, *, sample_rate: int, name: str
 ) -> Iterator[NDArray[np.float32]]:
-    """Cut a part out of a signal that arrives in blocks.
+    """Cut a part out of a signal given in blocks.
 
-    The part begins and ends at the samples nearest to its times, so that parts that follow each other share
-    no sample and miss none.
+    The part begins and ends at the samples nearest to its times. Adjacent parts therefore neither share
+    nor miss samples.
 
     Parameters
     ----------
     blocks : iterable of ndarray of float32, shape=(n_samples,)
-        Consecutive mono samples, from the start of the input; none is taken after the end of the part.
+        Consecutive mono samples from the start of the input; no block is read after the end of the part.
     part : Part
-        What of them is wanted.
+        The part to cut out.
     sample_rate : int
-        Samples a second, in Hz.
+        In Hz.
     name : str
-        What errors call the input.
+        Name of the input for error messages.
 
     Yields
     ------
@@ -79,7 +79,7 @@ def cut(
     Raises
     ------
     AudioError
-        If the signal ends before the part begins, or the part is shorter than a sample.
+        If the signal ends before the part begins, or the part is shorter than one sample.
     """
     first = _nearest_sample(part.start, sample_rate)
     end = None if part.end is None else _nearest_sample(part.end, sample_rate)
@@ -99,14 +99,14 @@ def cut(
 
 
 def moved(estimate: Estimate, seconds: float) -> Estimate:
-    """Move the times of an estimate of a part to the time line of its file.
+    """Shift the times of an estimate from the start of its part to the start of its file.
 
     Parameters
     ----------
     estimate : Estimate
-        With times that count from the start of the part.
+        Its times count from the start of the part.
     seconds : float
-        Where the part begins in the file.
+        Start of the part in the file.
     """
     curve = tuple(replace(point, time=point.time + seconds) for point in estimate.curve)
     sections = tuple(
@@ -116,9 +116,9 @@ def moved(estimate: Estimate, seconds: float) -> Estimate:
 
 
 def _nearest_sample(seconds: float, sample_rate: int) -> int:
-    """Find the sample nearest to a time, which counts to the microsecond.
+    """Return the sample nearest to a time, which is rounded to a microsecond.
 
-    In whole numbers: the end of one part and the start of the next, which rounding may set a last bit apart,
-    are one sample also where they are half-way between two.
+    Integer arithmetic is used. The end of one part and the start of the next may differ in their last bit,
+    but must give the same sample, even half-way between two samples.
     """
     return (round(seconds * 1e6) * sample_rate + 500_000) // 1_000_000

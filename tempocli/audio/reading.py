@@ -1,4 +1,4 @@
-"""The front door: open an audio input, and get mono blocks of it, or all of it, at any sample rate."""
+"""Open an audio input and read it as mono blocks, or as a whole, at any sample rate."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ logger = logging.getLogger(__name__)
 
 
 class AudioFile:
-    """An audio input that is open for reading, from `open_audio`; a context manager.
+    """An audio input open for reading, returned by `open_audio`; a context manager.
 
     Attributes
     ----------
     name : str
-        What the user called the input, control characters escaped; ``-`` for a stream without a name.
+        Name of the input as given by the user, control characters escaped; ``-`` for a stream without a name.
     sample_rate : int
-        Samples a second of the input, in Hz.
+        Sample rate of the input, in Hz.
     channels : int
         Number of channels of the input.
     """
@@ -61,24 +61,24 @@ class AudioFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file; a second call does nothing."""
+        """Close the file; a second call has no effect."""
         self._resources.close()
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Decode the input once, from its start, in blocks of bounded size.
+        """Decode the input from its start, in blocks of bounded size; can be called once.
 
-        Where the input is cut short or damaged, what can be decoded is given and the damage is logged.
+        If the input is truncated or damaged, the decodable samples are returned and the damage is logged.
 
         Yields
         ------
         ndarray of float32, shape=(n_samples,)
             Consecutive mono samples at `sample_rate`, full scale 1; never empty, always finite. They are the
-            mean of the channels, or the strongest one where the channels cancel each other out.
+            mean of the channels, or the strongest channel if the channels cancel each other out.
 
         Raises
         ------
         AudioError
-            If no sample can be decoded, or a sample is NaN, infinite or absurdly large.
+            If no sample can be decoded, or a sample is NaN, infinite or far above full scale.
         """
         n_samples = 0
         damage = None
@@ -105,18 +105,18 @@ def open_audio(source: str | Path | BinaryIO) -> AudioFile:
     Parameters
     ----------
     source : str, Path or binary file object
-        A regular file, or a stream of bytes, which is read from its start if it is a regular file, else
-        copied to a temporary file first. It stays open; its position is lost.
+        Path of a regular file, or a stream of bytes. A stream that is a regular file is read from its start;
+        any other stream is first copied to a temporary file. The stream stays open; its position is lost.
 
     Returns
     -------
     AudioFile
-        To be used as a context manager, or closed.
+        Use it as a context manager, or close it.
 
     Raises
     ------
     AudioError
-        If it is missing, unreadable, empty, not a regular file, or not in a format that can be read.
+        If the input is missing, unreadable, empty, not a regular file, or in an unsupported format.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def stream_audio(source: str | Path | BinaryIO, *, sample_rate: int) -> Iterator
     source : str, Path or binary file object
         See `open_audio`.
     sample_rate : int
-        Samples a second wanted, in Hz.
+        Sample rate of the output, in Hz.
 
     Yields
     ------
@@ -169,7 +169,7 @@ def load_audio(source: str | Path | BinaryIO, *, sample_rate: int) -> NDArray[np
     source : str, Path or binary file object
         See `open_audio`.
     sample_rate : int
-        Samples a second wanted, in Hz.
+        Sample rate of the output, in Hz.
 
     Returns
     -------

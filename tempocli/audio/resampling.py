@@ -1,4 +1,4 @@
-"""Another sample rate for a signal that arrives in blocks, by libsoxr."""
+"""Resample a signal given in blocks, with libsoxr."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 def resample_blocks(
     blocks: Iterable[NDArray[np.float32]], rate_in: int, rate_out: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Resample a signal that arrives in blocks.
+    """Resample a signal given in blocks.
 
     Parameters
     ----------
     blocks : iterable of ndarray of float32, shape=(n_samples,)
         Consecutive mono samples at `rate_in`.
     rate_in, rate_out : int
-        Samples a second, in Hz.
+        In Hz.
 
     Yields
     ------
@@ -43,5 +43,5 @@ def resample_blocks(
 def blocks_at_rate(
     blocks: Iterator[NDArray[np.float32]], rate_in: int, rate_out: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Return `blocks` themselves where the rates are the same, else what `resample_blocks` makes of them."""
+    """Resample blocks if the rates differ; otherwise return `blocks` unchanged."""
     return blocks if rate_in == rate_out else resample_blocks(blocks, rate_in, rate_out)

@@ -1,6 +1,7 @@
-"""The tempo in a file's own tags, read and written by mutagen (extra ``tags``): ID3, Vorbis comments, MP4.
+"""Read and write the tempo in the tags of audio files, with mutagen (extra ``tags``).
 
-A file is never written to: a copy is, which then takes its place in one step.
+ID3, Vorbis comments and MP4 are supported. Tags are written atomically: a copy is changed and then
+replaces the file in one step.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 _ID3V1_SIZE = 128
 _COPY_SIZE = 1 << 20
-# What mutagen raises, beside its own errors, about a file that is broken.
+# Errors that mutagen raises for damaged files, in addition to its own.
 _OF_BROKEN_FILES = (struct.error, LookupError, OverflowError, RecursionError, ValueError)
 
 
 def require() -> None:
-    """Raise MissingExtraError when mutagen is not installed."""
+    """Raise MissingExtraError if mutagen is not installed."""
     try:
         import mutagen  # noqa: F401
     except ImportError as error:
@@ -33,7 +34,7 @@ def require() -> None:
 
 
 def read_tempo(path: str) -> str | None:
-    """Read the tempo that a file's tags say.
+    """Read the tempo from the tags of a file.
 
     Parameters
     ----------
@@ -43,13 +44,13 @@ def read_tempo(path: str) -> str | None:
     Returns
     -------
     str or None
-        As it is written there, which need not be a number; ``None`` when there is none, or 0, which stands
-        for none.
+        Text of the tag, which need not be a number; ``None`` if there is no tempo, or if it is 0, which
+        means no tempo.
 
     Raises
     ------
     TagError
-        If the file cannot be read, or is of a kind whose tags are not supported.
+        If the file cannot be read, or its kind of tags is not supported.
     MissingExtraError
         If mutagen is not installed.
     """
@@ -58,7 +59,7 @@ def read_tempo(path: str) -> str | None:
 
 
 def tag_text(path: str, bpm: float) -> str:
-    """Write a tempo as the tags of a file have it: whole for ID3 and MP4, else with up to two decimals.
+    """Format a tempo for the tags of a file: an integer for ID3 and MP4, otherwise up to two decimals.
 
     Raises
     ------
@@ -69,10 +70,10 @@ def tag_text(path: str, bpm: float) -> str:
 
 
 def write_tempo(path: str, bpm: float) -> None:
-    """Write a tempo into the tags of a file; its audio and its other tags stay.
+    """Write a tempo into the tags of a file; the audio and the other tags are kept.
 
-    A copy beside it is changed and then takes its place: whatever happens, the file is the old or the new
-    one. A link is followed. Other hard links to the file keep the old content.
+    The write is atomic: a copy in the same folder is changed and then replaces the file. Symbolic links are
+    followed. Other hard links to the file keep the old content.
 
     Parameters
     ----------
@@ -83,21 +84,21 @@ def write_tempo(path: str, bpm: float) -> None:
 
     Raises
     ------
-    As `read_tempo`; TagError also if the file is read-only, was changed meanwhile, or cannot be replaced.
+    As `read_tempo`; TagError also if the file is read-only, has changed meanwhile, or cannot be replaced.
     """
     target = os.path.realpath(path)
     with _errors(path):
         if not os.access(target, os.W_OK):
             raise TagError(path, "is read-only")
         before = os.stat(target)
-        # The suffix stays, for mutagen looks at it; the name, which may be as long as allowed, does not.
+        # The copy keeps the suffix, which mutagen uses, but not the name, which may have the maximum length.
         suffix = os.path.splitext(target)[1]
         copy, raw = temporary.make_file(os.path.dirname(target), suffix, mode=0o600)
         try:
             with open(target, "rb") as original:
                 shutil.copyfileobj(original, raw, _COPY_SIZE)
             shutil.copystat(target, copy)
-            with suppress(PermissionError, AttributeError):  # only the superuser may; Windows has no owners
+            with suppress(PermissionError, AttributeError):  # superuser only; Windows has no owners
                 os.chown(copy, before.st_uid, before.st_gid)
             _Tags(copy).write(bpm)
             _sync(copy)
@@ -110,7 +111,7 @@ def write_tempo(path: str, bpm: float) -> None:
 
 
 def is_same(old: str, bpm: float) -> bool:
-    """Tell whether a tag says a tempo already, to as many decimals as it has."""
+    """Return whether a tag already has a tempo, compared to the decimals of the tag."""
     try:
         value = float(old)
     except ValueError:
@@ -120,12 +121,12 @@ def is_same(old: str, bpm: float) -> bool:
 
 
 class _Tags:
-    """The tags of a file, whatever its kind."""
+    """The tags of a file of any supported kind."""
 
     def __init__(self, path: str) -> None:
         import mutagen
 
-        # Before opening: opening a FIFO waits for its writer.
+        # Checked before opening, because opening a FIFO waits for its writer.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise TagError(path, "not a regular file")
         self._path = path
@@ -181,12 +182,12 @@ def _write_id3(path: str, file: Any, text: str) -> None:
 
     if file.tags is None:
         file.add_tags()
-        version = 3  # which everybody reads
+        version = 3  # supported by all players
     else:
         version = 4 if file.tags.version[1] == 4 else 3
     file.tags.setall("TBPM", [TBPM(encoding=Encoding.LATIN1, text=[text])])
     if version == 3:
-        # mutagen has made version 2.4 of what it read.
+        # mutagen has converted the tags that it read to version 2.4.
         file.tags.update_to_v23()
     old = _id3v1(path)
     file.save(v2_version=version)

@@ -1,4 +1,4 @@
-"""Many files: find them, and estimate them in order, in worker processes that may die without harm."""
+"""Estimate the tempo of many files in order, in worker processes; a crash costs one file only."""
 
 from tempocli.audio.files.discovery import Selection, find_files
 from tempocli.audio.files.inputs import find_inputs

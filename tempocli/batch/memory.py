@@ -1,7 +1,7 @@
-"""How much memory a file may cost: whoever reads it is watched, and given up when it takes more.
+"""Limit the memory that a file may use: watch the process that reads it, and stop it above the limit.
 
-What counts is resident memory, since a limit on address space would break CUDA. It is read from Linux's
-``/proc``; on other systems nothing is known of it, and there is no limit.
+The limit applies to resident memory, since a limit on address space would break CUDA. Resident memory is
+read from Linux's ``/proc``; on other systems there is no limit.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_MAX_MEMORY = 1_000_000_000
-# Bytes a second that a process may get, at the most: measured are 0.5 to 2 GB. As long as it could not be at
-# its limit there is no need to look, so that ordinary files are looked at ten times a second.
+# Maximum allocation rate in bytes per second; measured rates are 0.5 to 2 GB. No check is needed before the
+# limit can be reached, so ordinary files are checked ten times a second.
 _FASTEST = 10e9
 _LEAST_SECONDS, _MOST_SECONDS = 0.005, 0.1
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class MemoryLimitError(AudioError):
-    """An input that needs more memory than it may; what reads it may still be taking more."""
+    """An input that exceeds the memory limit; its reader may still be allocating memory."""
 
 
 def _pause(left: int) -> float:
-    """Tell how many seconds need not be looked, when `left` bytes are left."""
+    """Return the seconds until the next check, when `left` bytes are left."""
     return min(max(left / _FASTEST, _LEAST_SECONDS), _MOST_SECONDS)
 
 
 def over_limit(limit: int) -> str:
-    """Write the reason why a file failed that needs more than `limit` bytes."""
+    """Return the error text for a file that needs more than `limit` bytes."""
     return f"needs more than {limit / 1e9:g} GB of memory"
 
 
 class _Gauge:
-    """Reads how many bytes of a process are in memory; always 0 where the system does not tell."""
+    """Read the resident memory of a process in bytes; always 0 on systems without this information."""
 
     def __init__(self, process_id: int) -> None:
         try:
@@ -65,23 +65,23 @@ class _Gauge:
 
 
 class MemoryWatch:
-    """Ends a process when its memory has grown by more than a limit; a context manager.
+    """End a process when its memory has grown by more than a limit; a context manager.
 
-    One thread looks at all processes that are watched.
+    One thread watches all processes.
 
     Parameters
     ----------
     process_id : int
-        The process.
+        Process to watch.
     limit : int or None
-        Bytes that it may take more than it has now; with ``None`` it is not watched.
+        Allowed growth of its memory in bytes, from now; with ``None`` it is not watched.
     end : callable
         Ends it.
 
     Attributes
     ----------
     exceeded : bool
-        Whether it was ended for that.
+        Whether the process was ended for exceeding the limit.
     """
 
     def __init__(self, process_id: int, limit: int | None, end: Callable[[], None]) -> None:
@@ -108,7 +108,7 @@ class MemoryWatch:
             self._gauge.close()
 
     def look(self) -> float:
-        """End the process if it has too much, and tell in how many seconds to look again."""
+        """End the process if it is over the limit; return the seconds until the next check."""
         left = self._most - self._gauge.read()
         if left < 0 and not self.exceeded:
             self.exceeded = True
@@ -117,7 +117,7 @@ class MemoryWatch:
 
 
 class _Watcher:
-    """The thread that looks; it is started when first needed."""
+    """The thread that watches all processes; started on first use."""
 
     def __init__(self) -> None:
         self._watches: set[MemoryWatch] = set()
@@ -147,7 +147,7 @@ _watcher = _Watcher()
 
 
 class _Call(threading.Thread, Generic[T]):
-    """A call in a thread of its own."""
+    """A function call in its own thread."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         super().__init__(name="tempo file", daemon=True)
@@ -158,7 +158,7 @@ class _Call(threading.Thread, Generic[T]):
     def run(self) -> None:
         try:
             self._value = self._function()
-        except BaseException as error:  # it is raised where the call is waited for
+        except BaseException as error:  # raised again in the thread that waits for the call
             self._error = error
 
     def outcome(self) -> T:
@@ -168,26 +168,26 @@ class _Call(threading.Thread, Generic[T]):
 
 
 def call_within(limit: int | None, name: str, function: Callable[[], T]) -> T:
-    """Call a function, and leave it when the memory of this process grows by more than a limit.
+    """Call a function, and abandon the call when the memory of this process grows by more than a limit.
 
-    A thread cannot be ended: a call that is left goes on, and takes more. So what is left to do after that is
-    to say so and to end the process.
+    A thread cannot be ended: an abandoned call goes on and allocates more memory. The caller should then
+    report the error and end the process.
 
     Parameters
     ----------
     limit : int or None
-        Bytes; with ``None``, and on systems that do not tell, there is no limit.
+        In bytes. There is no limit with ``None``, or on systems that do not report memory.
     name : str
-        What the user called the input.
+        Name of the input as given by the user.
     function : callable
-        What reads it. It is called in another thread.
+        Reads the input. It is called in another thread.
 
     Raises
     ------
     MemoryLimitError
-        If it takes more.
+        If the limit is exceeded.
     BaseException
-        Whatever `function` raises.
+        Any exception raised by `function`.
     """
     gauge = _Gauge(os.getpid())
     try:

@@ -1,4 +1,4 @@
-"""One session for the windows of many files."""
+"""Encode the windows of many files together in one session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tempocli.inference.classifier import Encode
 
-# Windows of one call at the most: 40 MB of them, and more outputs than that inside the network.
+# Maximum windows per call: 40 MB, and more for the activations of the network.
 _MAX_WINDOWS = 256
 
 
@@ -28,14 +28,14 @@ class _Request:
 
 
 class MergingEncoder:
-    """Encodes for many threads by one call at a time, each of all the windows that wait.
+    """Encode for many threads with one call at a time; each call takes all waiting windows.
 
-    For a GPU, which is kept busy by large calls only. A CPU gains nothing by them, see `docs/scale.md`.
+    This is for a GPU, which needs large batches to be efficient. A CPU does not benefit, see `docs/scale.md`.
 
     Parameters
     ----------
     encode : callable
-        The session's own, see `tempocli.inference.classifier.Encoder.encode`.
+        Runs the session, see `tempocli.inference.classifier.Encoder.encode`.
     """
 
     def __init__(self, encode: Encode) -> None:
@@ -45,7 +45,7 @@ class MergingEncoder:
         self._busy = False
 
     def encode(self, windows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Encode windows, together with those of other threads; as the session's own `encode`."""
+        """Encode windows together with those of other threads; same results as the session's `encode`."""
         mine = _Request(windows)
         with self._change:
             self._waiting.append(mine)
@@ -56,7 +56,7 @@ class MergingEncoder:
                     raise mine.error
                 if mine.answer is not None:
                     return mine.answer
-                # Whoever finds the session free encodes for all that wait.
+                # The thread that finds the session free encodes for all waiting threads.
                 batch = self._take()
                 self._busy = True
             self._run(batch)
@@ -77,7 +77,7 @@ class MergingEncoder:
     def _run(self, batch: list[_Request]) -> None:
         try:
             logits, embeddings = self._encode(np.concatenate([_even(each.windows) for each in batch]))
-        except Exception as error:  # whatever it is, each of them has to know
+        except Exception as error:  # passed on to each waiting thread
             for request in batch:
                 request.error = error
             return
@@ -89,8 +89,8 @@ class MergingEncoder:
 
 
 def _even(windows: NDArray[Any]) -> NDArray[Any]:
-    """Repeat the last of an odd number of windows: a model may take two neighbours of one file as one.
+    """Repeat the last of an odd number of windows, since a model may average pairs of neighbours.
 
-    See `tempocli.inference.methods.ReferenceModel`; the mean of a window and itself is what it is alone.
+    See `tempocli.inference.methods.ReferenceModel`. A window averaged with itself is unchanged.
     """
     return np.concatenate([windows, windows[-1:]]) if len(windows) % 2 else windows

@@ -1,4 +1,4 @@
-"""Many files, in order, by several workers at a time."""
+"""Estimate the tempo of many files with several workers; results are in input order."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from tempocli.inference.classifier import Encode
     from tempocli.schema import Estimate, FileResult
 
-# Files a worker may be ahead of the oldest one that is not done: their results wait in memory, and are what
-# a killed batch has to do again.
+# Files a worker may be ahead of the oldest unfinished one. Their results wait in memory and are lost if the
+# batch is killed.
 _AHEAD = 16
 _POLL_SECONDS = 0.2
 
 
 class SupportsBatch(Protocol):
-    """What a batch needs of an estimator; `tempocli.estimator.Estimator` is one."""
+    """Interface of an estimator for a batch, such as `tempocli.estimator.Estimator`."""
 
     device: str
 
     @property
     def encode(self) -> Encode:
-        """The model alone, called from several threads at once."""
+        """Function that runs the model; called from several threads at once."""
 
     def portable(self) -> Portable:
-        """Make what the workers estimate with."""
+        """Return a picklable form of the estimator for the workers."""
 
     def estimate(
         self, source: str | Path | BinaryIO, /, *, start: float = ..., duration: float | None = ...
     ) -> Estimate:
-        """Estimate a stream, which no worker can read."""
+        """Estimate the tempo of a stream that a worker cannot read."""
 
 
 def estimate_files(
@@ -55,38 +55,37 @@ def estimate_files(
     stdin: BinaryIO | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[FileResult]:
-    """Estimate the tempo of many files, in their order.
+    """Estimate the tempo of many files; results are in input order.
 
-    Worker processes read the files and decide; the estimator's one session encodes for them. A file that
-    crashes or hangs a worker costs that file alone.
+    Worker processes read the files and estimate their tempi. If a file crashes or hangs a worker, only that
+    file fails.
 
     Parameters
     ----------
     estimator : SupportsBatch
-        Its model is called from several threads at once when `jobs` is more than 1.
+        Its model is called from several threads at once if `jobs` is more than 1.
     files : iterable of str or AudioInput
-        Paths, or what `tempocli.batch.find_inputs` yields. Read in another thread, as results are taken, at
-        most ``16 * jobs`` ahead.
+        Paths or inputs. They are read in another thread while results are taken, at most ``16 * jobs``
+        ahead.
     jobs : int
-        Worker processes, each of which keeps one core busy; no more are started than
-        `tempocli.batch.cores.most_jobs` says.
+        Number of worker processes; each uses one core. At most `tempocli.batch.cores.most_jobs` are started.
     timeout : float, optional
-        Seconds that one file may take, before its worker is ended and the file has failed.
+        Time limit per file in seconds; above it the worker is ended and the file fails.
     max_memory : int, optional
-        Bytes of memory that one file may take, before its worker is ended and the file has failed; on Linux
-        only. ``None`` sets no limit.
+        Memory limit per file in bytes; above it the worker is ended and the file fails. Linux only.
+        ``None`` sets no limit.
     hashed : bool
-        Whether the results have the checksum of the files' content.
+        Whether results include the checksum of the files' content.
     stdin : binary file, optional
-        What the name ``-`` stands for; without it, a file of that name. It is copied to a temporary file for
-        a worker unless it is one, and on other systems than Linux read in this process.
+        Stream that the name ``-`` stands for; by default, ``-`` is a file of that name. A stream that is not
+        a regular file is copied to a temporary file for a worker. Outside Linux it is read in this process.
     stop : threading.Event, optional
-        Once it is set no further file is begun, and the results end with those that were under way.
+        Once set, no further file is started, and the results end with the files in progress.
 
     Yields
     ------
     FileResult
-        One for each file; a file that failed, for whatever reason, has an error.
+        One result per file; a failed file has an error.
 
     Raises
     ------
@@ -104,7 +103,7 @@ def estimate_files(
 
 
 class _Batch:
-    """Threads that take files, each with a worker of its own, and results that are given out in order."""
+    """Threads that take files, each with its own worker, and results that are yielded in order."""
 
     def __init__(
         self,
@@ -124,8 +123,8 @@ class _Batch:
         self._stop = stop
         self._handles: list[WorkerHandle] = []
         self._taking = threading.Lock()  # one thread at a time reads `files`
-        self._change = threading.Condition()  # of all that follows
-        self._done: dict[int, Done | BaseException] = {}  # what cannot be done is raised in its turn
+        self._change = threading.Condition()  # guards all fields below
+        self._done: dict[int, Done | BaseException] = {}  # exceptions are raised in input order
         self._n_taken = 0
         self._n_given = 0
         self._exhausted = False
@@ -169,7 +168,7 @@ class _Batch:
 
     def _next(self) -> Done | None:
         with self._change:
-            # Not for ever: a signal's handler, in this very thread, may set the event that stops the batch.
+            # With a timeout, because a signal handler in this thread may set the event that stops the batch.
             while not self._change.wait_for(self._is_settled, _POLL_SECONDS):
                 pass
             done = self._done.pop(self._n_given, None) or self._error

@@ -1,4 +1,4 @@
-"""How worker processes are started."""
+"""Start worker processes."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _PRELOADED = [
     "tempocli.inference.references.bank",
     "tempocli.inference.comparator",
 ]
-# multiprocessing keeps its list of processes, and reads how they ended, as if there were one thread.
+# multiprocessing's list of processes and their exit codes is not thread-safe.
 processes = threading.Lock()
 
 
 def start_context() -> SpawnContext | ForkServerContext:
-    """Get what starts worker processes.
+    """Return the multiprocessing context that starts worker processes.
 
     Raises
     ------
     TempoError
-        If there is no folder for the socket by which they are started.
+        If no folder can be created for the socket of the server that starts them.
     """
-    # A server that forks: workers start in milliseconds and share the memory of the libraries, yet inherit
-    # neither our threads nor our open files, as they would if we forked.
+    # With a fork server, workers start in milliseconds and share the memory of the libraries. Unlike forks of
+    # this process, they do not inherit our threads and open files.
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -45,9 +45,10 @@ def start_context() -> SpawnContext | ForkServerContext:
 
 @contextmanager
 def without_main_module() -> Iterator[None]:
-    """Keep a new process from running the main module, which it would for what might be pickled by its name.
+    """Prevent a new process from running the main module again.
 
-    Nothing of ours is; so scripts need no guard, and workers start sooner.
+    multiprocessing would do so to unpickle objects of the main module, and we send none. So scripts do not
+    need a ``__main__`` guard, and workers start faster.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")

@@ -1,7 +1,7 @@
-"""The folder of the socket by which multiprocessing starts workers: made by us, so that it does not stay.
+"""Create and remove the folder of the socket by which multiprocessing starts workers.
 
-multiprocessing would make one that a killed run leaves for ever, and one whose path is too long for a socket
-where the system's folder for temporary files has a long path.
+A folder created by multiprocessing would remain after a killed run. Its path would also be too long for a
+socket if the temporary folder of the system has a long path.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _made: tuple[str, int] | None = None
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of killed runs, also when there is no worker to start."""
+    """Remove the folders of killed runs, even if no worker is started."""
     for parent in _parents():
         temporary.remove_leftovers(parent)
 
 
 def prepare_folder() -> None:
-    """Give multiprocessing a folder that later runs remove if this process is killed.
+    """Set a folder for multiprocessing that later runs remove if this process is killed.
 
     Raises
     ------
     TempoError
-        If none can be made where the path of a socket is short enough.
+        If no folder with a path short enough for a socket can be created.
     """
     global _made
     with _lock:
-        # What multiprocessing itself looks for before it makes one.
+        # multiprocessing uses this folder if it is set.
         config = getattr(current_process(), "_config", None)
         if config is None or config.get("tempdir") is not None:
             return
@@ -50,7 +50,7 @@ def prepare_folder() -> None:
             with suppress(OSError):
                 _made = temporary.make_folder(parent)
                 config["tempdir"] = _made[0]
-                util.Finalize(None, remove_folder, exitpriority=-100)  # as late as its own
+                util.Finalize(None, remove_folder, exitpriority=-100)  # as late as multiprocessing's own
                 return
     raise TempoError(
         f"{tempfile.gettempdir()}: worker processes need a folder for temporary files to write to, "
@@ -59,7 +59,7 @@ def prepare_folder() -> None:
 
 
 def remove_folder() -> None:
-    """Remove the folder, if there is one; no further process can be started then."""
+    """Remove the folder, if there is one; no process can be started afterwards."""
     global _made
     with _lock:
         if _made is not None:
@@ -70,7 +70,7 @@ def remove_folder() -> None:
 
 
 def _parents() -> Iterator[str]:
-    """Yield the folders in which it may be, the first choice first."""
+    """Yield possible parent folders, the preferred one first."""
     for parent in (tempfile.gettempdir(), *_PARENTS):
         if len(os.fsencode(parent)) <= _LONGEST_PARENT:
             yield parent

@@ -1,4 +1,4 @@
-"""Standard input among other inputs: a worker reads it, as it reads files, by a path that leads to it."""
+"""Estimate standard input in a worker, through a path that refers to the stream."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _CHUNK = 1 << 20
 def estimate_stream(
     estimator: SupportsEstimate, handle: WorkerHandle, stream: BinaryIO, name: str, part: Part | None = None
 ) -> Done:
-    """Estimate a stream by a worker; on systems that give it no path, here.
+    """Estimate a stream in a worker, or in this process on systems that have no path for it.
 
     Parameters
     ----------
     estimator : SupportsEstimate
-        What estimates it here.
+        Estimates the stream in this process.
     handle : WorkerHandle
-        The worker's.
+        Handle of the worker.
     stream : binary file
     name : str
-        What the user called it.
+        Name of the stream as given by the user.
     part : Part, optional
-        What is wanted of it, if not the whole.
+        Part of the stream; by default, the whole stream.
     """
     try:
         with _path_of(stream) as path:
@@ -54,9 +54,9 @@ def estimate_stream(
 
 @contextmanager
 def _path_of(stream: BinaryIO) -> Iterator[str | None]:
-    """Lend a path by which other processes read a stream from its start; None when there is none."""
+    """Provide a path by which other processes can read a stream from its start, or None."""
     if stream.closed or stream.isatty():
-        yield None  # for which there are words where streams are opened
+        yield None  # the error is reported when the stream is opened
     elif _is_regular_file(stream):
         yield _reachable(stream.fileno())
     else:
@@ -69,12 +69,12 @@ def _path_of(stream: BinaryIO) -> Iterator[str | None]:
 def _is_regular_file(stream: BinaryIO) -> bool:
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except OSError:  # it lies in memory
+    except OSError:  # a stream in memory
         return False
 
 
 def _reachable(descriptor: int) -> str | None:
-    # Of a file without a name, too. Only Linux opens such a path anew, from its start.
+    # Also works for an unnamed file. Only Linux opens such a path again from its start.
     path = f"/proc/{os.getpid()}/fd/{descriptor}"
     return path if os.path.exists(path) else None
 

@@ -1,7 +1,7 @@
-"""Tags are read and written in a process of its own, which is ended when a file asks too much of it.
+"""Read and write tags in a separate process, which is ended if a file takes too much time or memory.
 
-A frame of an ID3 tag may be compressed, so that two megabytes become gigabytes, and thousands of frames of
-one name take mutagen hours.
+A compressed frame of an ID3 tag may expand from two megabytes to gigabytes, and thousands of frames of the
+same name take mutagen hours.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ READ_SECONDS = 30.0
 # A long recording may be on a slow disk.
 WRITE_SECONDS = 600.0
 _START_SECONDS = 120.0
-_CLOSE_SECONDS = 10.0  # for a file that is just being written
+_CLOSE_SECONDS = 10.0  # for a file that is being written
 
 
 class _Ready:
-    """The process has started."""
+    """Message that the process has started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,16 @@ class _Answer:
 
 
 class TagWorker:
-    """Does what `tempocli.audio.tags` does, within limits; a context manager. Threads may share it.
+    """Read and write tags as `tempocli.audio.tags`, within limits; a context manager, thread-safe.
 
-    The process is started when first needed, and anew after one was ended.
+    The process is started on first use and restarted after it was ended.
 
     Parameters
     ----------
     timeout : float, optional
-        Seconds that a file may take; without it `READ_SECONDS` and `WRITE_SECONDS`.
+        Time limit per file in seconds; by default `READ_SECONDS` and `WRITE_SECONDS`.
     max_memory : int or None
-        Bytes of memory that a file may take; with ``None``, and on systems that do not tell, without limit.
+        Memory limit per file in bytes. There is no limit with ``None``, or on systems that do not report it.
     """
 
     def __init__(self, *, timeout: float | None = None, max_memory: int | None = DEFAULT_MAX_MEMORY) -> None:
@@ -74,19 +74,19 @@ class TagWorker:
         self.close()
 
     def read_tempo(self, path: str) -> str | None:
-        """Read a tempo; TagError also for a file that needs too much time or memory."""
+        """Read a tempo; TagError also if a limit is exceeded."""
         return self._ask(self._read_seconds, "read_tempo", path)
 
     def tag_text(self, path: str, bpm: float) -> str:
-        """As `tempocli.audio.tags.tag_text`; TagError also for a file that needs too much time or memory."""
+        """Format a tempo as `tempocli.audio.tags.tag_text`; TagError also if a limit is exceeded."""
         return self._ask(self._read_seconds, "tag_text", path, bpm) or ""
 
     def write_tempo(self, path: str, bpm: float) -> None:
-        """Write a tempo; TagError also for a file that needs too much time or memory."""
+        """Write a tempo; TagError also if a limit is exceeded."""
         self._ask(self._write_seconds, "write_tempo", path, bpm)
 
     def close(self) -> None:
-        """End the process, after the file that it is writing."""
+        """End the process, after the file it is writing."""
         with self._lock:
             if self._channel is not None:
                 self._channel.close()
@@ -113,7 +113,7 @@ class TagWorker:
                         reason = f"its tags: took longer than {seconds:g} s"
                     raise TagError(path, reason) from error
                 except BaseException:
-                    # Ctrl-C: the answer, which is still to come, is not that to the next question.
+                    # Ctrl-C: the pending answer must not be taken for that of the next request.
                     channel.close()
                     raise
         if answer.reason is not None:
@@ -121,14 +121,14 @@ class TagWorker:
         return answer.value
 
     def _start(self) -> tuple[SpawnProcess, Connection]:
-        # Not forked by the batch's server, which loads all that estimates: that is not needed here.
+        # Not started by the fork server of the batch, which loads modules that are not needed here.
         context = multiprocessing.get_context("spawn")
         channel, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), name="tempo tags", daemon=True)
         with processes, without_main_module():
             process.start()
         self._process, self._channel = process, channel
-        # Only the process must hold its end, or its death would go unnoticed.
+        # Only the process may hold its end, so that its death is noticed.
         theirs.close()
         with suppress(EOFError, OSError):
             if channel.poll(_START_SECONDS) and isinstance(channel.recv(), _Ready):
@@ -156,7 +156,7 @@ def _exchange(channel: Connection, question: tuple[Any, ...], seconds: float) ->
 
 
 def _serve(channel: Connection) -> None:
-    """Answer until the other end of `channel` is closed; the target of a process."""
+    """Answer requests until the other end of `channel` is closed; the target of a process."""
     protect_the_batch()
     with suppress(EOFError, OSError):
         channel.send(_Ready())

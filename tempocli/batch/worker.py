@@ -1,4 +1,4 @@
-"""The process that reads files: all is done here but the encoding, which is where the model is."""
+"""The worker process: reads files and estimates tempi; windows may be encoded by another process."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Linux kills the process with the highest score when memory runs out: rather one worker than the whole batch.
+# Linux kills the process with the highest score when memory runs out: a worker, not the whole batch.
 _OOM_SCORE = "500"
 
 
 class SupportsEstimate(Protocol):
-    """What estimates one file; `tempocli.estimator.Estimator` does."""
+    """Interface of an estimator of one file, such as `tempocli.estimator.Estimator`."""
 
     def estimate(
         self, source: str | Path | BinaryIO, /, *, start: float = ..., duration: float | None = ...
     ) -> Estimate:
-        """Estimate one file; raise AudioError when it cannot be read."""
+        """Estimate one file; raise AudioError if it cannot be read."""
 
 
 class Portable(Protocol):
-    """An estimator without its model, which pickles; see `tempocli.estimator.PortableEstimator`."""
+    """A picklable estimator without its model, such as `tempocli.estimator.PortableEstimator`."""
 
     def connect(self, encode: Encode, /) -> SupportsEstimate:
-        """Make an estimator, which may encode by `encode`; raise TempoError when that cannot be done."""
+        """Create an estimator, which may encode by `encode`; raise TempoError if that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A request to encode; the answer is logits and embeddings."""
+    """A request to encode windows; the answer is logits and embeddings."""
 
     data: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The outcome of a task, and what was logged on the way."""
+    """The result of a task and its log records."""
 
     result: FileResult
     records: list[logging.LogRecord] = field(default_factory=list)
@@ -71,24 +71,24 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The worker has started, or cannot for the reason in `error`."""
+    """Message that the worker has started, or failed to start for the reason in `error`."""
 
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The model does not work: no failure of the file, and the end of the worker."""
+    """Message that the model failed; not an error of the file. The worker ends."""
 
     error: str
 
 
 class _Abandoned(BaseException):
-    """Nobody is at the other end any more; no failure of the file that was being read."""
+    """The other end of the channel is closed; not an error of the file."""
 
 
 def serve(channel: Connection, portable: Portable, log_level: int) -> None:
-    """Estimate one file after another until the other end of `channel` is closed; the target of a process."""
+    """Estimate files until the other end of `channel` is closed; the target of a process."""
     protect_the_batch()
     records = _collect_log(log_level)
 
@@ -99,7 +99,7 @@ def serve(channel: Connection, portable: Portable, log_level: int) -> None:
         except (EOFError, OSError) as error:
             raise _Abandoned from error
 
-    # Whoever has the other end may end at any moment, killed or done; there is nothing to tidy up then.
+    # The process at the other end may end at any moment; no clean-up is needed then.
     with suppress(EOFError, OSError, _Abandoned):
         try:
             estimator = portable.connect(encode)
@@ -119,7 +119,7 @@ def serve(channel: Connection, portable: Portable, log_level: int) -> None:
 
 
 def refused(wanted: AudioInput) -> FileResult:
-    """Make the result of an input that is not read."""
+    """Return the result of an input that is refused without reading it."""
     fingerprint = fingerprint_of(wanted.path)
     return FileResult(wanted.path, error=wanted.refusal, fingerprint=fingerprint)
 
@@ -132,12 +132,12 @@ def estimate_file(
     hashed: bool = False,
     part: Part | None = None,
 ) -> FileResult:
-    """Estimate one file, or the stream that `path` only names; what goes wrong is its own failure.
+    """Estimate one file, or a stream named `path`; errors become the result of that file.
 
     Raises
     ------
     ModelError
-        If it is the model's.
+        If the model fails.
     """
     fingerprint = None
     span: dict[str, Any] = {} if part is None else {"start": part.start, "duration": part.duration}
@@ -173,14 +173,14 @@ def _folder_error(path: str) -> str | None:
 
 
 def protect_the_batch() -> None:
-    """Leave Ctrl-C to the process that started this one, end with it, and be what Linux kills first."""
-    # Ctrl-C reaches all processes of a terminal; what it means is for the first one to decide.
+    """Ignore Ctrl-C, end together with the parent process, and be killed first by Linux."""
+    # Ctrl-C reaches all processes of a terminal; only the main process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
         score.write(_OOM_SCORE)
     parent = parent_process()
     if parent is not None:
-        # In the middle of a file, or in a decoder that hangs, the end of the batch would go unnoticed.
+        # Otherwise the end of the batch would not be noticed during a file or in a hanging decoder.
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
@@ -190,7 +190,7 @@ def _end_with(sentinel: int) -> None:
 
 
 class _Collector(logging.Handler):
-    """Keeps log records for the process that shows them."""
+    """Collect log records for the process that shows them."""
 
     def __init__(self, records: list[logging.LogRecord]) -> None:
         super().__init__()

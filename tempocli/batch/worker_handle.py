@@ -1,4 +1,4 @@
-"""One place for a worker process: it is started when first needed, and replaced when it dies or hangs."""
+"""Manage a worker process: start it on first use, and replace it if it dies or hangs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tempocli.inference.classifier import Encode
     from tempocli.schema import Part
 
-_STARTS = 3  # tries to start a worker; one may be the victim of a moment without memory
+_STARTS = 3  # attempts to start a worker; one may fail for a temporary lack of memory
 _START_SECONDS = 120.0
 _END_SECONDS = 30.0  # the system may write a core dump first
-# How somebody ends a process from outside; a decoder that fails ends it by other signals.
+# Signals that end a process from outside; a crashing decoder causes other signals.
 _FROM_OUTSIDE = {"SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"}
 _ENDED = "the batch was ended"
 
@@ -32,28 +32,28 @@ logger = logging.getLogger(__name__)
 
 
 class _LostError(Exception):
-    """The worker died or was ended; the text is the reason."""
+    """The worker died or was ended; the message is the reason."""
 
 
 class _KilledError(_LostError):
-    """Somebody has ended the worker from outside, which need not be the file's fault."""
+    """The worker was ended from outside, which may not be caused by the file."""
 
 
 class WorkerHandle:
-    """One place for a worker process; used by one thread, but for `close`.
+    """Handle of a worker process; for use by one thread, except for `close`.
 
     Parameters
     ----------
     portable : Portable
-        What the workers estimate with.
+        Picklable estimator for the workers.
     encode : callable
-        Encodes their windows.
+        Encodes the windows of the workers.
     timeout : float or None
-        Seconds that one file may take.
+        Time limit per file, in seconds.
     hashed : bool
-        Whether the content of files is hashed.
+        Whether the checksum of each file's content is computed.
     max_memory : int or None
-        Bytes that one file may take.
+        Memory limit per file, in bytes.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class WorkerHandle:
         self._closed = False
 
     def estimate(self, path: str, part: Part | None = None) -> Done:
-        """Have a file, or a part, estimated. If it costs the worker its life, that is the file's failure.
+        """Estimate a file, or a part of it, in the worker. If the worker dies, the file fails.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class WorkerHandle:
                 raise
 
     def close(self) -> None:
-        """End the worker, whatever it is doing, for good; from any thread."""
+        """End the worker permanently, even while it is busy; thread-safe."""
         self._closed = True
         self._end()
 
@@ -134,7 +134,7 @@ class WorkerHandle:
             with processes, without_main_module():
                 process.start()
             self._process, self._channel = process, channel
-            # Only the worker must hold its end, or its death would go unnoticed.
+            # Only the worker may hold its end, so that its death is noticed.
             theirs.close()
             if self._closed or self._is_ready(channel):
                 return
@@ -175,7 +175,7 @@ class WorkerHandle:
         return answer
 
     def _loss(self) -> _LostError:
-        """Find out how the worker died."""
+        """Return the error that describes how the worker died."""
         process = self._process
         if process is None:
             return _LostError(_ENDED)

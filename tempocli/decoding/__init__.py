@@ -1,1 +1,1 @@
-"""From tempo distributions to a tempo, its error, its confidence, and sections."""
+"""Decode tempo distributions into a tempo with its error and confidence, and into sections."""

@@ -1,4 +1,4 @@
-"""From tempo distributions to candidates, confidence and a tempo curve."""
+"""Pool tempo distributions, find their peaks, and compute confidences and the tempo curve."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _RELATIONS = {
     "2": 2.0, "1/2": 1 / 2, "3": 3.0, "1/3": 1 / 3, "3/2": 3 / 2, "2/3": 2 / 3, "4/3": 4 / 3, "3/4": 3 / 4,
     "4": 4.0, "1/4": 1 / 4,
 }  # fmt: skip
-_SAME_PULSE = 0.015  # a bin of the tempo axis
-MIN_MASS = 0.01  # candidates with less of the distribution are noise
+_SAME_PULSE = 0.015  # about one bin of the tempo axis
+MIN_MASS = 0.01  # candidates with a smaller share of the distribution are noise
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """One peak of a tempo distribution.
+    """A peak of a tempo distribution.
 
     Attributes
     ----------
     bpm : float
-        To a fraction of a bin.
+        Tempo in BPM, interpolated between bins.
     mass : float
-        Part of the distribution within 4 % of it.
+        Share of the distribution within 4 % of the peak.
     """
 
     bpm: float
@@ -43,18 +43,18 @@ class Peak:
 def pool(
     tempogram: NDArray[np.float32], *, prior: NDArray[np.float64] | None = None, rule: str = "certainty"
 ) -> NDArray[np.float64]:
-    """Pool the windows' distributions into the track's.
+    """Pool the distributions of the windows into one distribution of the track.
 
     Parameters
     ----------
     tempogram : ndarray of float32, shape=(n_windows, n_bins)
         Rows are distributions.
     prior : ndarray of float64, shape=(n_bins,), optional
-        The distribution is weighted by this; without it all tempi are alike.
+        Weights of the pooled distribution; by default, all tempi have the same weight.
     rule : str
-        ``"certainty"``: each window counts as much as it is certain, by the top value of its distribution, so
-        that breaks and fills have less of a say. ``"geometric"``: the geometric mean of all windows alike;
-        their log-probabilities are averaged, and what is uncertain says little by itself.
+        ``"certainty"``: mean of the windows, each weighted by the maximum of its distribution, so that breaks
+        and fills count less. ``"geometric"``: unweighted geometric mean; the log-probabilities are averaged,
+        so that uncertain windows have little effect.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def pool(
     Raises
     ------
     ValueError
-        If there is no such rule.
+        If the rule is unknown.
     """
     if rule == "geometric":
         mean = np.exp(np.log(tempogram + 1e-12).mean(axis=0, dtype=np.float64))
@@ -79,22 +79,22 @@ def pool(
 def product_of(
     first: NDArray[np.float64], second: NDArray[np.float64], axis: TempoAxis
 ) -> NDArray[np.float64]:
-    """Multiply two distributions of one track, shape=(n_bins,), that need not agree to the bin.
+    """Multiply two distributions of one track, shape=(n_bins,), with a tolerance of 4 %.
 
-    What the second one says of a tempo is the most that it says within 4 % of it: else two sharp peaks a bin
-    apart would lose to a weak one that both happen to have.
+    For each tempo, the maximum of the second distribution within 4 % is used. Otherwise two sharp peaks one
+    bin apart would lose to a weak peak that both distributions share.
     """
     product = first * largest_near(second, axis.bins_within())
     return np.asarray(product / product.sum())
 
 
 def masses(distribution: NDArray[np.floating], axis: TempoAxis) -> NDArray[np.float64]:
-    """Sum a distribution within 4 % of every bin: what Accuracy 1 would accept there, shape=(n_bins,)."""
+    """Sum a distribution within 4 % of each bin, the tolerance of Accuracy 1; shape=(n_bins,)."""
     return np.convolve(distribution, np.ones(2 * axis.bins_within() + 1), "same")
 
 
 def find_peaks(distribution: NDArray[np.float64], axis: TempoAxis) -> list[Peak]:
-    """Find the peaks of a distribution, the one with the largest mass first; all are 4 % apart and more.
+    """Find the peaks of a distribution, largest mass first; peaks are at least 4 % apart.
 
     Parameters
     ----------
@@ -126,18 +126,18 @@ def find_peaks(distribution: NDArray[np.float64], axis: TempoAxis) -> list[Peak]
 
 
 def _interpolate(distribution: NDArray[np.float64], bpms: NDArray[np.float64], best: int) -> float:
-    """Fit a parabola to the logarithm of three bins: exact for the Gaussian that training aims at."""
+    """Fit a parabola to the logarithm of three bins; exact for the Gaussian targets of training."""
     if not 0 < best < len(bpms) - 1:
         return float(bpms[best])
     before, here, after = np.log(distribution[best - 1 : best + 2] + 1e-9)
     curvature = before - 2.0 * here + after
     offset = 0.5 * (before - after) / curvature if curvature < 0.0 else 0.0
-    # What is left of a wide peak is its flank, whose parabola has its top at the peak or anywhere.
+    # The bin may be on the flank of a wide peak, where the maximum of the parabola is not reliable.
     return float(bpms[best] * (bpms[1] / bpms[0]) ** (offset if abs(offset) <= 1.0 else 0.0))
 
 
 def relation(bpm: float, first: float) -> str:
-    """Name the ratio of a tempo to the first candidate's: ``"1"``, ``"2"``, ``"3/2"`` ... or ``"other"``."""
+    """Return the ratio to the first candidate as ``"1"``, ``"2"``, ``"3/2"``, ... or ``"other"``."""
     ratio = bpm / first
     if abs(ratio - 1.0) <= TOLERANCE:
         return "1"
@@ -148,9 +148,9 @@ def relation(bpm: float, first: float) -> str:
 
 
 def at_relation(bpm: float, first: float) -> float:
-    """Move a tempo that is a multiple of another one, such as its double, to that multiple exactly.
+    """Round a tempo to an exact multiple of the first one, such as its double.
 
-    What is further than 1.5 % from it, more than a bin, is a tempo of its own.
+    A tempo more than 1.5 % (about one bin) from any multiple is returned unchanged.
     """
     multiples = [first * factor for factor in (1.0, *_RELATIONS.values())]
     near = min(multiples, key=lambda multiple: abs(multiple / bpm - 1.0))
@@ -158,14 +158,14 @@ def at_relation(bpm: float, first: float) -> float:
 
 
 def mass_near(distribution: NDArray[np.floating], axis: TempoAxis, bpm: float) -> float:
-    """Tell how much of a distribution, shape=(n_bins,), lies within 4 % of a tempo."""
+    """Return the share of a distribution, shape=(n_bins,), within 4 % of a tempo."""
     return float(distribution[np.abs(axis.bpms - bpm) <= TOLERANCE * bpm].sum())
 
 
 def folded_peak(distribution: NDArray[np.floating], axis: TempoAxis) -> float:
-    """Fold a distribution into one octave and tell how much lies within 4 % of its largest peak.
+    """Fold a distribution into one octave and return the share within 4 % of its largest peak.
 
-    It is near 1 for any clear pulse, whatever its octave, and small where there is none.
+    The share is near 1 for a clear pulse of any octave, and small without a pulse.
     """
     folded = axis.fold(distribution)
     width = axis.bins_within()
@@ -176,7 +176,7 @@ def folded_peak(distribution: NDArray[np.floating], axis: TempoAxis) -> float:
 
 
 def log_odds(share: float) -> float:
-    """Turn a share into log-odds, bounded where the share is 0 or 1."""
+    """Convert a share to log-odds; finite for shares of 0 and 1."""
     bounded = min(max(share, 1e-4), 1.0 - 1e-4)
     return math.log(bounded / (1.0 - bounded))
 
@@ -190,7 +190,7 @@ def calibrated(share: float, coefficients: tuple[float, float]) -> float:
 def local_tempi(
     tempogram: NDArray[np.float32], axis: TempoAxis, pooled: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read each window's own tempo, with the track's distribution to settle the tempo octave.
+    """Estimate the tempo of each window; the track's distribution decides the tempo octave.
 
     Parameters
     ----------
@@ -203,9 +203,9 @@ def local_tempi(
     tempi : ndarray of float64, shape=(n_windows,)
         In BPM.
     shares : ndarray of float64, shape=(n_windows,)
-        Part of the window's distribution within 4 % of its tempo.
+        Share of the window's distribution within 4 % of its tempo.
     """
-    # The track's octave, not its exact tempo, is what windows share: so the prior is smoothed widely.
+    # Windows share the octave of the track but not its exact tempo, so the prior is smoothed widely.
     prior = np.convolve(pooled, np.hanning(25), "same") + 1e-4
     prior = np.where(pooled > 0.0, prior, 0.0)
     tempi, shares = [], []

@@ -1,4 +1,4 @@
-"""Loops: a file that repeats has a whole number of beats, so its length tells its tempo exactly."""
+"""Measure loops by length: a loop has a whole number of beats, so its length gives the exact tempo."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from tempocli.features.front_end import FrontEnd
 
 _MIN_BEATS = 2
-_MAX_BEATS = 32  # a longer one is measured well enough from inside
-_ANOTHER_NUMBER = 0.25  # of a beat: half-way between two whole numbers, a tempo is near neither
-_SEAM = 0.5  # of the strong onsets inside: a loop begins with one
-OFF_BEATS = 0.15  # that a loop's length may be from a whole number of beats, by the tempo measured inside
-_MIN_ONSETS = 2  # besides the one at the beginning
-_APART = 5  # frames between onsets
+_MAX_BEATS = 32  # the tempo of a longer loop is measured precisely enough without its length
+_ANOTHER_NUMBER = 0.25  # of a beat; further from a whole number of beats, a tempo is not moved
+_SEAM = 0.5  # onset at the seam, relative to the strong onsets inside
+OFF_BEATS = 0.15  # largest distance of a loop's length from a whole number of beats
+_MIN_ONSETS = 2  # not counting the one at the start
+_APART = 5  # minimum frames between onsets
 
 
 def tile(frames: NDArray[np.float32], *, period: float, n_frames: int) -> NDArray[np.float32]:
-    """Repeat a loop, with frames interpolated across the seam.
+    """Repeat a loop; frames are interpolated across the seam.
 
     Parameters
     ----------
     frames : ndarray of float32, shape=(n, n_mels)
         Log-mel frames of the loop.
     period : float
-        Its length in frames, at most `n`.
+        Length of the loop in frames, at most `n`.
     n_frames : int
-        Frames wanted.
+        Number of frames to return.
 
     Returns
     -------
@@ -53,16 +53,16 @@ def tile(frames: NDArray[np.float32], *, period: float, n_frames: int) -> NDArra
 def can_be_loop(
     head: NDArray[np.float32], tail: NDArray[np.float32], curve: NDArray[np.float32], front_end: FrontEnd
 ) -> bool:
-    """Tell whether audio begins with an onset, as strong as those inside, when it follows its own end.
+    """Return whether repeated audio has an onset at the seam that is comparable to the onsets inside.
 
-    Audio without onsets inside, such as a single hit, is no loop.
+    Audio without onsets inside, such as a single hit, is not a loop.
 
     Parameters
     ----------
     head, tail : ndarray of float32, shape=(n_frames, n_mels)
-        The first and the last log-mel frames; eight of each count.
+        The first and the last log-mel frames; eight of each are used.
     curve : ndarray of float32, shape=(n_frames,)
-        Rises of the whole, from `tempocli.features.periodicity.rises`.
+        Onset curve of the whole audio, from `tempocli.features.periodicity.rises`.
     front_end : FrontEnd
     """
     if not len(curve):
@@ -84,7 +84,7 @@ def _count_onsets(curve: NDArray[np.float32], threshold: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WholeBeats:
-    """The tempo of a loop by its length.
+    """The tempo of a loop, from its length.
 
     Attributes
     ----------
@@ -96,9 +96,9 @@ class WholeBeats:
     bpm: float
 
     def nearest(self, bpm: float) -> float:
-        """Move a tempo to the next exact one: an octave of the loop's, or another whole number of beats.
+        """Return the nearest exact tempo: an octave of the loop's tempo, or another whole number of beats.
 
-        One that is far from both, such as 3/2 of the tempo of a loop of two beats, stays as it is.
+        A tempo far from both, such as 3/2 of the tempo of a loop of two beats, is returned unchanged.
         """
         octave = self.bpm * 2.0 ** round(math.log2(bpm / self.bpm))
         if abs(octave / bpm - 1.0) <= TOLERANCE:
@@ -109,19 +109,19 @@ class WholeBeats:
 
 
 def whole_beats(duration: float, bpm: float) -> WholeBeats | None:
-    """Count the beats of a loop.
+    """Return the number of beats and the exact tempo of a loop.
 
     Parameters
     ----------
     duration : float
-        In seconds.
+        Length of the loop, in seconds.
     bpm : float
-        About its tempo, in BPM.
+        Approximate tempo, in BPM.
 
     Returns
     -------
     WholeBeats or None
-        ``None`` for less than two beats, and for so many that a tempo measured inside is as exact.
+        ``None`` for less than two beats, and for so many beats that the length adds no precision.
     """
     n_beats = round(duration * bpm / 60.0)
     return WholeBeats(n_beats, 60.0 * n_beats / duration) if _MIN_BEATS <= n_beats <= _MAX_BEATS else None

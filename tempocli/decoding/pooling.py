@@ -1,4 +1,4 @@
-"""What all methods together say of a track, or of a part of one."""
+"""Pool the distributions of all methods for a track, or for a part of it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tempocli.features.periodicity import Periodicity
     from tempocli.inference.spec import ModelSpec
 
-# Powers from 0.5 to 8 are alike on the development files: this is no setting to tune.
+# Powers from 0.5 to 8 give the same results on the development files, so this is not a setting.
 _FOLDED_POWER = 2.0
-# The baseline without a network: tempi as people count them, of which nothing was learned.
+# Prior of the baseline without a network, which has learned no prior: tempi as people count them.
 _ALONE_POWER, _ALONE_FOLDED_POWER = 0.3, 4.0
 _ALONE_BPM, _ALONE_OCTAVES = 115.0, 0.7
 _NEAR_RATIOS = np.array([1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0])
@@ -37,14 +37,14 @@ class TrackTempo:
     Attributes
     ----------
     distribution : ndarray of float64, shape=(n_bins,)
-        Of all methods together; sums to 1.
+        Distribution of all methods together; sums to 1.
     by_method : dict of str to ndarray of float64, shape=(n_bins,)
-        What each says by itself.
+        Distribution of each method alone.
     pulse : tuple of (float, float)
-        How clear the pulse is: log-odds of the folded peak of what the methods say without the periodicity,
-        and the logarithm of the periodicity's strength.
+        Clarity of the pulse: log-odds of the folded peak of the methods' distribution without the
+        periodicity, and the logarithm of the strength of the periodicity.
     kept : float
-        Part of the distribution that `near` has left.
+        Share of the distribution that remains after `near`.
     """
 
     distribution: NDArray[np.float64]
@@ -53,10 +53,10 @@ class TrackTempo:
     kept: float = 1.0
 
     def near(self, bpm: float, axis: TempoAxis) -> TrackTempo:
-        """Keep what is said near a tempo, its octaves and its triples, and next to nothing else.
+        """Suppress the distribution except near a tempo, its octaves and its triples.
 
-        A section is short: heard alone, its tempo may come out at another ratio of the beat, such as 3/2,
-        than beside the rest of the track. `by_method` stays as it is.
+        A section is short. Estimated alone, its tempo may be at another ratio to the beat, such as 3/2, than
+        in the context of the track. `by_method` is not changed.
         """
         distance = np.abs(np.log2(axis.bpms / bpm)[:, None] - np.log2(_NEAR_RATIOS)).min(axis=1)
         said = self.distribution * np.where(distance <= _NEAR_OCTAVES, 1.0, _ELSEWHERE)
@@ -66,27 +66,27 @@ class TrackTempo:
 def track_tempo(
     spec: ModelSpec, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]
 ) -> TrackTempo:
-    """Pool the windows of all methods, and measure the periodicity of the whole.
+    """Pool the windows of all methods, and measure the periodicity of the whole curve.
 
-    Several methods agree in a product; a prior counts once, and is the leading one's. The periodicity joins
-    them with its octaves folded, so that it tells the metrical family and leaves the octave to the networks.
-    Tempi whose beats are divided in five or seven count for little with all of them.
+    The distributions of several methods are multiplied; the prior of the leading model is applied once.
+    The periodicity is multiplied with its octaves folded: it decides the metrical family, and the networks
+    decide the octave. Tempi whose beats are divided in five or seven get a low weight in all methods.
 
     Parameters
     ----------
     spec : ModelSpec
-        Of the model, which may be an ensemble.
+        Description of the model, which may be an ensemble.
     tempograms : dict of str to ndarray of float32, shape=(n_windows, n_bins)
-        By method, one for each of the model's parts; at least one window.
+        Tempo distributions by method, one array per part of the model; at least one window.
     curve : ndarray of float32, shape=(n_frames,)
-        Rises, from `tempocli.features.periodicity.rises`.
+        Onset curve, from `tempocli.features.periodicity.rises`.
     """
     leading, *others = spec.parts
     axis = spec.axis
     periodicity = measure(curve, frame_rate=spec.front_end.frame_rate, axis=axis)
     if leading.pooling == "whole":
         alone = _alone(periodicity, axis)
-        # Raised to powers, what it says of noise is as sharp as what it says of music.
+        # Raised to a power, the distribution of noise would be as sharp as that of music.
         pulse = _pulse(periodicity.distribution, periodicity, axis)
         return TrackTempo(alone, {leading.method: alone}, pulse)
     by_method = {
@@ -98,7 +98,7 @@ def track_tempo(
     together = _agreed(first, said, axis)
     pulse = _pulse(together, periodicity, axis)
     if others:
-        # Weighed before they are multiplied: a tempo takes what the others say beside it.
+        # Weighted before the product, because the product takes values from neighbouring tempi.
         weighed = [periodicity.division * each for each in (first, *said)]
         together = _agreed(_scaled(weighed[0]), weighed[1:], axis)
         periodic = periodicity.distribution * periodicity.division

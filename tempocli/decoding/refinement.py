@@ -1,4 +1,4 @@
-"""From a bin of the tempo axis to a hundredth of a BPM: the phase of the pulse, followed through a track."""
+"""Refine a tempo from a bin of the axis to a hundredth of a BPM, by the phase of the pulse."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Beats, their subdivisions in two and three, and half notes: what a steady pulse shows in the spectrum.
+# Beats, their subdivisions in two and three, and half notes: the spectral lines of a steady pulse.
 _HALF_NOTES = 0.5
 _MULTIPLES = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0])
 _MAX_HERTZ = 20.0
-_SEARCH = 0.02  # share of the tempo to either side: a bin and a half of the encoder's axis
-# The encoder's own error. Where the pulse is unsteady, chance peaks far from what it said must not win.
+_SEARCH = 0.02  # of the tempo, to either side: 1.5 bins of the encoder's axis
+# Error of the encoder. With an unsteady pulse, random peaks far from the encoder's tempo must not win.
 _DEVIATION = 0.01
 _GRID = 401
 _COARSE_SECONDS = 16.0
-# A clear pulse falls by a quarter and more half a percent beside its peak. One that falls by less than this
-# is one of several that are alike.
+# The score of a clear pulse falls by at least a quarter half a percent beside its peak. A peak that falls
+# by less than this is one of several similar peaks.
 _BESIDE, _SHARP_FALL = 0.005, 0.2
 _WINDOW_SECONDS, _HOP_SECONDS = 8.0, 1.0
-_WINDOWS, _SHORTEST_SECONDS = 5, 2.5  # apart from each other, of audio shorter than so many of them
-_JUMP = 0.01  # beats that the phase may drift within a window; a cut in the audio moves it further
+_WINDOWS, _SHORTEST_SECONDS = 5, 2.5  # independent windows wanted, and the shortest window
+_JUMP = 0.01  # largest drift of the phase within a window, in beats; a cut in the audio moves it further
 _JUMP_DEVIATIONS = 4.0
-# Where the multiples, turned back by one drift, still point apart: the mean of 1 - cosine, 0 to 2.
+# Disagreement of the multiples after removing a common drift: the mean of 1 - cosine, 0 to 2.
 _APART, _APART_MEDIANS = 0.25, 4.0
-_WEAK = 0.5  # of the upper quartile of the pulse's strength; weaker windows are breaks
-_MIN_WINDOWS = 3  # of a run
-_ENOUGH = 0.3  # of all windows: where the runs hold less, the whole is taken as one run
-_SCALE = 2.0  # of the standard error: the noise of neighbouring windows is not independent
+_WEAK = 0.5  # relative to the upper quartile of the pulse's strength; weaker windows are breaks
+_MIN_WINDOWS = 3  # per run
+_ENOUGH = 0.3  # of all windows; if the runs cover less, the whole is taken as one run
+_SCALE = 2.0  # factor of the standard error: the noise of neighbouring windows is correlated
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +57,23 @@ class Refined:
 def refine_tempo(
     onset: NDArray[np.float32], *, frame_rate: float, bpm: float, search: float = _SEARCH
 ) -> Refined:
-    """Refine a tempo on the onset strength of a whole track.
+    """Refine a tempo by the onset strength of a whole track.
 
-    First the spectra of segments of 16 s, each by itself, are summed at the multiples of a tempo, and the
-    largest sum near `bpm` is taken. Then the phase of the pulse is followed in windows of 8 s: its slope is
-    the rest. Where the phase jumps (a cut) or the pulse is weak (a break), the track is split into runs that
-    share the slope, each with a phase of its own.
+    First, the magnitude spectra of 16 s segments are summed at the multiples of a tempo, and the largest
+    sum near `bpm` is taken. Then the phase of the pulse is tracked in windows of 8 s; its slope is the
+    remaining correction. The track is split into runs where the phase jumps (a cut) or the pulse is weak (a
+    break). All runs share one slope; each run has its own phase.
 
     Parameters
     ----------
     onset : ndarray of float32, shape=(n_frames,)
         Onset strength.
     frame_rate : float
-        Frames a second, in Hz.
+        In Hz.
     bpm : float
-        Tempo to begin with, right to 1.5 %, in BPM.
+        Initial tempo in BPM, accurate to 1.5 %.
     search : float
-        How far the result may be from `bpm`, as a share of it.
+        Largest distance of the result from `bpm`, as a share of `bpm`.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def refine_tempo(
     coarse, blunt = _coarse(onset, frame_rate, bpm, search)
     phase = _follow(onset, frame_rate, coarse)
     if phase is None:
-        # Too short for a phase: the spectrum's own resolution is what is known.
+        # Too short to track the phase: the error is the resolution of the spectrum.
         seconds = max(len(onset) / frame_rate, 1.0)
         return Refined(coarse, min(0.01 * coarse, 60.0 * 0.1 / seconds))
     slope, error = _slope(phase)
@@ -93,14 +93,14 @@ def refine_tempo(
 
 
 def _coarse(onset: NDArray[np.float32], frame_rate: float, bpm: float, search: float) -> tuple[float, float]:
-    """Find the largest peak, and tell from 0 to 1 how blunt it is: 1 says no more than `bpm` said."""
+    """Return the largest peak and its flatness, 0 to 1; 1 adds no information to `bpm`."""
     grid = bpm * (1.0 + np.linspace(-search, search, _GRID))
     score = np.zeros(_GRID)
     for segment in _segments(onset, int(_COARSE_SECONDS * frame_rate)):
         score += _pulse_spectrum(segment, frame_rate, grid)
     nearness = np.exp(-0.5 * ((grid / bpm - 1.0) / (_DEVIATION * search / _SEARCH)) ** 2)
     peak = _peak(grid, score, int((score * nearness).argmax()))
-    # The shorter the audio, the wider is each peak.
+    # Peaks are wider in shorter audio.
     width = _BESIDE * max(1.0, _COARSE_SECONDS * frame_rate / max(1, len(onset)))
     here, *beside = np.interp([peak, peak * (1.0 - width), peak * (1.0 + width)], grid, score)
     fall = 1.0 - np.mean(beside) / here if here > 0.0 else 0.0
@@ -108,7 +108,7 @@ def _coarse(onset: NDArray[np.float32], frame_rate: float, bpm: float, search: f
 
 
 def _segments(onset: NDArray[np.float32], length: int) -> Iterator[NDArray[np.float32]]:
-    """Cut segments that overlap by a half; one shorter than that is the only one."""
+    """Cut segments that overlap by half; audio shorter than a segment is one segment."""
     n_steps = max(0, round(2.0 * len(onset) / length) - 2)
     for start in np.linspace(0, max(0, len(onset) - length), n_steps + 1).astype(np.intp):
         yield onset[start : start + length]
@@ -132,7 +132,7 @@ def _pulse_spectrum(
 
 
 def _peak(grid: NDArray[np.float64], score: NDArray[np.float64], best: int) -> float:
-    """Climb from `best` to the top of its peak, and fit a parabola there."""
+    """Move from `best` to the nearest local maximum and fit a parabola there."""
     while 0 < best < len(grid) - 1 and (higher := max(score[best - 1], score[best + 1])) > score[best]:
         best += 1 if score[best + 1] == higher else -1
     if 0 < best < len(grid) - 1:
@@ -145,25 +145,25 @@ def _peak(grid: NDArray[np.float64], score: NDArray[np.float64], best: int) -> f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Phase:
-    """The phase of the pulse against a tempo, in beats, shape=(n_windows,), every `step` seconds."""
+    """Phase of the pulse relative to a tempo, in beats, shape=(n_windows,), every `step` seconds."""
 
     beats: NDArray[np.float64]
     strength: NDArray[np.float64]
-    disagreement: NDArray[np.float64]  # from each window to the next that has nothing in common with it
+    disagreement: NDArray[np.float64]  # between each window and the next one without overlap
     step: float
-    overlap: int  # windows from one to the next that has nothing in common with it
+    overlap: int  # number of windows to the next one without overlap
 
 
 def _follow(onset: NDArray[np.float32], frame_rate: float, bpm: float) -> _Phase | None:
-    # Short windows find a cut in short audio; in windows of a beat or two there is no phase to be followed.
+    # Short windows find a cut in short audio, but windows of one or two beats are too short for a phase.
     shortest = min(int(_SHORTEST_SECONDS * frame_rate), len(onset) // 2)
     length = min(int(_WINDOW_SECONDS * frame_rate), max(len(onset) // _WINDOWS, shortest))
     if length < frame_rate:
         return None
     hop = max(1, min(int(_HOP_SECONDS * frame_rate), length // 8))
     multiples = _MULTIPLES[_MULTIPLES * bpm / 60.0 < _MAX_HERTZ]
-    # A window is `per_hop` hops long, each hop is turned into one number a multiple, and a short filter over
-    # these numbers stands for the window: no sample is touched more than once.
+    # A window is `per_hop` hops long. Each hop is reduced to one number per multiple, and a short filter over
+    # these numbers replaces the window, so that each frame is used only once.
     n_hops = len(onset) // hop
     hops = (onset[: n_hops * hop] - onset.mean()).reshape(n_hops, hop).astype(np.float64)
     turns = np.outer(multiples * bpm / 60.0, np.arange(hop) / frame_rate)
@@ -190,10 +190,10 @@ def _follow(onset: NDArray[np.float32], frame_rate: float, bpm: float) -> _Phase
 def _disagreement(
     windows: NDArray[Any], beats: NDArray[np.float64], multiples: NDArray[np.float64], lag: int
 ) -> NDArray[np.float64]:
-    """Tell how much the multiples of the tempo disagree on how far the phase has moved in `lag` windows.
+    """Compute how much the multiples of the tempo disagree on the phase change over `lag` windows.
 
-    A cut of a third of a beat is no move at all for three times the tempo and its multiples, and in the mean
-    of all it may go unnoticed.
+    A cut of a third of a beat does not change the phase at three times the tempo and its multiples, so the
+    mean of all multiples may not show it.
     """
     if len(beats) <= 2 * lag:
         return np.zeros(0)
@@ -205,7 +205,7 @@ def _disagreement(
 
 
 def _slope(phase: _Phase) -> tuple[float, float]:
-    """Fit one slope to all runs, in beats a second, and tell its standard error."""
+    """Fit one slope to all runs; return it and its standard error, in beats per second."""
     runs = _runs(phase)
     times = np.arange(len(phase.beats)) * phase.step
     xs = [times[run] - times[run].mean() for run in runs]
@@ -216,7 +216,7 @@ def _slope(phase: _Phase) -> tuple[float, float]:
     n = sum(map(len, rests))
     noise = sum(float((rest * rest).sum()) for rest in rests) / max(1, n - len(runs) - 1)
     variance = noise * max(1.0, 0.5 * phase.overlap) / spread
-    # A phase that wanders, as a drummer's does, moves further the longer it has time to.
+    # A wandering phase, as of a live drummer, moves further over a longer time.
     near, far = (_wandered(rests, times_overlap * phase.overlap) for times_overlap in (1, 2))
     if near is not None and far is not None:
         variance += 1.2 * max(0.0, far - near) / (phase.overlap * phase.step) / (n * phase.step)
@@ -229,7 +229,7 @@ def _wandered(rests: list[NDArray[np.float64]], lag: int) -> float | None:
 
 
 def _runs(phase: _Phase) -> list[NDArray[np.intp]]:
-    """Split the windows where the phase jumps or the pulse is weak."""
+    """Split the windows into runs where the phase jumps or the pulse is weak."""
     n, lag = len(phase.beats), phase.overlap
     apart = phase.strength < _WEAK * quantile(phase.strength, 0.75)
     if n > 2 * lag:

@@ -1,4 +1,4 @@
-"""From a track's tempo distribution to candidates, also within a range of tempi."""
+"""Find candidates in the tempo distribution of a track, optionally within a range of tempi."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _OCTAVES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 _TRIPLES = (1 / 3, 3.0)
-# A tempo is in a range that it misses by less than this: exact tempi come out a few thousandths off.
+# Tolerance at the edges of a range: exact tempi are estimated with errors of a few thousandths.
 _AT_THE_EDGE = 5e-4
-# Of a family, for members that the distribution gives nothing: 87 BPM, where 174 was all that was heard.
+# Share of a family's mass for members without mass of their own: 87 BPM if only 174 BPM has a peak.
 _UNHEARD = 0.02
 
 
@@ -32,11 +32,11 @@ class Family:
     Attributes
     ----------
     bpm : float
-        The member with the largest mass.
+        Tempo of the member with the largest mass, in BPM.
     mass : float
-        Part of the distribution within 4 % of any member.
+        Share of the distribution within 4 % of any member.
     related : float
-        The same, with three times and a third of the member in question.
+        The same, including three times and a third of the member.
     """
 
     bpm: float
@@ -46,15 +46,15 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One tempo that a search has found.
+    """A tempo found by the search.
 
     Attributes
     ----------
     bpm : float
     mass : float
-        Part of the distribution that speaks for it: within 4 % of it or, in a range, of its octaves.
+        Share of the distribution within 4 % of the tempo or, with a range, of its octaves.
     family : float
-        Part of the distribution that speaks for it up to a factor of 2 or 3.
+        Share of the distribution that supports the tempo up to a factor of 2 or 3.
     """
 
     bpm: float
@@ -62,7 +62,7 @@ class Found:
     family: float
 
     def at(self, bpm: float) -> Found:
-        """Make the same of another tempo."""
+        """Return a copy with another tempo."""
         return replace(self, bpm=bpm)
 
 
@@ -74,12 +74,12 @@ def search(
     max_bpm: float,
     exact: Callable[[float], float],
 ) -> list[Found]:
-    """Find the tempi within a range, the likeliest first.
+    """Find the tempi within a range, most probable first.
 
-    The distribution is that of all tempi. A tempo outside the range stands for its octaves inside (half,
-    double, a quarter, four times); a triple or a third of it is found only where it has a peak of its own.
-    Where it is likelier that the tempo has no octave in the range than any that has one, nothing is found; a
-    range of an octave or more has an octave of every tempo.
+    The distribution covers all tempi. A tempo outside the range counts for its octaves inside: half,
+    double, quarter and quadruple. A triple or a third of it is found only if it has its own peak. The result
+    is empty if the most probable tempo has no octave in the range. A range of at least one octave contains
+    an octave of each tempo.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def search(
     min_bpm, max_bpm : float
         The range, in BPM.
     exact : callable
-        Refines a tempo in BPM, so that ranges are exact.
+        Refines a tempo in BPM, so that the edges of the range are exact.
 
     Returns
     -------
@@ -144,6 +144,6 @@ def _is_octave(bpm: float, other: float) -> bool:
 
 
 def _members(bpm: float, min_bpm: float, max_bpm: float) -> list[float]:
-    """List the octaves of a tempo that lie in a range, those at its very edge moved onto it."""
+    """Return the octaves of a tempo within a range; those just outside are moved to its edge."""
     low, high = min_bpm * (1.0 - _AT_THE_EDGE), max_bpm * (1.0 + _AT_THE_EDGE)
     return [min(max(bpm * factor, min_bpm), max_bpm) for factor in _OCTAVES if low <= bpm * factor <= high]

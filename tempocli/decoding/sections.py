@@ -1,4 +1,4 @@
-"""From the tempo of single windows to the sections of a track that keep a tempo, and whether it is steady."""
+"""Find the sections of a track from the tempi of its windows, and whether its tempo is steady."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from tempocli.features.statistics import median
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DRIFT = 0.03  # a live drummer's; a section that changes by more is a ramp
-_APART = 0.025  # of the track's tempo: what is further from it is another
-_NEAR = 0.045  # octaves: as near as two windows of one tempo are
+DRIFT = 0.03  # of a live drummer; a section whose tempo changes by more is a ramp
+_APART = 0.025  # of the track's tempo; a tempo further away is a different one
+_NEAR = 0.045  # octaves; largest distance between windows of the same tempo
 _OCTAVES = (1.0, -1.0, 2.0, -2.0, math.log2(3.0), -math.log2(3.0))
-# A break whose pulse is in such a ratio to the beat is heard as another tempo.
+# A break whose pulse has one of these ratios to the beat may be taken for another tempo.
 _BREAK_RATIOS = np.log2([3 / 2, 2 / 3, 4 / 3, 3 / 4])
 _EXACTLY = 0.015
-_DEVIATION = 0.012  # octaves, of a window's tempo from the section's
-_OUTLIER = 3.0  # deviations from the local median that still count
-_NEW_SECTION = 2.0  # cost of one more section, times the logarithm of the number of windows
-_MIN_WINDOWS = 3  # of a section
-_MAX_WINDOWS = 1200  # an hour
-_CERTAIN = 0.4  # share of a window's distribution near its tempo, to be evidence against the track's
-_SHARE, _SECONDS = 0.15, 30.0  # of the track, at another tempo, that make it unsteady
-_EDGE_SHARE = 0.2  # of the windows: a section at the beginning or the end is a break only if it is shorter
-_CLEAR = 0.7  # mean share from which windows are certain
+_DEVIATION = 0.012  # octaves; standard deviation of a window's tempo from that of its section
+_OUTLIER = 3.0  # in deviations from the local median; further ones are limited
+_NEW_SECTION = 2.0  # cost of each further section, times the logarithm of the number of windows
+_MIN_WINDOWS = 3  # per section
+_MAX_WINDOWS = 1200  # about one hour
+_CERTAIN = 0.4  # minimum share of a window, to count as evidence against the track's tempo
+_SHARE, _SECONDS = 0.15, 30.0  # at another tempo, from which a track is unsteady
+_EDGE_SHARE = 0.2  # of the windows; a section at the start or the end is a break only if shorter
+_CLEAR = 0.7  # mean share of the windows from which the pulse is clear
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Consecutive windows whose tempo is constant, or rises or falls evenly.
+    """Consecutive windows with a constant, evenly rising or evenly falling tempo.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Section:
 
     @property
     def bpm(self) -> float:
-        """Tempo in the middle."""
+        """Tempo in the middle of the section, in BPM."""
         return math.sqrt(self.start_bpm * self.end_bpm)
 
     @property
@@ -61,20 +61,20 @@ class Section:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """How the tempo runs.
+    """Course of the tempo over time.
 
     Attributes
     ----------
     sections : list of Section
-        In the order of time, without gaps.
+        In time order, without gaps.
     times : ndarray of float64, shape=(n_windows,)
         Centres of the windows, in seconds.
     tempi : ndarray of float64, shape=(n_windows,)
-        The windows' tempi, in BPM, in one tempo octave.
+        Tempi of the windows in BPM, all in the same tempo octave.
     shares : ndarray of float64, shape=(n_windows,)
-        How certain each one is.
+        Certainty of each window.
     steady : bool
-        Whether there is one tempo, give or take 2.5 %.
+        Whether there is one tempo, within 2.5 %.
     """
 
     sections: list[Section]
@@ -85,11 +85,11 @@ class Course:
 
     @property
     def clear(self) -> bool:
-        """Whether the windows are certain, so that there is a pulse, however its tempo runs."""
+        """Whether the windows are certain, which means a clear pulse even if the tempo changes."""
         return float(self.shares.mean()) >= _CLEAR
 
     def bpm_at(self, section: Section, time: float) -> float:
-        """Read the tempo of a section at a time in seconds, in BPM; a ramp need not be even."""
+        """Return the tempo of a section in BPM at a time in seconds; a ramp need not be even."""
         windows = slice(section.first, section.stop)
         padded = np.pad(self.tempi[windows], 1, mode="edge")
         smooth = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)[:, 1]
@@ -101,17 +101,17 @@ def find_sections(
 ) -> Course:
     """Find the sections of a track.
 
-    Lines are fitted to the logarithm of the windows' tempi; where they begin and end is found by dynamic
-    programming, with a price for each further line.
+    Lines are fitted to the logarithm of the windows' tempi. Dynamic programming finds where the lines begin
+    and end; each further line has a cost.
 
     Parameters
     ----------
     times : ndarray of float64, shape=(n_windows,)
         Centres of the windows, in seconds; at least one.
     tempi : ndarray of float64, shape=(n_windows,)
-        The windows' own tempi, in BPM.
+        Tempi of the windows, in BPM.
     shares : ndarray of float64, shape=(n_windows,)
-        How certain each one is, 0 to 1.
+        Certainty of each window, 0 to 1.
     """
     heights = _one_octave(np.log2(tempi), shares)
     weights = np.clip(shares, 0.05, 1.0)
@@ -120,7 +120,7 @@ def find_sections(
 
 
 def _one_octave(heights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Move tempi that are an octave or a triple off, from the most certain window on in both directions."""
+    """Correct octave and triple errors, from the most certain window in both directions."""
     folded = heights.copy()
     start = int(shares.argmax())
     for order in (range(start + 1, len(folded)), range(start - 1, -1, -1)):
@@ -136,7 +136,7 @@ def _one_octave(heights: NDArray[np.float64], shares: NDArray[np.float64]) -> ND
 def _nearest(height: float, near: float) -> float:
     moved = [height, *(height + octave for octave in _OCTAVES)]
     best = min(moved, key=lambda value: abs(value - near))
-    # Half an octave away, nothing tells whether the tempo has changed or the octave.
+    # At half an octave, a change of tempo cannot be told from a change of octave.
     return best if abs(best - near) <= _NEAR or abs(height - near) > 0.5 else height
 
 
@@ -206,14 +206,14 @@ def _line(
 
 
 def _merged(lines: list[_Line], times: NDArray[np.float64]) -> list[Section]:
-    """Join neighbours of one tempo, and the parts of a ramp that several lines were needed for."""
+    """Join neighbouring lines of the same tempo, and the parts of a ramp that needs several lines."""
     drift = math.log2(1.0 + DRIFT)
     joined = [lines[0]]
     for line in lines[1:]:
         last = joined[-1]
         values = (last.start, last.end, line.start, line.end)
         level = max(values) - min(values) <= drift
-        # Between the last window of one and the first of the next, a ramp goes on rising.
+        # A ramp continues between the last window of one line and the first window of the next.
         step = times[line.first] - times[last.stop - 1]
         slope = _slope_of(last, times)
         goes_on = (

@@ -1,4 +1,4 @@
-"""From what the models heard of a piece of audio to its Estimate."""
+"""Decode the analysis of a piece of audio into an Estimate."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ if TYPE_CHECKING:
     from tempocli.inference.window_analysis import WindowAnalysis
     from tempocli.schema import SearchOptions
 
-    # Of each window: its tempo in BPM, and the share of its distribution that agrees; both (n_windows,).
+    # Per window: the tempo in BPM, and the share of the distribution near it; both shape=(n_windows,).
     LocalTempi = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-# Raised when estimates change while the models stay: results of files are not mixed with earlier ones then.
+# Increased when estimates change with the same models, so that a resumed run does not mix both.
 DECODING_VERSION = 1
-_LOOP_SECONDS = 40.0  # 32 beats, the most that are counted, at 48 BPM
-_OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)  # a point of the curve moves by the first that puts it in the range
-_MIN_BEATS = 3.75  # of audio that is no loop: four, by a tempo that is a little too low
-_LOOP_PEAK = 0.97  # folded peak of a loop that is repeated; what does not repeat stumbles at the seam
-_LOOP_SUPPORT = 0.15  # of the distribution of the audio as it is, within a bin of the loop's tempo
-# From the tempo inside to that of the length: standard errors, and what an encoder adds to a length.
+_LOOP_SECONDS = 40.0  # the maximum of 32 beats, at 48 BPM
+_OCTAVES = (1.0, 2.0, 0.5, 4.0, 0.25)  # the first one that puts a point of the curve in the range
+_MIN_BEATS = 3.75  # of audio that is not a loop: four beats, at a tempo estimated a little too low
+_LOOP_PEAK = 0.97  # folded peak of a repeated loop; audio that does not loop is irregular at the seam
+_LOOP_SUPPORT = 0.15  # of the distribution of the unrepeated audio, within a bin of the loop's tempo
+# From the tempo inside to that of the length: standard errors, and the padding that an encoder adds.
 _LOOP_DEVIATIONS, _LOOP_ROUNDING = 4.0, 5e-4
-_A_BIN = 0.01  # the same pulse: refining it again would give the same
+_A_BIN = 0.01  # within it, refining again would give the same tempo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """A section of the audio, or all of it, and the tempi found in it, the likeliest first."""
+    """A section of the audio, or all of it, and the tempi found in it, most probable first."""
 
     start: float
     end: float
@@ -64,26 +64,26 @@ class _Part:
     heard_bpm: float
     found: list[Found]
     refined: Refined
-    agreement: float = 1.0  # of its windows with it
-    local: LocalTempi | None = None  # of all windows, by `track`, where they are known already
+    agreement: float = 1.0  # share of its windows that agree with the tempo
+    local: LocalTempi | None = None  # of all windows, by `track`, if already computed
 
     @property
     def certainty(self) -> float:
-        """What speaks for the tempo up to a factor of 2 or 3."""
+        """Evidence for the tempo up to a factor of 2 or 3."""
         return self.agreement * self.found[0].family if self.found else 0.0
 
 
 class TrackDecoder:
-    """Decides on tempo, confidence, sections and curve.
+    """Estimate tempo, confidence, sections and tempo curve from an analysis.
 
     Parameters
     ----------
     spec : ModelSpec
-        Of the model, which may be an ensemble.
+        Description of the model, which may be an ensemble.
     encode : callable
-        Runs it, see `tempocli.inference.methods.WindowModel.encode`.
+        Runs the model, see `tempocli.inference.methods.WindowModel.encode`.
     options : SearchOptions
-        Which tempi may be answered, and how many.
+        Range of tempi and number of candidates.
     """
 
     def __init__(self, spec: ModelSpec, encode: Encode, options: SearchOptions) -> None:
@@ -96,7 +96,7 @@ class TrackDecoder:
         self._frame_rate = spec.front_end.frame_rate
 
     def decode(self, heard: WindowAnalysis) -> Estimate:
-        """Decide on the tempo of a piece of audio."""
+        """Estimate the tempo of a piece of audio."""
         if heard.reason is not None:
             return self.no_tempo(heard.reason, heard.duration)
         track = self._track(heard.tempograms, heard.curve)
@@ -105,7 +105,7 @@ class TrackDecoder:
             return self._estimate(heard, None, [loop], loop)
         local = self._local_tempi(heard, track)
         course = find_sections(heard.times, *local)
-        # A tempo that runs has no periodicity over the whole, but windows that know theirs.
+        # A changing tempo has no periodicity over the whole audio, but its windows are certain.
         runs = course.clear and not course.steady
         if not (runs or self._calibration.has_pulse(track.pulse)):
             return self.no_tempo("no steady pulse", heard.duration)
@@ -121,7 +121,7 @@ class TrackDecoder:
         return self._estimate(heard, course, parts, best)
 
     def no_tempo(self, reason: str, duration: float) -> Estimate:
-        """Make the Estimate of audio without a tempo."""
+        """Return the Estimate of audio without a tempo."""
         spec = self._spec
         return Estimate(None, 0.0, 0.0, (), reason, duration, spec.name, model_version=spec.version)
 
@@ -150,7 +150,7 @@ class TrackDecoder:
             yield self._ramp(part, section, course) if section.is_ramp and part.found else part
 
     def _edges(self, heard: WindowAnalysis, course: Course) -> list[tuple[float, float]]:
-        """Put the borders of sections half-way between their windows."""
+        """Return the borders of the sections, half-way between their windows."""
         borders = [
             0.5 * float(heard.times[section.first - 1] + heard.times[section.first])
             for section in course.sections[1:]
@@ -158,10 +158,10 @@ class TrackDecoder:
         return list(zip([0.0, *borders], [*borders, heard.duration], strict=True))
 
     def _ramp(self, part: _Part, section: Section, course: Course) -> _Part:
-        """Give a section whose tempo rises or falls the tempo in its middle."""
+        """Set the tempo of a section with rising or falling tempo to that in its middle."""
         middle = course.bpm_at(section, 0.5 * (part.start + part.end))
         octave = round(math.log2(part.found[0].bpm / middle))
-        # The candidate nearest to the middle may be in the range where the middle is not.
+        # The nearest candidate may be inside the range although the middle is outside.
         near = sorted(range(octave - 2, octave + 3), key=lambda other: abs(other - octave))
         inside = [
             middle * 2.0**o for o in near if self._options.min_bpm <= middle * 2.0**o <= self._options.max_bpm
@@ -204,7 +204,7 @@ class TrackDecoder:
         first, bpm = best.found[0], best.refined.bpm
         if course is not None and heard.duration * bpm / 60.0 < _MIN_BEATS:
             return self.no_tempo("too short", heard.duration)
-        # One number is right for a track of several tempi as far as it has that tempo.
+        # With several tempi, one number is correct only for the share of the track at that tempo.
         covered = 1.0 if course is None or course.steady else _coverage(course, best.heard_bpm)
         return Estimate(
             bpm=bpm,
@@ -237,7 +237,7 @@ class TrackDecoder:
             yield Candidate(moved, each.mass, relation(each.bpm, first))
 
     def _curve(self, heard: WindowAnalysis, best: _Part) -> Iterator[CurvePoint]:
-        """Read each window's tempo, in the octave of the answer; tempi that fit no range are left out."""
+        """Yield each window's tempo in the octave of the estimate; omit tempi that fit no range."""
         tempi, shares = best.local or self._local_tempi(heard, best.track)
         moved = 2.0 ** round(math.log2(best.refined.bpm / best.heard_bpm))
         for time, tempo, share in zip(heard.times, tempi * moved, shares, strict=True):
@@ -258,11 +258,11 @@ class TrackDecoder:
         )
 
     def _like(self, part: _Part, bpm: float) -> float | None:
-        """Give the refined answer to a method that says the same to a bin: it would come out again."""
+        """Return the refined tempo if `bpm` is within one bin of it; refining again would give the same."""
         return part.refined.bpm if abs(bpm / part.refined.bpm - 1.0) <= _A_BIN else None
 
     def _loop(self, heard: WindowAnalysis, track: TrackTempo) -> _Part | None:
-        """Measure audio that repeats by its length; ``None`` when it is no loop."""
+        """Estimate the tempo of a loop from its length; return ``None`` if the audio is not a loop."""
         if not heard.is_exact or heard.duration > _LOOP_SECONDS:
             return None
         if not can_be_loop(heard.head, heard.tail, heard.curve, self._front_end):
@@ -280,14 +280,14 @@ class TrackDecoder:
         inside = refine_tempo(
             heard.onset, frame_rate=self._frame_rate, bpm=exact.bpm, search=max(0.01, reach)
         )
-        # Music cut at any place may go on well enough from its end to its beginning; but then it says itself,
-        # more exactly than its length does, that it has no whole number of beats.
+        # Music cut at any place may happen to continue from its end to its start. The tempo measured inside
+        # then shows that it does not have a whole number of beats.
         agrees = _LOOP_DEVIATIONS * inside.error + _LOOP_ROUNDING * exact.bpm
         if abs(inside.bpm - exact.bpm) > min(agrees, reach * exact.bpm):
             return None
         near = self._search(repeated.distribution, exact.nearest)
         found = [each.at(exact.nearest(each.bpm)) for each in near]
-        # The length is known to a sample of the front end's rate.
+        # The length is known to one sample at the front end's rate.
         error = exact.bpm / (heard.duration * self._front_end.sample_rate)
         refined = self._clipped(exact.nearest(found[0].bpm), error) if found else Refined(exact.bpm, error)
         return _Part(0.0, heard.duration, repeated, bpm, found, refined)
@@ -299,7 +299,7 @@ class TrackDecoder:
         return self._track(tempograms, rises(window, self._front_end))
 
     def _support(self, track: TrackTempo, bpm: float) -> float:
-        """Tell how much the audio as it is speaks for a tempo or its octaves, to a bin."""
+        """Return the share of the unrepeated audio's distribution within a bin of a tempo or its octaves."""
         octave = self._axis.bins_per_octave
         distance = np.abs(np.arange(self._axis.n_bins) - self._axis.index(bpm))
         bins = np.minimum(distance % octave, -distance % octave) <= 1.5
@@ -326,7 +326,7 @@ def combine(tempograms: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32
 
 
 def _coverage(course: Course, bpm: float) -> float:
-    """Tell for how much of the time a tempo is right within 4 %, up to its octave."""
+    """Return the share of the time for which a tempo is right within 4 %, up to its octave."""
     octaves = np.log2(course.tempi / bpm)
     near = np.abs(octaves - np.round(octaves)) <= math.log2(1.0 + TOLERANCE)
     return float(course.shares[near].sum() / course.shares.sum())

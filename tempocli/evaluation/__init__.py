@@ -1,1 +1,1 @@
-"""Estimates against references: metrics, their intervals, and tables of annotations."""
+"""Evaluate estimates against references: metrics, their intervals, and tables of annotations."""

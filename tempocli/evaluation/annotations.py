@@ -1,4 +1,4 @@
-"""Tables of tempi: references and estimates, in and out of CSV, and matched to each other."""
+"""Read and write tables of reference and estimated tempi (CSV), and match them to each other."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class TrackEstimate:
-    """What is claimed of one track.
+    """The estimate of one track.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class TrackEstimate:
     bpm_error : float or None
         Standard error of `bpm` in BPM, at least 0, if known.
     steady : bool or None
-        Whether the track is said to keep one tempo, if it is said.
+        Whether the track is estimated to keep one tempo, if known.
     """
 
     path: str
@@ -81,7 +81,7 @@ class TrackEstimate:
 
     @classmethod
     def from_result(cls, path: str, result: FileResult) -> TrackEstimate:
-        """Take the estimate of `path` from the result of its file; empty when the file failed."""
+        """Create an estimate of `path` from the result of its file; empty if the file failed."""
         estimate = result.estimate
         if estimate is None:
             return cls(path)
@@ -104,7 +104,7 @@ def read_references(path: str | Path) -> list[Reference]:
     Raises
     ------
     DataError
-        If the file cannot be read, lacks a column, has no rows, or holds a value that makes no sense.
+        If the file cannot be read, lacks a column, has no rows, or has an invalid value.
     """
     return [_reference(row) for row in _read_table(path)]
 
@@ -119,7 +119,7 @@ def read_estimates(path: str | Path) -> list[TrackEstimate]:
     ------
     DataError
         If the file cannot be read, lacks a column, has no rows, names a path twice, has an estimate of a part
-        of a file, or holds a value that makes no sense.
+        of a file, or has an invalid value.
     """
     estimates: dict[str, TrackEstimate] = {}
     for row in _read_table(path):
@@ -131,7 +131,7 @@ def read_estimates(path: str | Path) -> list[TrackEstimate]:
 
 
 def format_estimates(estimates: Iterable[TrackEstimate]) -> str:
-    """Write the text of a table that `read_estimates` reads, with every digit."""
+    """Format estimates as a table for `read_estimates`, with all digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(ESTIMATE_COLUMNS)
@@ -144,14 +144,14 @@ def format_estimates(estimates: Iterable[TrackEstimate]) -> str:
 def match_estimates(
     references: Sequence[Reference], estimates: Sequence[TrackEstimate]
 ) -> tuple[list[TrackEstimate], int]:
-    """Find the estimate of each reference: by path, else by file name where that is unique in both tables.
+    """Match estimates to references by path, or by a file name that is unique in both tables.
 
     Returns
     -------
     estimates : list of TrackEstimate
-        One for each reference; one without a BPM where none matches.
+        One per reference; without a BPM if no estimate matches.
     n_unmatched : int
-        Number of references that no estimate matches.
+        Number of references without a matching estimate.
     """
     by_path = {estimate.path: estimate for estimate in estimates}
     by_name = {_file_name(estimate.path): estimate for estimate in estimates}
@@ -208,7 +208,7 @@ class _Row:
 
 def _read_table(path: str | Path) -> list[_Row]:
     try:
-        # Bytes of a path that are not UTF-8 come through as they are.
+        # Bytes of a path that are not UTF-8 are kept as they are.
         errors = sys.getfilesystemencodeerrors()
         with Path(path).open(encoding="utf-8-sig", errors=errors, newline="") as file:
             return _read_rows(str(path), file)

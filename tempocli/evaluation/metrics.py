@@ -1,7 +1,8 @@
-"""Scores of tempo estimates against references: one value a track, which the caller averages.
+"""Metrics of tempo estimates against references: one value per track, to be averaged by the caller.
 
-Everywhere, `reference` and `estimate` are tempi in BPM, one a track. References are positive and finite; an
-estimate that is NaN, infinite, or not above 0 is *missing*: wrong for every accuracy, NaN for every error.
+In all functions, `reference` and `estimate` are tempi in BPM, one per track. References are positive and
+finite. An estimate that is NaN, infinite, or not above 0 is *missing*: wrong for every accuracy, NaN for
+every error.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 P_SCORE_TOLERANCE = 0.08
 
-# Metrical levels that Accuracy 2 and OE2 forgive.
+# Factors that Accuracy 2 and OE2 accept.
 FACTORS = (Fraction(1), Fraction(2), Fraction(3), Fraction(1, 2), Fraction(1, 3))
 
-# What an estimate can be of its reference, in the order in which they are reported. At 4 % no two overlap.
+# Relations of an estimate to its reference, in the order of the report. At 4 % no two overlap.
 RELATIONS = {
     "correct": Fraction(1),
     "double": Fraction(2),
@@ -34,13 +35,13 @@ RELATIONS = {
     "3/4": Fraction(3, 4),
 }
 
-# Lets an estimate on the very edge of the tolerance count as inside, however its decimals were rounded:
+# Counts an estimate exactly at the tolerance as correct, in spite of binary rounding:
 # 114.4 is 4 % above 110, yet 114.4 - 110 > 0.04 * 110 in binary floating point.
 _ROUNDING = 1e-9
 
 
 def is_missing(estimate: ArrayLike) -> NDArray[np.bool_]:
-    """Find the estimates that are none.
+    """Return which estimates are missing.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def is_missing(estimate: ArrayLike) -> NDArray[np.bool_]:
 def accuracy1(
     reference: ArrayLike, estimate: ArrayLike, *, tolerance: float = TOLERANCE
 ) -> NDArray[np.bool_]:
-    """Tell which estimates are within the tolerance of their reference.
+    """Return which estimates are within the tolerance of their reference (Accuracy 1).
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def accuracy1(
 def accuracy2(
     reference: ArrayLike, estimate: ArrayLike, *, tolerance: float = TOLERANCE
 ) -> NDArray[np.bool_]:
-    """Tell which estimates are right at some metrical level: 1, 2, 3, 1/2 or 1/3 times the reference.
+    """Return which estimates match 1, 2, 3, 1/2 or 1/3 times the reference (Accuracy 2).
 
     Parameters
     ----------
@@ -134,8 +135,8 @@ def octaves_in_range(
     Returns
     -------
     ndarray of float64, shape=(n,)
-        The reference times the power of 2 that is in the range and nearest to the estimate; NaN where none is
-        in the range. For a missing estimate, the lowest.
+        The reference times a power of 2, in the range and nearest to the estimate; NaN if no octave is in
+        the range. For a missing estimate, the lowest octave in the range.
 
     Raises
     ------
@@ -163,7 +164,7 @@ def accuracy1_in_range(
     max_bpm: float,
     tolerance: float = TOLERANCE,
 ) -> NDArray[np.bool_]:
-    """Tell which estimates are right where only tempi of a range are asked for.
+    """Return which estimates are correct when the estimates are limited to a range of tempi.
 
     Parameters
     ----------
@@ -177,8 +178,8 @@ def accuracy1_in_range(
     Returns
     -------
     ndarray of bool, shape=(n,)
-        True where the estimate is within the tolerance of an octave of the reference that is in the range. Of
-        a reference that has none there, only a missing estimate is right.
+        True if the estimate is within the tolerance of an octave of the reference in the range. If no octave
+        is in the range, only a missing estimate is correct.
 
     Raises
     ------
@@ -200,14 +201,14 @@ def accuracy1_in_range(
 def standard_errors_off(
     reference: ArrayLike, estimate: ArrayLike, bpm_error: ArrayLike
 ) -> NDArray[np.float64]:
-    """Tell how many of its standard errors an estimate is off, were its metrical level the reference's.
+    """Compute the error of an estimate in standard errors, after correcting its metrical level.
 
     Parameters
     ----------
     reference, estimate : array_like of float, shape=(n,)
         Tempi in BPM.
     bpm_error : array_like of float, shape=(n,)
-        Standard error of the estimate in BPM, at least 0; NaN where it is not known.
+        Standard error of the estimate in BPM, at least 0; NaN if unknown.
 
     Returns
     -------
@@ -226,7 +227,7 @@ def standard_errors_off(
     for factor in FACTORS:
         right = _within(ref, est, factor, TOLERANCE)
         off[right] = np.abs(est[right] - float(factor) * ref[right])
-    # A deviation that is no more than rounding is none, also of an error of 0.
+    # A deviation within rounding counts as 0, also for a standard error of 0.
     off[off <= _ROUNDING * ref] = 0.0
     with np.errstate(divide="ignore"):
         ratio: NDArray[np.float64] = np.where(off == 0.0, off, off / np.where(off == 0.0, 1.0, error))
@@ -284,7 +285,7 @@ def octave_error2(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float
 def error_relation(
     reference: ArrayLike, estimate: ArrayLike, *, tolerance: float = TOLERANCE
 ) -> NDArray[np.str_]:
-    """Name what each estimate is of its reference.
+    """Classify the relation of each estimate to its reference.
 
     Parameters
     ----------
@@ -322,7 +323,7 @@ def p_score(
     salience: ArrayLike = 0.5,
     tolerance: float = P_SCORE_TOLERANCE,
 ) -> NDArray[np.float64]:
-    """Compute the P-score of MIREX: how much of the salience of two reference tempi the estimates find.
+    """Compute the P-score of MIREX: the salience of the two reference tempi that the estimates hit.
 
     Parameters
     ----------
@@ -368,7 +369,7 @@ def _tempi(reference: ArrayLike, estimate: ArrayLike) -> tuple[NDArray[np.float6
 def _within(
     reference: NDArray[np.float64], estimate: NDArray[np.float64], factor: Fraction, tolerance: float
 ) -> NDArray[np.bool_]:
-    # Both sides times the denominator, so that 1/3 stays exact. A comparison with NaN is False.
+    # Both sides are multiplied by the denominator to keep 1/3 exact. Comparisons with NaN are False.
     target = factor.numerator * reference
     deviation = np.abs(factor.denominator * np.where(is_missing(estimate), np.nan, estimate) - target)
     inside: NDArray[np.bool_] = deviation <= (tolerance + _ROUNDING) * target

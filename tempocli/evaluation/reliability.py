@@ -1,4 +1,4 @@
-"""Whether confidences are what they say: calibration error and reliability, in ten bins."""
+"""Calibration error and reliability of confidences, in ten bins."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ CALIBRATION_BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The estimates whose confidence is in one interval.
+    """Estimates whose confidence is in one interval.
 
     Attributes
     ----------
     low, high : float
-        The interval; `low` is inside, `high` is not, but for 1.
+        The interval; it includes `low` and excludes `high`, except for 1.
     n : int
         Number of estimates.
     confidence : float or None
         Their mean confidence; ``None`` when there are none.
     accuracy : float or None
-        The share of them that is right; ``None`` when there are none.
+        Share of correct estimates; ``None`` if there are none.
     """
 
     low: float
@@ -37,7 +37,7 @@ class ReliabilityBin:
 
 
 def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike) -> NDArray[np.float64]:
-    """Compute how far confidences are from the share of estimates that are right.
+    """Compute the expected calibration error of confidences.
 
     Parameters
     ----------

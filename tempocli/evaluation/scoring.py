@@ -1,4 +1,4 @@
-"""Evaluation of a set of estimates: all scores with their bootstrap intervals, and groups of tracks."""
+"""Evaluate a set of estimates: all scores with bootstrap intervals, and groups of tracks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _CHANCE_PERCENTILE = 90.0
 _DRAWS_PER_BLOCK = 2_000_000
 
 
-# What an estimate within a range can be; where no octave of the reference is in it, there is to be none.
+# Outcomes of an estimate in a range. If no octave of the reference is inside, no estimate is correct.
 OUTCOMES = ("correct", "correctly none", "wrong", "wrongly none", "wrongly some")
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score over a set of tracks with its 95 % bootstrap interval, all in the same unit."""
+    """A score over a set of tracks and its 95 % bootstrap interval, in the same unit."""
 
     value: float
     low: float
@@ -42,7 +42,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How well a confidence says what share of estimates is right; everything is 0 to 1.
+    """Calibration of a confidence; all values are 0 to 1.
 
     Attributes
     ----------
@@ -51,10 +51,10 @@ class Calibration:
     ece : Score
         Expected calibration error.
     by_chance : float
-        What it would be, on average, of as many such confidences that are exactly right about their chances:
-        few files are never right as often as is probable.
+        Mean expected calibration error of perfectly calibrated confidences with the same values. It is above
+        0 because the number of files is finite.
     by_chance_p90 : float
-        What it would be at most in 90 of 100 such cases.
+        90th percentile of the same.
     bins : list of reliability.ReliabilityBin
         Ten bins of equal width, lowest first.
     """
@@ -78,21 +78,22 @@ class TempoRange:
 class Report:
     """All scores of one set of tracks; a score with nothing to measure is ``None``.
 
-    Within a range of tempi, references are folded into it by octaves (`metrics.octaves_in_range`). What tells
-    octaves apart is ``None`` then: Accuracy 2, octave errors, relations, P-score, octave calibration.
+    With a range of tempi, references are folded into it by octaves (`metrics.octaves_in_range`). The scores
+    that depend on the octave are then ``None``: Accuracy 2, octave errors, relations, P-score, octave
+    calibration.
 
     Attributes
     ----------
     tempo_range : TempoRange or None
-        That the estimates are asked to be in.
+        Range of the estimates.
     n, n_missing : int
-        Number of references, and of those without an estimate.
+        Number of references, and of references without an estimate.
     n_outside : int or None
         Number of references that have no octave in the range; ``None`` without a range.
     accuracy1, accuracy1_2pct, accuracy1_1pct : Score
         Accuracy 1 at 4 %, 2 % and 1 %, in percent.
     accuracy2, accuracy2_2pct, accuracy2_1pct : Score or None
-        The same of Accuracy 2.
+        The same for Accuracy 2.
     oe1, oe2, aoe1, aoe2 : Score or None
         Mean signed and mean absolute octave errors over the estimates, in octaves.
     n_two_tempi : int
@@ -106,7 +107,7 @@ class Report:
     n_flagged : int
         Number of steady references whose estimate says whether it is steady.
     flagged_steady : Score or None
-        Share of those that are said to be steady, in percent.
+        Share of those that are estimated to be steady, in percent.
     n_standard_errors : int
         Number of steady references whose estimate has a standard error and is right up to a factor of 2 or 3.
     within_one_error, within_two_errors : Score or None
@@ -181,9 +182,9 @@ def evaluate(
     references : sequence of Reference
         At least one.
     estimates : sequence of TrackEstimate
-        One for each reference, in their order.
+        One per reference, in the same order.
     tempo_range : TempoRange, optional
-        Range that the estimates were asked to be in: references are folded into it by octaves.
+        Range of the estimates; references are folded into it by octaves.
 
     Returns
     -------
@@ -236,7 +237,7 @@ def evaluate(
 def _with_octaves(
     report: Report, references: Sequence[Reference], estimates: Sequence[TrackEstimate]
 ) -> Report:
-    """Add the scores that tell tempo octaves apart."""
+    """Add the scores that depend on the tempo octave."""
     reference = _column(row.bpm for row in references)
     estimate = _column(row.bpm for row in estimates)
     missing = metrics.is_missing(estimate)
@@ -265,7 +266,7 @@ def _with_octaves(
 def _standard_errors_off(
     reference: NDArray[np.float64], estimate: NDArray[np.float64], estimates: Sequence[TrackEstimate]
 ) -> NDArray[np.float64]:
-    """Count the standard errors of `metrics.standard_errors_off`; NaN where there is no reference."""
+    """Compute `metrics.standard_errors_off`; NaN without a reference."""
     off = np.full(len(reference), np.nan)
     known = ~np.isnan(reference)
     error = _column(row.bpm_error for row in estimates)

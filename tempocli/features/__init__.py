@@ -1,1 +1,1 @@
-"""From samples to log-mel frames, onset strength and periodicity, and windows of them."""
+"""Compute log-mel frames, onset strength and periodicity from samples, and cut windows."""

@@ -1,6 +1,6 @@
-"""The front end: mono samples in, log-mel frames and onset strength out, in numpy float32.
+"""The front end: compute log-mel frames and onset strength from mono samples, in numpy float32.
 
-Training and inference call the same code, and a model carries the settings it was trained with.
+Training and inference use the same code. A model file contains the settings it was trained with.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# 64 windows of 1,024 samples are 256 kB: they stay in the cache between window, FFT and mel product, and the
-# allocator keeps the memory, which makes the whole several times faster than one large call.
+# 64 windows of 1,024 samples are 256 kB. They stay in the cache between window, FFT and mel product, and
+# the allocator reuses the memory. This is several times faster than one large call.
 _FRAMES_PER_BLOCK = 64
-# Products of more rows make OpenBLAS wake threads that cost more than the product.
+# Products of more rows make OpenBLAS start threads that cost more than the product.
 _ROWS_PER_PRODUCT = 8
 
 
@@ -33,7 +33,7 @@ class FrontEnd:
     Parameters
     ----------
     sample_rate : int
-        Rate of the samples that go in, in Hz.
+        Sample rate of the input, in Hz.
     n_fft : int
         Length of the Hann window and of the FFT, in samples.
     hop_length : int
@@ -56,11 +56,11 @@ class FrontEnd:
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second, in Hz."""
+        """Frames per second, in Hz."""
         return self.sample_rate / self.hop_length
 
     def n_frames(self, n_samples: int) -> int:
-        """Count the frames of `n_samples` samples; the last one is centred at or before the last sample."""
+        """Return the number of frames of a signal; the last one is centred at or before the last sample."""
         return 1 + (n_samples - 1) // self.hop_length if n_samples else 0
 
     def log_mel(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -79,7 +79,7 @@ class FrontEnd:
         return np.concatenate(chunks) if chunks else np.zeros((0, self.n_mels), np.float32)
 
     def stream(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        """Compute the log-mel spectrogram of a signal that arrives in blocks.
+        """Compute the log-mel spectrogram of a signal given in blocks.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class FrontEnd:
         Yields
         ------
         ndarray of float32, shape=(n_frames, n_mels)
-            Consecutive frames; together the same as `log_mel` of the joined blocks.
+            Consecutive frames; joined, they equal `log_mel` of the joined blocks.
         """
         half = self.n_fft // 2
         pending = np.zeros(half, np.float32)
@@ -121,7 +121,7 @@ class FrontEnd:
         return np.log1p(out, out=out)
 
     def to_json(self) -> str:
-        """Write the settings as JSON, for the metadata of a model."""
+        """Return the settings as JSON, for the metadata of a model."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
@@ -131,7 +131,7 @@ class FrontEnd:
         Raises
         ------
         ValueError, TypeError
-            If `text` is not JSON, or holds other names than the settings, or values that make no sense.
+            If `text` is not JSON, has other names than the settings, or invalid values.
         """
         front_end = cls(**json.loads(text))
         whole(front_end.sample_rate, "sample_rate", 4_000, 192_000)
@@ -145,7 +145,7 @@ class FrontEnd:
         return front_end
 
     def check_window(self, n_frames: int) -> None:
-        """Raise ValueError for a model's window that is no length of music, or too much at once."""
+        """Raise ValueError if the window length of a model, in frames, is too short or too long."""
         whole(n_frames, "n_frames", 4, 1_000_000 // self.n_mels)
         number(n_frames / self.frame_rate, "seconds of a window", 0.5, 120.0)
 
@@ -162,7 +162,7 @@ def _constants(front_end: FrontEnd) -> tuple[NDArray[np.float32], NDArray[np.flo
     n = np.arange(front_end.n_fft)
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * n / front_end.n_fft)
     mel = mel_filters(front_end)
-    # The bins above the last band meet only zeros.
+    # The filters are zero in the bins above the last band.
     n_bins = int(np.flatnonzero(mel.any(axis=1))[-1]) + 1
     scale = 2.0 / window.sum()  # a full-scale sine has magnitude 1
     return window.astype(np.float32), (scale * mel[:n_bins]).astype(np.float32), n_bins
@@ -181,7 +181,7 @@ def mel_filters(front_end: FrontEnd) -> NDArray[np.float64]:
     rising = (freqs[:, None] - lower) / (centre - lower)
     falling = (upper - freqs[:, None]) / (upper - centre)
     filters = np.maximum(0.0, np.minimum(rising, falling))
-    # The lowest bands can be narrower than a bin: those take the bin nearest to their centre.
+    # The lowest bands can be narrower than a bin; such a band takes the bin nearest to its centre.
     for band in np.flatnonzero(filters.sum(axis=0) == 0.0):
         filters[np.argmin(np.abs(freqs - centre[band])), band] = 1.0
     normalised: NDArray[np.float64] = filters / filters.sum(axis=0)
@@ -203,7 +203,7 @@ def _to_mel(frequency: float) -> float:
 
 
 def onset_strength(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average the half-wave rectified rise over all bands (spectral flux).
+    """Compute the onset strength: the half-wave rectified rise, averaged over all bands (spectral flux).
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def onset_strength(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape=(n_frames,)
-        Frame ``k`` holds the mean rise from frame ``k - 1`` to ``k``; frame 0 holds 0.
+        Frame ``k`` is the mean rise from frame ``k - 1`` to ``k``; frame 0 is 0.
     """
     onset = np.zeros(len(log_mel), np.float32)
     if len(log_mel) > 1:

@@ -1,4 +1,4 @@
-"""How periodic a whole track is at every tempo: a measure without a network, the baseline for all of them."""
+"""Measure how periodic a track is at each tempo, without a network; the baseline for the models."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     from tempocli.axis import TempoAxis
     from tempocli.features.front_end import FrontEnd
 
-# Strong compression: a soft onset counts nearly as much as a loud one.
+# Strong compression, so that a soft onset counts nearly as much as a loud one.
 _GAIN = 25_600.0
-_LAG = 2  # frames that a rise is measured over
+_LAG = 2  # frames over which a rise is measured
 _MEAN_SECONDS = 2.0
 _MAX_SECONDS = 180.0
 _PART_SECONDS = 20.0
 _BEATS = (1.0, 2.0, 3.0, 4.0)
-# The strong rises of music are 13 and more, summed over the bands; those of held tones and hum 7 and less.
+# Strong rises, summed over the bands, are at least 13 in music and at most 7 in held tones and hum.
 _ONSET_QUANTILE, _ONSET_RISE = 0.995, 10.0
 _RELATED = (1 / 3, 1 / 2, 1.0, 2.0, 3.0)
-# What beats are divided in, and what they are not: a tempo with its strongest division among the latter is
-# that of a bar of five or seven, of half such a bar, or of a multiple of it.
+# Usual and unusual divisions of a beat. If the strongest division of a tempo is unusual, the tempo is that
+# of a bar of five or seven, of half such a bar, or of a multiple of it.
 _DIVISIONS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 _ODD_DIVISIONS = (2.5, 3.5, 5.0, 7.0, 10.0, 14.0)
-_DIVISION_CELLS = 240  # an octave
+_DIVISION_CELLS = 240  # per octave
 _DIVISION_WIDTH = bins_within(TOLERANCE, _DIVISION_CELLS)
 _DIVISION_HERTZ = 20.0
 _STRONGER, _DIVISION_POWER = 1.25, 8.0
-_RESOLVED = 240.0  # BPM, in audio of one second
+_RESOLVED = 240.0  # resolution in BPM for one second of audio
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Periodicity:
-    """How periodic an onset curve is.
+    """Periodicity of an onset curve.
 
     Attributes
     ----------
     distribution : ndarray of float64, shape=(n_bins,)
-        Strength of every tempo of the axis; sums to 1.
+        Strength of each tempo of the axis; sums to 1.
     strength : float
-        Autocorrelation at one to four beats of the most periodic tempo, averaged over parts of 20 s: near 1
-        for a machine, near 0 where nothing repeats or nothing has an onset.
+        Autocorrelation at one to four beats of the most periodic tempo, averaged over parts of 20 s. Near 1
+        for a drum machine, near 0 without repetition or without onsets.
     division : ndarray of float64, shape=(n_bins,)
-        Weight of every tempo, 0 to 1, by how its beats are divided: 1 unless a division in five or seven is
-        clearly stronger than those in two, three and four.
+        Weight of each tempo, 0 to 1, from the division of its beats: 1 unless a division in five or seven is
+        clearly stronger than divisions in two, three and four.
     """
 
     distribution: NDArray[np.float64]
@@ -60,18 +60,18 @@ class Periodicity:
 
 
 def rises(log_mel: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
-    """Sum the half-wave rectified rises over two frames of strongly compressed mel bands.
+    """Compute an onset curve: half-wave rectified rises over two frames, summed over compressed mel bands.
 
     Parameters
     ----------
     log_mel : ndarray of float32, shape=(n_frames, n_mels)
     front_end : FrontEnd
-        What made them.
+        Front end that computed the frames.
 
     Returns
     -------
     ndarray of float32, shape=(n_frames,)
-        The first two frames hold 0.
+        The first two frames are 0.
     """
     out = np.zeros(len(log_mel), np.float32)
     if len(log_mel) > _LAG:
@@ -83,17 +83,17 @@ def rises(log_mel: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float
 
 
 def measure(curve: NDArray[np.float32], *, frame_rate: float, axis: TempoAxis) -> Periodicity:
-    """Measure the periodicity of an onset curve at every tempo.
+    """Measure the periodicity of an onset curve at each tempo.
 
-    The autocorrelation at one to four beats, times the magnitude of the spectrum at the tempo and at twice
-    the tempo. Of long curves, the three minutes in the middle are measured.
+    The measure is the autocorrelation at one to four beats, times the magnitude of the spectrum at the
+    tempo and at twice the tempo. Only the middle three minutes of long curves are used.
 
     Parameters
     ----------
     curve : ndarray of float32, shape=(n_frames,)
         From `rises`.
     frame_rate : float
-        Frames a second, in Hz.
+        In Hz.
     axis : TempoAxis
     """
     bpms = axis.bpms
@@ -112,16 +112,16 @@ def measure(curve: NDArray[np.float32], *, frame_rate: float, axis: TempoAxis) -
 
 
 def _onset_weight(curve: NDArray[np.float32]) -> float:
-    """Weigh how far there are onsets at all: the ripple of a held tone is as periodic as a machine."""
+    """Return a weight for the presence of onsets: the ripple of a held tone is periodic, too."""
     if not len(curve):
         return 0.0
     return min(1.0, quantile(curve, _ONSET_QUANTILE) / _ONSET_RISE) ** 2
 
 
 def fold(distribution: NDArray[np.float64], axis: TempoAxis) -> NDArray[np.float64]:
-    """Give every tempo the most that is said within 4 % of it, its half, third, double and triple.
+    """Return for each tempo the largest value within 4 % of it, its half, third, double and triple.
 
-    What is left says nothing about the tempo octave.
+    The result contains no information about the tempo octave.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def fold(distribution: NDArray[np.float64], axis: TempoAxis) -> NDArray[np.float
 
 
 def _normalised(curve: NDArray[np.float32], frame_rate: float) -> NDArray[np.float64]:
-    """Subtract the mean over two seconds, cut off what is negative, and scale to a deviation of 1."""
+    """Subtract the mean over two seconds, set negative values to 0, and scale to a deviation of 1."""
     if not len(curve):
         return np.zeros(0)
     n = round(_MEAN_SECONDS * frame_rate)
@@ -158,7 +158,7 @@ def _normalised(curve: NDArray[np.float32], frame_rate: float) -> NDArray[np.flo
 def _beats_repeat(
     onset: NDArray[np.float64], frame_rate: float, bpms: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Average the autocorrelation, 1 at lag 0, at one to four beats of every tempo."""
+    """Average the autocorrelation at one to four beats of each tempo; it is 1 at lag 0."""
     centred = onset - onset.mean() if len(onset) else onset
     energy = float(np.square(centred).sum())
     if energy <= 0.0:
@@ -175,7 +175,7 @@ def _beats_repeat(
 
 
 def _spectrum(onset: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute the magnitude spectrum, padded to at least eight times the length; of nothing, one zero."""
+    """Compute the magnitude spectrum, zero-padded to at least eight times the length; for no input, one 0."""
     if not len(onset):
         return np.zeros(1)
     size = 1 << (8 * len(onset) - 1).bit_length()
@@ -185,7 +185,7 @@ def _spectrum(onset: NDArray[np.float64]) -> NDArray[np.float64]:
 def _at_tempo(
     magnitude: NDArray[np.float64], frame_rate: float, bpms: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Read the spectrum at the tempi, and half as strongly at twice the tempi."""
+    """Add the spectrum at the tempi and, with half the weight, at twice the tempi."""
     places = bpms / 60.0 * 2.0 * (len(magnitude) - 1) / frame_rate
     bins = np.arange(len(magnitude))
     return np.asarray(np.interp(places, bins, magnitude) + 0.5 * np.interp(2.0 * places, bins, magnitude))
@@ -194,16 +194,17 @@ def _at_tempo(
 def _division(
     magnitude: NDArray[np.float64], frame_rate: float, axis: TempoAxis, *, seconds: float
 ) -> NDArray[np.float64]:
-    """Weigh every tempo by how its beats are divided, shape=(n_bins,).
+    """Compute a weight of each tempo from the division of its beats, shape=(n_bins,).
 
-    Music in five, its half bars alike, is a pulse of 2.5 beats, whose double is 4/5 of the tempo; only what
-    the pulse is divided in tells: five. A tempo may be 4 % off, as the networks' bins are.
+    Music in five with equal half bars has a pulse of 2.5 beats, whose double is 4/5 of the tempo. Only the
+    division of this pulse, in five, shows that it is not the beat. Tempi may be 4 % off, as the networks'
+    bins are.
     """
     bpms = axis.bpms
     octaves = math.log2(_DIVISION_HERTZ * 60.0 / bpms[0])
     cells = bpms[0] * 2.0 ** (np.arange(-_DIVISION_CELLS, octaves * _DIVISION_CELLS) / _DIVISION_CELLS)
     places = np.rint(cells / 60.0 * 2.0 * (len(magnitude) - 1) / frame_rate).astype(np.intp)
-    if places[-1] >= len(magnitude):  # audio of next to no length, or a frame rate that resolves nothing
+    if places[-1] >= len(magnitude):  # very short audio, or a frame rate that is too low
         return np.ones(len(bpms))
     strongest = largest_near(np.maximum.reduceat(magnitude, places), _DIVISION_WIDTH)
 
@@ -213,5 +214,5 @@ def _division(
 
     even, odd = strength(_DIVISIONS), strength(_ODD_DIVISIONS)
     weights = np.minimum(1.0, _STRONGER * (even + 1e-9) / (odd + 1e-9)) ** _DIVISION_POWER
-    # In short audio, a line of the spectrum is wider than from two times a slow tempo to two and a half.
+    # In short audio, a spectral line is wider than the distance between 2 and 2.5 times a slow tempo.
     return np.where(bpms > _RESOLVED / max(seconds, 1.0), weights, 1.0)

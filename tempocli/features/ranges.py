@@ -1,4 +1,4 @@
-"""Numbers that come from a file, such as a model's metadata, and must make sense before they are used."""
+"""Validate numbers and words read from a file, such as the metadata of a model."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Any
 
 
 def number(value: Any, name: str, low: float, high: float) -> float:
-    """Take a number from `low` to `high`.
+    """Return a number after checking that it is from `low` to `high`.
 
     Raises
     ------
     ValueError
-        If it is something else, or out of range.
+        If it is not a number, or out of range.
     """
-    # NaN compares false.
+    # Comparisons with NaN are false.
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError(f"{name} {str(value)[:40]!r} is not a number from {low:g} to {high:g}")
     return float(value)
 
 
 def whole(value: Any, name: str, low: int, high: int) -> int:
-    """Take a whole number from `low` to `high`; raises as `number` does."""
+    """Return a whole number after checking that it is from `low` to `high`; errors as in `number`."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{name} {str(value)[:40]!r} is not a whole number from {low} to {high}")
     return value
 
 
 def word(value: Any, name: str) -> str:
-    """Take a short text of printable characters.
+    """Return a short text after checking that all its characters are printable.
 
     Raises
     ------

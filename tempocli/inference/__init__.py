@@ -1,1 +1,1 @@
-"""What is known of a model: its kind, front end, tempo axis, prior and calibration."""
+"""Run the models, and describe them: kind, front end, tempo axis, prior and calibration."""

@@ -1,4 +1,4 @@
-"""The tempo encoder: log-mel windows in, tempo logits and embeddings out."""
+"""The tempo encoder: compute tempo logits and embeddings from log-mel windows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    # Windows, shape=(n_windows, n_frames, n_mels), to logits and embeddings; see `Encoder.encode`.
+    # From windows, shape=(n_windows, n_frames, n_mels), to logits and embeddings; see `Encoder.encode`.
     Encode = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
@@ -29,23 +29,23 @@ class Encoder:
     path : Path
         An ONNX file made by ``tempo train export``.
     device : str
-        ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA when it works, else the CPU.
+        ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA if it works, otherwise the CPU.
     threads : int
-        Threads of one call on the CPU. One is the cheapest: the windows of a song are little work.
+        Threads per call on the CPU. One is the most efficient, since the windows of a song are little work.
 
     Attributes
     ----------
     spec : ModelSpec
-        What the file says of itself.
+        Description of the model, from the metadata of the file.
     device : str
-        ``"cpu"`` or ``"cuda"``: what is used.
+        The device in use: ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
     ModelError
-        If the file is not one of our models.
+        If the file is not a tempocli model.
     DeviceError
-        If ``"cuda"`` is asked for and does not work.
+        If ``"cuda"`` is requested and does not work.
     """
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
@@ -78,7 +78,7 @@ class Encoder:
         Raises
         ------
         ModelError
-            If the model does something else, or takes too long.
+            If the output of the model is invalid, or the model takes too long.
         """
         n_windows = len(windows)
         wanted = {

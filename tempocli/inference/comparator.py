@@ -1,4 +1,4 @@
-"""The comparator (Henkel 2024) as an ONNX session: windows to embeddings, pairs of embeddings to log-odds."""
+"""The comparator (Henkel 2024) as an ONNX session: embed windows, and compare pairs of embeddings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_DOUBT = 0.03  # share of answers not to be trusted; of five values tried on two models, the best for both
+_DOUBT = 0.03  # assumed share of wrong results; the best of five values for both models tried
 
 
 class Comparator:
-    """Tells whether windows share a tempo.
+    """Estimate whether pairs of windows have the same tempo.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class Comparator:
     device : str
         ``"cpu"``, ``"cuda"``, or ``"auto"``.
     threads : int
-        Threads of one call on the CPU.
+        Threads per call on the CPU.
 
     Attributes
     ----------
     path : Path
     spec : ModelSpec
-        What the file says of itself; its axis is that of the references.
+        Description of the model, from the metadata of the file; its axis is that of the references.
     device : str
 
     Raises
@@ -44,7 +44,7 @@ class Comparator:
     ModelError
         If the file is not a comparator.
     DeviceError
-        If ``"cuda"`` is asked for and does not work.
+        If ``"cuda"`` is requested and does not work.
     """
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int = 1) -> None:
@@ -64,13 +64,13 @@ class Comparator:
         self._no_embedding = np.zeros((1, self.spec.embedding_dim), np.float32)
 
     def embed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed log-mel windows, shape=(n, n_frames, n_mels), to shape=(n, embedding_dim)."""
-        # The graph has both halves; the one that is not asked for gets the least to do.
+        """Compute embeddings, shape=(n, embedding_dim), of log-mel windows, shape=(n, n_frames, n_mels)."""
+        # The graph contains both halves; the unused half gets a minimal input.
         inputs = {"log_mel": windows, "a": self._no_embedding, "b": self._no_embedding}
         return self._session.run({"embedding": (len(windows), self.spec.embedding_dim)}, inputs)[0]
 
     def log_odds(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compare embeddings each with each.
+        """Compare all pairs of two sets of embeddings.
 
         Parameters
         ----------
@@ -80,15 +80,16 @@ class Comparator:
         Returns
         -------
         ndarray of float32, shape=(n_a, n_b)
-            Logarithms of the odds that the two are of one tempo.
+            Log-odds that the two have the same tempo.
         """
         inputs = {"log_mel": self._no_window, "a": a, "b": b}
         return self._session.run({"log_odds": (len(a), len(b))}, inputs)[0]
 
     def log_same(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compare as `log_odds` does, and give logarithms of the probability of one tempo.
+        """Compute the log-probability that the two have the same tempo; arguments as in `log_odds`.
 
-        A little doubt is mixed in, so that one window or pattern that does not fit cannot outvote the others.
+        The probabilities are bounded away from 0, so that one window or pattern that does not fit cannot
+        outweigh the others.
         """
         half = 0.5 * self.log_odds(a, b)
         probability = 0.5 + 0.5 * np.tanh(half)  # the sigmoid, without overflow

@@ -1,4 +1,4 @@
-"""Opening models: classification, comparison with references, both together, or periodicity alone."""
+"""Open the model of a method: classification, comparison, both together, or periodicity."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 DEFAULT_MODELS = {"classify": "tempo", "compare": "compare", "both": "tempo"}
 
-_PERIODICITY_VERSION = "1"  # of its answers
+_PERIODICITY_VERSION = "1"  # version of its results
 _WINDOW_FRAMES = 1024
 
 
 class WindowModel(Protocol):
-    """What scores windows on a tempo axis; `tempocli.inference.classifier.Encoder` is one.
+    """A model that scores windows on a tempo axis, such as `tempocli.inference.classifier.Encoder`.
 
-    The windows' scores are without the prior: it weighs what a whole track's windows say.
+    The scores do not include the prior, which is applied to the pooled distribution of a track.
     """
 
     spec: ModelSpec
@@ -51,21 +51,21 @@ class WindowModel(Protocol):
         Returns
         -------
         logits : ndarray of float32, shape=(n_windows, n_parts * n_bins)
-            Of each part of an ensemble one after the other.
+            Logits of the parts of an ensemble, concatenated.
         embedding : ndarray of float32, shape=(n_windows, embedding_dim)
-            Of the leading model.
+            Embeddings by the leading model.
         """
         ...
 
 
 def load_calibration(method: str) -> tuple[Calibration, str]:
-    """Read how the distributions of a method without a model file of its own are read.
+    """Read the calibration of a method that has no model file of its own.
 
     Returns
     -------
     calibration : Calibration
     checksum : str
-        SHA-256 of the file that it is from.
+        SHA-256 of the calibration file.
 
     Raises
     ------
@@ -81,19 +81,19 @@ def load_calibration(method: str) -> tuple[Calibration, str]:
 
 
 class ReferenceModel:
-    """Scores windows by comparing them with references of every tempo (Henkel 2024).
+    """Score windows by comparing them with references of each tempo (Henkel 2024).
 
-    The score of a tempo is the log-probability that window and reference share it, averaged over the
-    references of that tempo.
+    The score of a tempo is the log-probability that the window and a reference have the same tempo,
+    averaged over the references of that tempo.
 
     Parameters
     ----------
     comparator : Comparator
     bank : Bank
     paired : bool
-        Whether two neighbouring windows, three quarters of which are the same music, are compared as one, by
-        the mean of their embeddings. That halves the cost of the comparison and leaves the tempo of every
-        development file as it is.
+        Whether two neighbouring windows, which overlap by three quarters, are compared as one by the mean
+        of their embeddings. This halves the cost of the comparison and does not change the tempo of any
+        development file.
     """
 
     def __init__(self, comparator: Comparator, bank: Bank, *, paired: bool = False) -> None:
@@ -105,7 +105,7 @@ class ReferenceModel:
         self._shape = bank.embeddings.shape[:2]
 
     def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Score windows on the references' tempo axis; all windows and references are compared at once.
+        """Score windows on the tempo axis of the references, in one comparison of all windows.
 
         Parameters
         ----------
@@ -126,13 +126,13 @@ class ReferenceModel:
 
 
 def _means_of_pairs(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average rows 0 and 1, 2 and 3, and so on; the last of an odd number stands alone."""
+    """Average rows 0 and 1, 2 and 3, and so on; the last row of an odd number is kept as it is."""
     whole = len(rows) // 2 * 2
     return np.concatenate([rows[:whole].reshape(-1, 2, rows.shape[1]).mean(axis=1), rows[whole:]])
 
 
 class PeriodicityModel:
-    """Scores windows by their periodicity, without a network: the baseline (features.periodicity)."""
+    """Score windows by their periodicity, without a network: the baseline (features.periodicity)."""
 
     def __init__(self) -> None:
         calibration, checksum = load_calibration("periodicity")
@@ -163,17 +163,17 @@ class PeriodicityModel:
 
 
 class Ensemble:
-    """Several models that answer together; itself a model, with a calibration of its own.
+    """Several models combined into one, with its own calibration.
 
     Parameters
     ----------
     members : WindowModel
-        The leading one first.
+        The members, the leading model first.
 
     Raises
     ------
     ModelError
-        If they do not go together.
+        If the members do not match.
     """
 
     def __init__(self, *members: WindowModel) -> None:
@@ -203,11 +203,11 @@ def open_model(
     method : str
         One of `tempocli.schema.METHODS`.
     model : str, Path or None
-        That of the method, with ``"both"`` the one that classifies; by default the one that ships.
+        Name or path of the model; for ``"both"``, of the classifier. By default, the bundled model.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     references : Path or None
-        Folder of the user's own references, in place of the built-in ones.
+        Folder of the user's own references, to use instead of the built-in ones.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def open_model(
     Raises
     ------
     ModelError
-        If a model is unknown or damaged, or the two of an ensemble do not go together.
+        If a model is unknown or damaged, or the two models of an ensemble do not match.
     DeviceError, DataError, AudioError
     """
     if method == "periodicity":
@@ -224,7 +224,7 @@ def open_model(
     chosen = model or DEFAULT_MODELS[method]
     if method == "classify":
         return Encoder(resolve(chosen, "classify"), device=device)
-    # Not before: the way by classification does without these modules, and starts faster.
+    # Imported here, because classification does not need these modules and starts faster without them.
     from tempocli.inference.comparator import Comparator
     from tempocli.inference.references.bank import load_bank, load_own_bank
 

@@ -1,4 +1,4 @@
-"""Priors over tempi, which settle the tempo octave."""
+"""Priors over tempi, which decide the tempo octave."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _FASTEST_BPM = 170.0
 
 
 class Prior(Protocol):
-    """Weights of tempi."""
+    """Weights of tempi by a function of the tempo."""
 
     def of(self, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Compute the weights of tempi in BPM, up to a constant; the same shape."""
+        """Compute the weights of tempi in BPM, up to a constant factor; same shape as `bpms`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PowerPrior:
-    """A power of the tempo, so that the tempo octave is as people count.
+    """A power of the tempo, to match the tempo octave that people choose.
 
-    Recordings are denser than the synthetic music that a model learned the octave from, and what is dense
-    sounds slow to it: so the weight rises with the tempo. Over 170 BPM it falls again, since few people
+    Recordings have more onsets per beat than the synthetic music of the training, so a model tends to choose
+    a slow octave. The weight therefore rises with the tempo. Above 170 BPM it falls again, since few people
     count that fast.
 
     Attributes
     ----------
     exponent : float
-        0 weighs all tempi alike.
+        With 0, all tempi have the same weight.
     """
 
     exponent: float = 0.0
@@ -51,16 +51,16 @@ class PowerPrior:
 
 @dataclass(frozen=True, slots=True)
 class OctavePrior:
-    """A log-normal distribution of tempi, which settles the octave that unlabelled music cannot teach.
+    """A log-normal prior of tempi, for the octave, which cannot be learned from unlabelled music.
 
     Attributes
     ----------
     centre : float
-        In BPM.
+        Centre, in BPM.
     octaves : float
         Standard deviation, in octaves.
     weight : float
-        Power to which it is raised.
+        Exponent of the distribution.
     """
 
     centre: float = 125.0
@@ -68,7 +68,7 @@ class OctavePrior:
     weight: float = 0.5
 
     def of(self, bpms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Compute its density, up to a constant."""
+        """Compute the density, up to a constant factor."""
         distance = np.log2(bpms / self.centre) / self.octaves
         return np.asarray(np.exp(-0.5 * self.weight * np.square(distance)))
 
@@ -79,5 +79,5 @@ class OctavePrior:
         number(self.weight, "weight", 0.0, 100.0)
 
     def to_json(self) -> str:
-        """Write as JSON, for the metadata of a model."""
+        """Return the prior as JSON, for the metadata of a model."""
         return json.dumps(asdict(self))

@@ -1,4 +1,4 @@
-"""The models that ship: name to file, checksum and facts; the same code in a checkout and in a wheel."""
+"""The bundled models: their files, checksums and descriptions, in a checkout and in a wheel."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from typing import Any
 from tempocli.errors import ModelError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# A wheel carries the models inside the package; in a checkout they lie beside it.
+# A wheel contains the models inside the package; in a checkout they are next to it.
 _FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model that ships.
+    """A bundled model.
 
     Attributes
     ----------
     name : str
-        What ``--model`` takes.
+        Name, as for ``--model``.
     path : Path
         The ONNX file.
     sha256 : str
-        Its checksum, in hexadecimal.
+        SHA-256 of the file, in hexadecimal.
     size : int
-        Its size, in bytes.
+        Size of the file, in bytes.
     summary, licence : str
-        One line each; the model card beside the file says more.
+        One line each; for more see the model card beside the file.
     version : str
-        Raised with every change of the model's answers; the file has it, too.
+        Version of the model, increased whenever its results change; also stored in the file.
     method : str
-        The method of `tempocli.estimator.Estimator` that the model is for.
+        Method of `tempocli.estimator.Estimator` that uses the model.
     """
 
     name: str
@@ -49,12 +49,12 @@ class ModelEntry:
 
 
 def models_folder() -> Path:
-    """Find the folder of the models that ship.
+    """Return the folder of the bundled models.
 
     Raises
     ------
     ModelError
-        If it is not there: the installation is damaged.
+        If the folder is missing, which means a damaged installation.
     """
     for folder in _FOLDERS:
         if (folder / "registry.json").is_file():
@@ -64,7 +64,7 @@ def models_folder() -> Path:
 
 @cache
 def list_models() -> list[ModelEntry]:
-    """List the models that ship, the default first.
+    """Return the bundled models, the default first.
 
     Raises
     ------
@@ -90,14 +90,14 @@ def _read_registry(folder: Path) -> Any:
 
 
 def resolve(model: str | Path, method: str | None = None) -> Path:
-    """Find the file of a model, and check that one of ours is whole.
+    """Return the file of a model; verify the checksum of a bundled model.
 
     Parameters
     ----------
     model : str or Path
-        The name of a model that ships, or the path of an ONNX file.
+        Name of a bundled model, or path of an ONNX file.
     method : str, optional
-        What a model that ships must be for; what an ONNX file is for shows when it is opened.
+        Method that a bundled model must belong to. The method of an ONNX file is checked when it is opened.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def resolve(model: str | Path, method: str | None = None) -> Path:
     Raises
     ------
     ModelError
-        If there is no such model, or a model that ships is damaged or for another method.
+        If there is no such model, or a bundled model is damaged or belongs to another method.
     """
     entries = list_models()
     for entry in entries:
@@ -126,12 +126,12 @@ def resolve(model: str | Path, method: str | None = None) -> Path:
 
 
 def is_name(model: str) -> bool:
-    """Tell whether this is the name of a model that ships; else it is the path of a file."""
+    """Return whether this is the name of a bundled model; otherwise it is the path of a file."""
     return any(entry.name == model for entry in list_models())
 
 
 def verify(entry: ModelEntry) -> None:
-    """Compare a model's file with its checksum.
+    """Verify the checksum of a model's file.
 
     Raises
     ------
@@ -142,17 +142,17 @@ def verify(entry: ModelEntry) -> None:
 
 
 def ships(path: Path) -> bool:
-    """Tell whether a path is that of a model that ships."""
+    """Return whether a path is that of a bundled model."""
     return path in {entry.path for entry in list_models()}
 
 
 def check_if_ours(path: Path) -> None:
-    """Compare a file that ships with its checksum; another one passes.
+    """Verify the checksum of a bundled file; other files are not checked.
 
     Raises
     ------
     ModelError
-        If it ships and is missing or damaged.
+        If a bundled file is missing or damaged.
     """
     sha256 = _checksums().get(path.absolute())
     if sha256 is not None:
@@ -160,14 +160,14 @@ def check_if_ours(path: Path) -> None:
 
 
 def list_files() -> list[Path]:
-    """List the files that ship beside the models."""
+    """Return the bundled files other than models."""
     models = {entry.path for entry in list_models()}
     return [path for path in _checksums() if path not in models]
 
 
 @cache
 def _checksums() -> dict[Path, str]:
-    """Read the checksums of all files that ship."""
+    """Read the checksums of all bundled files."""
     folder = models_folder()
     checksums = {entry.path: entry.sha256 for entry in list_models()}
     try:
@@ -180,12 +180,12 @@ def _checksums() -> dict[Path, str]:
 
 
 def resolve_file(name: str) -> Path:
-    """Find a file that ships beside the models, and check that it is whole.
+    """Return a bundled file other than a model, after verifying its checksum.
 
     Parameters
     ----------
     name : str
-        Its name in the registry, such as ``"calibration"``.
+        Name in the registry, such as ``"calibration"``.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def resolve_file(name: str) -> Path:
     Raises
     ------
     ModelError
-        If it is missing or damaged.
+        If the file is missing or damaged.
     """
     folder = models_folder()
     try:

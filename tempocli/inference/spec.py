@@ -1,4 +1,4 @@
-"""What is known of a model without opening a session: it pickles, and describes the model in any process."""
+"""A picklable description of a model, for use in any process without opening a session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Kind = Literal["classifier", "comparator", "periodicity", "ensemble"]
     Pooling = Literal["certainty", "geometric", "whole", "product"]
 
-# Of the metadata, by the kind of model; not the version of the model.
+# Versions of the metadata format by kind of model; not the versions of the models.
 FORMATS: dict[Kind, str] = {"classifier": "2", "comparator": "compare-2"}
 METHOD_OF: dict[Kind, str] = {
     "classifier": "classify",
@@ -38,41 +38,41 @@ MAX_EMBEDDING = 8192
 _SHOWN_CHECKSUM = 16  # of the 64 digits
 
 
-# Without slots: the cached property needs a place to be kept.
+# No slots: the cached property needs an instance dictionary.
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model as it describes itself.
+    """Description of a model.
 
     Attributes
     ----------
     kind : str
         ``"classifier"``, ``"comparator"``, ``"periodicity"`` (the baseline) or ``"ensemble"``.
     name : str
-        The model's own name; of an ensemble, those of its members with ``+`` between them.
+        Name of the model; for an ensemble, the names of its members, joined by ``+``.
     version : str
-        Of the model; one that has none is named by the start of its checksum.
+        Version of the model; without a version, the start of its checksum.
     front_end : FrontEnd
         The front end the model was trained with.
     n_frames : int
-        Frames of a window.
+        Frames per window.
     axis : TempoAxis
-        The tempo axis of its scores.
+        Tempo axis of the scores.
     pooling : str
-        How the windows of a track are pooled: ``"certainty"`` (mean, each window weighted by how certain it
-        is), ``"geometric"`` (geometric mean), ``"whole"`` (not at all: the track is measured as a whole) or
-        ``"product"`` (of the members' pooled distributions).
+        How the windows of a track are pooled: ``"certainty"`` (mean, each window weighted by its certainty),
+        ``"geometric"`` (geometric mean), ``"whole"`` (no pooling, the track is measured as a whole) or
+        ``"product"`` (product of the members' pooled distributions).
     prior : Prior
-        Weights of the tempi, which settle tempo octaves. It weighs a track's pooled distribution.
+        Weights of the tempi, which decide the tempo octave; applied to the pooled distribution of a track.
     calibration : Calibration
-        How its distributions are read.
+        Calibration of the distributions.
     embedding_dim : int
         Length of an embedding.
     checksum : str
-        SHA-256 of the file that it was read from, in hexadecimal; empty where there is none.
+        SHA-256 of the file, in hexadecimal; empty without a file.
     references : str
-        Name of the references that a comparator compares with; else empty.
+        Name of the references of a comparator; otherwise empty.
     members : tuple of ModelSpec
-        Of an ensemble, the leading one first; else empty.
+        Members of an ensemble, the leading model first; otherwise empty.
     """
 
     kind: Kind
@@ -91,12 +91,12 @@ class ModelSpec:
 
     @property
     def method(self) -> str:
-        """The method of `tempocli.estimator.Estimator` that the model is for."""
+        """Method of `tempocli.estimator.Estimator` that uses the model."""
         return METHOD_OF[self.kind]
 
     @property
     def parts(self) -> tuple[ModelSpec, ...]:
-        """The members of an ensemble; of another model, itself."""
+        """The members of an ensemble; for any other model, the model itself."""
         return self.members or (self,)
 
     @cached_property
@@ -105,7 +105,7 @@ class ModelSpec:
         return self.prior.of(self.axis.bpms)
 
     def record(self) -> dict[str, Any]:
-        """Name the model for a record of settings: all that its scores depend on, as values of JSON."""
+        """Return everything that the scores depend on, as JSON values for a record of settings."""
         known = {
             "kind": self.kind,
             "name": self.name,
@@ -118,21 +118,21 @@ class ModelSpec:
 
 
 def ensemble(members: tuple[ModelSpec, ...], calibration: Calibration, *, checksum: str) -> ModelSpec:
-    """Describe models that answer together; all but their scores is the leading one's.
+    """Describe an ensemble of models; all fields but the scores are those of the leading model.
 
     Parameters
     ----------
     members : tuple of ModelSpec
-        With the same front end, windows and axis; the leading one first.
+        Models with the same front end, windows and axis; the leading model first.
     calibration : Calibration
-        Of their common distribution.
+        Calibration of their combined distribution.
     checksum : str
-        Of the file with the calibration.
+        SHA-256 of the calibration file.
 
     Raises
     ------
     ValueError
-        If they do not go together.
+        If the models do not match.
     """
     leading = members[0]
     for member in members[1:]:
@@ -152,20 +152,20 @@ def ensemble(members: tuple[ModelSpec, ...], calibration: Calibration, *, checks
 
 
 def read_classifier(metadata: Mapping[str, str], *, embedding_dim: object, checksum: str) -> ModelSpec:
-    """Read the metadata of an ONNX file that classifies.
+    """Read the metadata of the ONNX file of a classifier.
 
     Parameters
     ----------
     metadata : dict of str to str
     embedding_dim : int
-        Width of the output; checked here.
+        Width of the output, which is checked.
     checksum : str
         SHA-256 of the file.
 
     Raises
     ------
     KeyError, IndexError, TypeError, ValueError, RecursionError
-        If they are something else.
+        If the metadata are invalid.
     """
     _check_format(metadata, "classifier")
     values = json.loads(metadata["axis"])
@@ -183,7 +183,7 @@ def read_classifier(metadata: Mapping[str, str], *, embedding_dim: object, check
 def read_comparator(
     metadata: Mapping[str, str], axis: TempoAxis, *, embedding_dim: object, checksum: str
 ) -> ModelSpec:
-    """Read the metadata of an ONNX file that compares.
+    """Read the metadata of the ONNX file of a comparator.
 
     Parameters and errors are those of `read_classifier`; the axis is that of the references.
     """

@@ -1,4 +1,4 @@
-"""Hearing a piece of audio once: what the models say of its windows, and its onset strength."""
+"""Analyse audio in one pass: compute the models' results for its windows, and its onset strength."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 
 SILENCE = 0.03  # log-mel of a band at -90 dB of full scale
 MIN_SECONDS = 0.9  # a bar of four beats at 260 BPM
-EDGE_FRAMES = 8  # of the beginning and the end, by which a loop is known
+EDGE_FRAMES = 8  # frames of the start and the end, used to recognise a loop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowAnalysis:
-    """What was heard.
+    """Result of the analysis of a piece of audio.
 
     Attributes
     ----------
     tempograms : dict of str to ndarray of float32, shape=(n_windows, n_bins)
-        The windows' tempo distributions, by method. Silent windows are left out.
+        Tempo distributions of the windows, by method. Silent windows are left out.
     embeddings : ndarray of float32, shape=(n_windows, embedding_dim)
-        Of the leading model.
+        Embeddings by the leading model.
     times : ndarray of float64, shape=(n_windows,)
         Centres of the windows, in seconds.
     onset : ndarray of float32, shape=(n_frames,)
-        Onset strength of the whole, as `tempocli.features.front_end.onset_strength` measures it.
+        Onset strength of the whole audio, from `tempocli.features.front_end.onset_strength`.
     curve : ndarray of float32, shape=(n_frames,)
-        Onset strength of another kind, as `tempocli.features.periodicity.rises` measures it.
+        Onset curve of the whole audio, from `tempocli.features.periodicity.rises`.
     head, tail : ndarray of float32, shape=(n_frames, n_mels)
-        The first and the last log-mel frames, eight of each; both are all frames, when there is no more than
-        a window of them.
+        The first and the last eight log-mel frames. For audio not longer than a window, both contain all
+        frames.
     duration : float
         In seconds.
     is_exact : bool
-        Whether `duration` is right to a sample, not to a frame.
+        Whether `duration` is accurate to one sample rather than one frame.
     """
 
     tempograms: dict[str, NDArray[np.float32]]
@@ -61,23 +61,23 @@ class WindowAnalysis:
 
     @property
     def reason(self) -> str | None:
-        """Why nothing can be said of it, or ``None``."""
+        """Why the audio has no tempo, or ``None``."""
         if self.duration < MIN_SECONDS:
             return "too short"
         return None if len(self.times) else "silence"
 
 
 def analyse_windows(spec: ModelSpec, encode: Encode, chunks: Iterable[NDArray[np.float32]]) -> WindowAnalysis:
-    """Run a model over log-mel frames, without keeping the frames.
+    """Run a model on log-mel frames, without keeping the frames.
 
     Parameters
     ----------
     spec : ModelSpec
-        Of the model, which may be an ensemble.
+        Description of the model, which may be an ensemble.
     encode : callable
-        Runs it, see `tempocli.inference.methods.WindowModel.encode`.
+        Runs the model, see `tempocli.inference.methods.WindowModel.encode`.
     chunks : iterable of ndarray of float32, shape=(n_frames, n_mels)
-        Consecutive frames, of the model's own front end.
+        Consecutive frames, computed by the model's own front end.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def analyse_windows(spec: ModelSpec, encode: Encode, chunks: Iterable[NDArray[np
 
 
 class _Edges:
-    """Keeps the first and the last frames; a window's length of them, for as long as there is no more."""
+    """Keep the first and the last frames; keep all frames if there is no more than a window of them."""
 
     def __init__(self, n_frames: int, n_mels: int) -> None:
         self._n_frames = n_frames
@@ -114,7 +114,7 @@ class _Edges:
         self._n_seen = 0
 
     def push(self, log_mel: NDArray[np.float32]) -> None:
-        """Take the next frames, shape=(n_frames, n_mels)."""
+        """Add the next frames, shape=(n_frames, n_mels)."""
         self._n_seen += len(log_mel)
         keep = self._n_frames if self._n_seen <= self._n_frames else EDGE_FRAMES
         if len(self.head) < keep:
@@ -124,7 +124,7 @@ class _Edges:
 
 
 class _Windows:
-    """Collects what the models say of the windows that are not silent."""
+    """Collect the results of the models for the windows that are not silent."""
 
     def __init__(self, spec: ModelSpec, encode: Encode) -> None:
         self._spec = spec
@@ -147,18 +147,18 @@ class _Windows:
     def heard(
         self, frame_rate: float
     ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32], NDArray[np.float64]]:
-        """Put tempograms, embeddings and times together."""
+        """Concatenate tempograms, embeddings and times."""
         tempograms = split_methods(self._spec, np.concatenate(self._logits))
         return tempograms, np.concatenate(self._embeddings), np.array(self._times) / frame_rate
 
 
 def split_methods(spec: ModelSpec, logits: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """Take the tempo distributions of each part of a model from the logits of all, by method."""
+    """Compute the tempo distributions of each part of a model from the joint logits, by method."""
     parts = np.split(logits, len(spec.parts), axis=1)
     return {each.method: softmax(part) for each, part in zip(spec.parts, parts, strict=True)}
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn logits, shape=(..., n_bins), into distributions."""
+    """Convert logits, shape=(..., n_bins), to distributions."""
     raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float32)

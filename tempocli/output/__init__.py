@@ -1,1 +1,1 @@
-"""What estimates are written to: formats, result files, pictures."""
+"""Write estimates: formats, result files, plots."""

@@ -1,4 +1,4 @@
-"""Draw a tempogram with its curve (extra ``plot``)."""
+"""Plot a tempogram with the tempo curve (extra ``plot``)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _TICKS = (30, 40, 60, 80, 100, 120, 160, 200, 240, 300)
 
 
 def draw_tempogram(analysis: Analysis, file: BinaryIO, *, title: str, image_format: str = "png") -> None:
-    """Draw the tempo distribution over time, the tempo curve, and the estimate.
+    """Plot the tempo distribution over time, the tempo curve, and the estimate.
 
     Parameters
     ----------
     analysis : Analysis
         Tempogram, axes and estimate of one piece of audio.
     file : binary file
-        Where the image goes.
+        File for the image.
     title : str
-        Written above the drawing as it is, without any markup.
+        Title above the plot; not interpreted as markup.
     image_format : str
         One of `IMAGE_FORMATS`.
     """
-    # A figure of its own and no pyplot: nothing global changes, and no display is needed.
+    # Without pyplot, no global state changes and no display is needed.
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -48,7 +48,7 @@ def draw_tempogram(analysis: Analysis, file: BinaryIO, *, title: str, image_form
     _draw_curve(axes, analysis)
     _label(axes, title, analysis)
     with warnings.catch_warnings():
-        # A title in a script that the font lacks is drawn as boxes, which is no news to anybody.
+        # Characters that the font lacks are drawn as boxes; the warning is not useful to the user.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(file, format=image_format, dpi=120)
 
@@ -88,7 +88,7 @@ def _label(axes: Axes, title: str, analysis: Analysis) -> None:
     axes.set_title(f"{title} ({tempo})", parse_math=False)
     axes.set_xlabel("time (s)")
     axes.set_ylabel("tempo (BPM)")
-    # A lone sample lasts for less than a frame.
+    # A single sample is shorter than a frame.
     axes.set_xlim(analysis.start, analysis.start + (estimate.duration or 1.0))
     axes.set_yscale("log", base=2)
     axes.set_ylim(float(analysis.bpms[0]), float(analysis.bpms[-1]))
@@ -107,13 +107,13 @@ def _step(analysis: Analysis) -> float:
 
 
 def _runs(times: NDArray[np.float64], step: float) -> list[NDArray[np.intp]]:
-    """Split the windows where silent ones were left out between them."""
+    """Split the windows at gaps, where silent windows were left out."""
     runs = np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) > 1.5 * step) + 1)
     return [run for run in runs if len(run)]
 
 
 def _edges(centres: NDArray[np.float64], step: float) -> NDArray[np.float64]:
-    """Return the borders of cells; a lone one is `step` wide."""
+    """Return the borders of the cells; a single cell is `step` wide."""
     if len(centres) == 1:
         return np.array([centres[0] - step / 2, centres[0] + step / 2])
     middles = (centres[1:] + centres[:-1]) / 2

@@ -1,1 +1,1 @@
-"""What the system gives: temporary files, locks, files that are whole or not there, fingerprints, threads."""
+"""System services: temporary files, locks, atomic files, fingerprints, threads."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that are written atomically."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_file(path: str) -> Iterator[BinaryIO]:
-    """Open a file that takes its name only when the block has ended well and written something.
+    """Open a file that gets its name only if the block succeeds and has written something.
 
-    A link is followed; something that is no regular file, such as ``/dev/null``, is written to directly.
+    Links are followed. A path that is not a regular file, such as ``/dev/null``, is written to directly.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
     Yields
     ------
     binary file
-        Beside `path`, so that the last step is one rename.
+        A temporary file in the folder of `path`, so that the last step is one rename.
 
     Raises
     ------
     OSError
-        With `path` as its file name, when it cannot be written.
+        If the file cannot be written; its file name is `path`.
     """
     is_special = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode)
     try:
@@ -42,21 +42,21 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.errno is None or error.filename is not None:
             raise
-        # Of a full disk the system says only that, not which file.
+        # The system's error for a full disk does not name the file.
         raise OSError(error.errno, error.strerror, path) from error
 
 
 @contextmanager
 def _replacing(path: str) -> Iterator[BinaryIO]:
     target = os.path.realpath(path)
-    # Not made from the target's name, which may be as long as the file system allows.
+    # The temporary name does not contain the target's name, which may have the maximum length.
     with _named(path):
         partial, raw = temporary.make_file(os.path.dirname(target), ".tmp")
     try:
         with BufferedWriter(raw) as file:
             yield file
             written = file.tell()
-            # Or a pulled plug might leave the new name with nothing behind it.
+            # Otherwise a power failure could leave an empty file under the new name.
             file.flush()
             os.fsync(file.fileno())
             if written:
@@ -70,7 +70,7 @@ def _replacing(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _named(path: str) -> Iterator[None]:
-    """Let an OSError within the block name the file that the user knows."""
+    """Set the file name of an OSError in the block to the path given by the user."""
     try:
         yield
     except OSError as error:

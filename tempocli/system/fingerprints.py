@@ -1,4 +1,4 @@
-"""What a file is recognised by as unchanged."""
+"""Recognise unchanged files by size and time, or by content."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tempocli.schema import Fingerprint
 
 
 def fingerprint_of(path: str, *, hashed: bool = False) -> Fingerprint | None:
-    """Read what a file is recognised by; None when there is no such regular file.
+    """Return the fingerprint of a file; None if there is no such regular file.
 
     Parameters
     ----------
     path : str
         Any path.
     hashed : bool
-        Whether its content is hashed.
+        Whether the checksum of the content is computed.
 
     Raises
     ------
     OSError
-        If its content was to be hashed, and cannot be read.
+        If the content cannot be read for the checksum.
     """
     try:
         status = os.stat(path)
@@ -38,16 +38,16 @@ def fingerprint_of(path: str, *, hashed: bool = False) -> Fingerprint | None:
 
 
 def is_unchanged(path: str, fingerprint: Fingerprint | None, *, by_hash: bool = False) -> bool:
-    """Tell whether a file is still what it was.
+    """Return whether a file is unchanged.
 
     Parameters
     ----------
     path : str
         Any path; ``-`` is never unchanged.
     fingerprint : Fingerprint or None
-        What `fingerprint_of` said of it.
+        Earlier result of `fingerprint_of`.
     by_hash : bool
-        Whether the content is compared, and not the time of the last change.
+        Whether the content is compared instead of the time of the last change.
     """
     if path == "-":
         return False

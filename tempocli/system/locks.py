@@ -1,4 +1,4 @@
-"""Locks on open files, which end with the process however it ends."""
+"""Locks on open files; the system releases them when the process ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from io import FileIO
 
 from tempocli.errors import OutputError
 
-# Links are not followed, and a pipe is not waited for; Windows has neither flag.
+# Do not follow links, and do not wait for a pipe; Windows has neither flag.
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows
     import msvcrt
 
-    # Its locks keep others from reading, too: so a byte is locked that no file has.
+    # Windows locks also prevent reading, so a byte beyond the end of any file is locked.
     _FAR_AWAY = 1 << 40
 
     def try_lock(descriptor: int) -> bool:
@@ -51,12 +51,12 @@ else:
 
 
 def open_locked(path: str) -> FileIO | None:
-    """Open, or make, a regular file that only one process at a time may have; None when another has it.
+    """Open or create a regular file and lock it; return None if another process has the lock.
 
     Raises
     ------
     OutputError
-        If something else than a regular file with one name has the path. It is left alone.
+        If the path is not a regular file with a single name. It is not changed.
     OSError
         If it cannot be opened.
     """
@@ -67,7 +67,7 @@ def open_locked(path: str) -> FileIO | None:
         if not try_lock(descriptor):
             file.close()
             return None
-        # Whoever had the lock may have renamed or removed it in the meantime.
+        # The previous owner of the lock may have renamed or removed the file meanwhile.
         if is_at(descriptor, path):
             with suppress(OSError):
                 _refuse_what_is_no_file(path)
@@ -76,7 +76,7 @@ def open_locked(path: str) -> FileIO | None:
 
 
 def is_at(descriptor: int, path: str) -> bool:
-    """Tell whether an open file is what a path names, and the path is no link to it."""
+    """Return whether a path names an open file and is not a link to it."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except OSError:

@@ -1,4 +1,4 @@
-"""Work that is begun before it is asked for: what is far away takes its time to come."""
+"""Start work on items before their results are requested, for storage with high latency."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Result = TypeVar("Result")
 
 
 def ahead(work: Callable[[Item], Result], items: Iterable[Item], number: int) -> Iterator[Future[Result]]:
-    """Do some work on items by threads, and yield what comes of each, in order.
+    """Apply a function to items in threads, and yield the results in order.
 
     Parameters
     ----------
     work : callable
     items : iterable
     number : int
-        Items that are worked on at the same time, and kept until they are asked for.
+        Maximum number of items in progress or waiting to be yielded.
     """
     waiting = iter(items)
     with ThreadPoolExecutor(number) as threads:

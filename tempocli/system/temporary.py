@@ -1,6 +1,6 @@
-"""Temporary files and folders that later runs recognise, and remove when the run that made them was killed.
+"""Temporary files and folders that later runs remove if the run that created them was killed.
 
-Each is locked by its process, so that one that is in use is never removed.
+Each is locked by its process, so that one in use is never removed.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from io import FileIO
 from tempocli.system.locks import NO_LINKS, is_at, try_lock
 
 _NAME = re.compile(r"\.tempo-(?P<host>[0-9a-f]{8})-[0-9a-f]{12}(?:\..*)?", re.DOTALL)
-# Locks of other machines may not be seen here. What has not been written to for so long is not in use.
+# Locks of other machines may not be visible. A file not written to for this long is not in use.
 _OLD_SECONDS = 86400.0
 _swept: set[str] = set()
 
 
 def make_file(folder: str, suffix: str = "", *, mode: int = 0o666) -> tuple[str, FileIO]:
-    """Make a temporary file, after those that killed runs left in the folder were removed.
+    """Create a temporary file, after removing those of killed runs from the folder.
 
-    The caller ends with `give_name` or `discard`, or both.
+    The caller must call `give_name`, `discard`, or both.
 
     Parameters
     ----------
     folder : str
-        Where it is to be.
+        Folder of the file.
     suffix : str
-        The end of its name: none, or a dot and more.
+        End of the name: empty, or a suffix with its dot.
     mode : int
-        Its permissions, less the umask.
+        Permissions, before the umask is applied.
 
     Returns
     -------
@@ -58,9 +58,9 @@ def make_file(folder: str, suffix: str = "", *, mode: int = 0o666) -> tuple[str,
 
 
 def give_name(path: str, file: FileIO, target: str) -> None:
-    """Let a temporary file, whose content is written out, take the place of `target`.
+    """Rename a temporary file, whose content is flushed, to `target`.
 
-    It stays open and locked until it has its name, but on Windows, which renames no open file.
+    The file stays open and locked until it is renamed, except on Windows, which cannot rename an open file.
     """
     if os.name == "nt":
         file.close()
@@ -70,7 +70,7 @@ def give_name(path: str, file: FileIO, target: str) -> None:
 def discard(path: str, file: FileIO) -> None:
     """Remove a temporary file, if it still has its name, and close it.
 
-    What cannot be removed, since its folder is gone or has become read-only, is no error.
+    It is not an error if it cannot be removed because its folder is gone or read-only.
     """
     with suppress(OSError):
         os.unlink(path)
@@ -78,14 +78,14 @@ def discard(path: str, file: FileIO) -> None:
 
 
 def make_folder(parent: str) -> tuple[str, int]:
-    """Make a temporary folder for sockets of this user alone, as `make_file` does. POSIX only.
+    """Create a temporary folder for sockets, accessible to this user only; see `make_file`. POSIX only.
 
     Returns
     -------
     path : str
         Its path.
     descriptor : int
-        Whoever closes it ends the lock; so does the end of the process.
+        Closing it releases the lock; so does the end of the process.
     """
     remove_leftovers(parent)
     while True:
@@ -98,9 +98,9 @@ def make_folder(parent: str) -> tuple[str, int]:
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove the temporary files and folders that runs left in a folder which are no more.
+    """Remove the temporary files and folders that ended runs left in a folder.
 
-    A folder is looked through once in the life of a process. What cannot be removed stays.
+    Each folder is searched once per process. Files that cannot be removed stay.
     """
     folder = os.path.abspath(folder)
     if folder in _swept:
@@ -134,7 +134,7 @@ def _remove_if_left(path: str, host: str) -> None:
 
 
 def _remove_sockets(folder: str) -> None:
-    # Nothing else is made in a folder of ours. One with other things may have its name from somebody else.
+    # We create nothing else in these folders. A folder with other files may not be ours.
     with os.scandir(folder) as listing:
         for path in [entry.path for entry in listing]:
             if stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -148,11 +148,11 @@ def _can_be_ours(status: os.stat_result) -> bool:
 
 
 def _lock(descriptor: int, path: str) -> bool:
-    """Lock what was just made; tell whether nobody has taken it for a leftover before."""
+    """Lock a new file; return False if another run has already removed it as a leftover."""
     try:
         is_locked = try_lock(descriptor)
     except OSError:
-        return True  # a file system without locks, where nobody can take one to remove it either
+        return True  # without locks on the file system, no other run can lock and remove it either
     return is_locked and is_at(descriptor, path)
 
 

@@ -1,1 +1,1 @@
-"""From a file's bytes to samples: libsndfile, FFmpeg, and what both get wrong."""
+"""Decode files to samples: libsndfile, FFmpeg, and repairs for what both get wrong."""

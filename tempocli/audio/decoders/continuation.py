@@ -1,4 +1,4 @@
-"""Whether bytes behind the samples of a file are more samples, or something else."""
+"""Detect whether the bytes after the samples of a file are more samples."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _MAX_FLOAT = 1e3
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """How the samples of a file are written.
+    """Sample format of a file.
 
     Attributes
     ----------
     width : int
-        Bytes of a sample; 0 where they are compressed.
+        Bytes per sample; 0 if compressed.
     channels : int
         Number of channels.
     order : {"little", "big"}
@@ -43,14 +43,14 @@ class Samples:
 
     @property
     def frame(self) -> int:
-        """Bytes of a sample of all channels; 0 where they are compressed."""
+        """Bytes of one frame (one sample of each channel); 0 if compressed."""
         return self.width * self.channels
 
 
 def looks_alike(before: bytes, behind: bytes, samples: Samples) -> bool:
-    """Return whether what is behind the end may go on with what is before it; both begin with a frame.
+    """Return whether the bytes after the end look like a continuation; both parts begin with a frame.
 
-    What is compressed looks like noise, and nothing can be said: the header is believed.
+    Compressed data looks like noise and cannot be compared; in that case the header is trusted.
     """
     if not samples.frame:
         return False

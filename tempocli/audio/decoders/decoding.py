@@ -1,4 +1,4 @@
-"""What the decoders have in common: blocks, and how they tell that something is wrong."""
+"""Shared by the decoders: blocks and errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # mono at 44.1 kHz. Measured: soxr and libsndfile slow down below 32,768 and gain nothing above.
 BLOCK_SIZE = 131_072
 
-# What decoders may differ by without anything being lost: padding of encoders, and rounding, in seconds.
+# Allowed difference between decoders, in seconds: encoder padding and rounding.
 SLACK = 0.1
 
 
@@ -25,15 +25,15 @@ class DecodeError(Exception):
     Parameters
     ----------
     reason : str
-        Why, in plain words.
+        Reason in plain words.
     stops : bool
-        Whether the decoder gave up there; else it went on behind the damage, to the end.
+        Whether the decoder stopped at the damage; otherwise it continued after it, to the end.
     expected : float, optional
-        Seconds of audio that the file claims to hold.
+        Length of the audio according to the file, in seconds.
     final : bool
-        Whether no other decoder can read more, since the file holds no more.
+        Whether the file contains no more audio, so that no other decoder can read more.
     doubtful : bool
-        Whether all may be well: the decoder is content, but it left a part of the file unread.
+        Whether there may be no damage: the decoder reported none, but left a part of the file unread.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class DecodeError(Exception):
         self.doubtful = doubtful
 
     def note(self, duration: float) -> str:
-        """Word the damage for a user, where `duration` seconds were read in all."""
+        """Return a message about the damage, if `duration` seconds were read in total."""
         text = f"damaged after {duration:.1f} s: {self.reason}" if self.stops else f"damaged: {self.reason}"
         # A header may claim anything; one of days tells nothing.
         if self.expected is not None and duration + SLACK <= self.expected < 1e5:
@@ -62,12 +62,12 @@ class DecodeError(Exception):
 
 
 class NotRecognisedError(DecodeError):
-    """A file that is in no format that the decoder knows."""
+    """A file in a format that the decoder does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """What both libraries are reduced to: mono blocks that end, or raise DecodeError after the last one."""
+    """Common interface of both libraries: mono blocks, with DecodeError after the last block on damage."""
 
     sample_rate: int
     channels: int

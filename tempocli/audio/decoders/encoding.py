@@ -1,4 +1,4 @@
-"""Audio out."""
+"""Encode audio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def encode_flac(samples: NDArray[np.float32], *, sample_rate: int) -> bytes:
     """Encode mono samples, shape=(n_samples,), full scale 1, as a FLAC file of 16 bits."""
-    # In memory, since libsndfile has no words of its own for a disk that is full.
+    # In memory, since libsndfile reports no useful error for a full disk.
     file = BytesIO()
     soundfile.write(file, samples, sample_rate, format="FLAC", subtype="PCM_16")
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""How much audio a file claims to hold, and how much of it a decoder has left unread."""
+"""Length of the audio that a file states, and the bytes that a decoder left unread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEARCHED = 8192
 
 
 def unread_bytes(file: FileIO) -> int:
-    """Return how many bytes are left from the position of `file` on, but for tags at its end."""
+    """Return the number of bytes after the position of `file`, without tags at its end."""
     position = file.tell()
     size = file.seek(0, 2)
     left = size - position - _trailing_tags(file, size)
@@ -23,7 +23,7 @@ def unread_bytes(file: FileIO) -> int:
 
 
 def mp3_counts_its_frames(file: FileIO) -> bool:
-    """Return whether an MP3 file says how many frames it has; else its length is a guess by its bit rate."""
+    """Return whether an MP3 file states its number of frames; if not, its length is a guess by bit rate."""
     position = file.tell()
     start = 0
     while True:
@@ -39,7 +39,7 @@ def mp3_counts_its_frames(file: FileIO) -> bool:
 
 
 def _trailing_tags(file: FileIO, size: int) -> int:
-    """Return how many bytes the tags at the end of `file` take: ID3v1, and APEv2 before it."""
+    """Return the size in bytes of the tags at the end of `file`: ID3v1, and APEv2 before it."""
     tags = 0
     if _at(file, size - _ID3V1_SIZE, 3) == b"TAG":
         tags += _ID3V1_SIZE

@@ -1,4 +1,4 @@
-"""Two decoders: libsndfile, and FFmpeg for what libsndfile cannot read, or cannot read to its end."""
+"""Decode by libsndfile, and by FFmpeg if libsndfile cannot read a file, or not to its end."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SDS_MAGIC = b"\xf0\x7e"
 
 
 def open_decoder(file: FileIO, name: str, resources: ExitStack) -> Decoder:
-    """Open `file` by the decoder that can, until `resources` are closed.
+    """Open `file` by the first decoder that supports it, until `resources` are closed.
 
     Raises
     ------
     AudioError
-        About `name`, if it is empty, or neither decoder can.
+        If the file is empty, or neither decoder can open it. The message names it `name`.
     """
     try:
         head = _head(file)
@@ -54,7 +54,7 @@ def _head(file: FileIO) -> bytes:
 
 
 def _open_by_ffmpeg_alone(file: FileIO, name: str, resources: ExitStack, refused: DecodeError) -> Decoder:
-    """Open what libsndfile `refused`; or raise the better reason of the two."""
+    """Open a file that libsndfile `refused`, or raise the better reason of the two."""
     reason = reasons.as_refusal(refused.reason)
     if refused.final:
         raise AudioError(name, reason) from refused
@@ -78,7 +78,7 @@ def _open_by_ffmpeg_alone(file: FileIO, name: str, resources: ExitStack, refused
 
 
 def _read_to_the_end(decoder: Decoder, file: FileIO) -> Iterator[NDArray[np.float32]]:
-    """Give the blocks of libsndfile's `decoder`; where it stops in the middle, go on with those of FFmpeg."""
+    """Yield the blocks of libsndfile's `decoder`; if it stops early, continue with FFmpeg."""
     n_samples = 0
     try:
         for block in decoder.blocks:
@@ -112,21 +112,21 @@ def _read_to_the_end(decoder: Decoder, file: FileIO) -> Iterator[NDArray[np.floa
 
 
 def _judge(first: DecodeError, second: DecodeError | None, duration: float, more: float) -> None:
-    """Raise what is still wrong with a file that libsndfile and then FFmpeg have read.
+    """Raise the remaining error of a file read by libsndfile and then by FFmpeg.
 
     Parameters
     ----------
     first : DecodeError
-        What libsndfile complained of.
+        Error of libsndfile.
     second : DecodeError or None
-        What FFmpeg complained of.
+        Error of FFmpeg.
     duration, more : float
-        Seconds that were read in all, and by FFmpeg after libsndfile.
+        Seconds read in total, and by FFmpeg after libsndfile.
     """
     if not duration:
         raise second or first
     if more < SLACK:
-        # What libsndfile left unread was no audio, unless FFmpeg met it and failed on it.
+        # The bytes that libsndfile left unread were not audio, unless FFmpeg failed on them.
         if first.doubtful and (second is None or not second.stops):
             return
         raise first
@@ -139,7 +139,7 @@ def _judge(first: DecodeError, second: DecodeError | None, duration: float, more
 
 
 def _behind(blocks: Iterator[NDArray[np.float32]], n_samples: int) -> Iterator[NDArray[np.float32]]:
-    """Leave out the first `n_samples`."""
+    """Skip the first `n_samples`."""
     for block in blocks:
         skipped = min(n_samples, len(block))
         n_samples -= skipped

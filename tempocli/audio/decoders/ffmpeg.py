@@ -1,4 +1,4 @@
-"""Decode by FFmpeg (PyAV, the extra ``av``), which is imported only when it is needed."""
+"""Decode by FFmpeg (PyAV, the extra ``av``), which is imported on first use."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ _MOST_DROPPED = 40_000
 
 
 def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
-    """Open the stream of `file` that players choose by FFmpeg, until `resources` are closed.
+    """Open the default audio stream of `file` by FFmpeg, until `resources` are closed.
 
     Raises
     ------
     ImportError
         If PyAV is not installed.
     NotRecognisedError
-        If it is in no format that FFmpeg may read.
+        If the format is unknown or not allowed.
     DecodeError
-        If no audio of it can be decoded.
+        If no audio can be decoded.
     """
     import av
 
     file.seek(0)
     source = FFmpegInput(file)
-    # Tags may be in any encoding. From version 19 on that is no error, and there is no such argument.
+    # Tags may be in any encoding. From PyAV 19 on this is not an error, and the argument does not exist.
     tags = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
     options = {"format_whitelist": ",".join(FFMPEG_DEMUXERS)}
     try:
@@ -74,7 +74,7 @@ def open_ffmpeg(file: FileIO, resources: ExitStack) -> Decoder:
 
 
 def _stated_duration(container: Any, stream: Any) -> float | None:
-    """Return the seconds that a file says a stream lasts, where it does."""
+    """Return the duration of a stream in seconds as stated by the file, if it is stated."""
     names = set(container.format.name.split(","))
     if names & _STATE_DURATIONS and stream.duration:
         return float(stream.duration * stream.time_base)
@@ -85,7 +85,7 @@ def _stated_duration(container: Any, stream: Any) -> float | None:
 
 
 class _Frames:
-    """The decoded frames of a stream; counts the packets that the decoder could not use."""
+    """Decode the frames of a stream and count the packets that cannot be decoded."""
 
     def __init__(self, container: Any, stream: Any, source: FFmpegInput) -> None:
         self.n_dropped = 0
@@ -111,7 +111,7 @@ class _Frames:
                 except av.error.EOFError:
                     break
                 except av.error.FFmpegError:
-                    # Players, too, drop a damaged packet and go on.
+                    # Players also drop a damaged packet and continue.
                     self.n_dropped += 1
                     self.n_dropped_since += 1
                     if self.n_dropped_since >= _MOST_DROPPED:
@@ -148,7 +148,7 @@ def _blocks(decoded: Iterable[Any], frames: _Frames, rate: int) -> Iterator[NDAr
 
 
 class _Joiner:
-    """Make mono blocks of frames, which are short, and whose format may change on the way."""
+    """Join short frames, whose format may change, into mono blocks."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate

@@ -1,4 +1,4 @@
-"""A file as FFmpeg reads it: it raises nothing.
+"""A file object for FFmpeg that never raises.
 
 PyAV keeps what a file raises until FFmpeg returns, and prints it with its traceback when another error comes
 before that. A damaged header may send FFmpeg to places where no file reaches many thousand times.
@@ -18,19 +18,19 @@ ASTRAY = errno.ESPIPE
 
 
 class FFmpegInput:
-    """What PyAV needs of a file.
+    """A file object for PyAV.
 
     Parameters
     ----------
     file : FileIO
-        A file that can seek.
+        A seekable file.
 
     Attributes
     ----------
     name : str
-        Of the file; FFmpeg looks at its extension.
+        Name of the file; FFmpeg uses its extension.
     error : OSError or None
-        What the system said first about a read that failed, after which the file seems to end.
+        First error of a failed read; after it the file appears to end.
     """
 
     def __init__(self, file: FileIO) -> None:
@@ -39,7 +39,7 @@ class FFmpegInput:
         self.error: OSError | None = None
 
     def read(self, size: int) -> bytes:
-        """Read as any file does; nothing where that fails."""
+        """Read bytes; return no bytes if reading fails."""
         try:
             return self._file.read(size)
         except OSError as error:
@@ -47,7 +47,7 @@ class FFmpegInput:
             return b""
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Go to a position and return it; return a negative number, as FFmpeg does, where there is none."""
+        """Seek to a position and return it; return a negative number, as FFmpeg does, if it is invalid."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError):

@@ -30,12 +30,12 @@ _UNKNOWN_SIZE = 0x7FFF0000
 _UNKNOWN_LENGTH = 1 << 48
 # Formats without a size of their samples, so that audio may go on where libsndfile stops.
 _OPEN_ENDED = {"FLAC", "MP3", "MPEG", "OGG"}
-# Less than this, in bytes, is padding.
+# Fewer bytes than this are padding.
 _LEFT_OVER = 4096
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
-    """A sound file that is read straight through.
+    """A sound file that is read sequentially.
 
     soundfile seeks before and after each read of a seekable file, which costs time, and at the end of a
     truncated FLAC file fails and loses the block.
@@ -51,9 +51,9 @@ def open_libsndfile(file: FileIO, resources: ExitStack) -> Decoder:
     Raises
     ------
     NotRecognisedError
-        If it is in no format that libsndfile knows.
+        If the format is unknown to libsndfile.
     DecodeError
-        If it is broken, in an encoding that libsndfile does not know, or holds no samples.
+        If the file is damaged, in an encoding unknown to libsndfile, or has no samples.
     """
     file.seek(0)
     repair = find_repair(file)
@@ -70,7 +70,7 @@ def open_libsndfile(file: FileIO, resources: ExitStack) -> Decoder:
 
 
 def _sound_file(file: FileIO, patches: dict[int, bytes]) -> tuple[soundfile.SoundFile, bool]:
-    """Open `file`; tell whether by its path, so that its position says nothing about what was read."""
+    """Open `file`; return also whether by path, in which case its position does not show what was read."""
     # A descriptor keeps threads from waiting for each other, as they do when libsndfile calls back into
     # Python, and tells the format by the content alone: a path's extension turns any bytes into raw audio.
     # On Windows a descriptor means nothing to a DLL with a C runtime of its own.
@@ -123,7 +123,7 @@ def _blocks(
 def _damage(
     sound: soundfile.SoundFile, file: FileIO | None, n_frames: int, failure: soundfile.LibsndfileError | None
 ) -> DecodeError | None:
-    """Find out whether `n_frames` are all that the file holds; libsndfile itself often does not say so."""
+    """Check whether `n_frames` is all that the file holds; libsndfile often does not report it."""
     sample_rate = sound.samplerate
     if failure is None and (short := _short_data(sound.extra_info)):
         # Samples as they are: what the file does not hold, no decoder finds.
@@ -143,23 +143,23 @@ def _damage(
 
 
 def _short_data(log: str) -> float | None:
-    """Return how many times more samples the header says than are there, by libsndfile's log.
+    """Return the ratio of samples stated by the header to samples present, from libsndfile's log.
 
-    ``None`` where all are there, or the samples are not as they are.
+    ``None`` if all are present, or the samples are compressed.
     """
     found = _SHORT_DATA.search(log)
-    # What writes into a pipe cannot know the size, and says that it is as large as can be.
+    # A program that writes to a pipe does not know the size and states the maximum.
     if found is None or not 0 < int(found[2]) < int(found[1]) < _UNKNOWN_SIZE:
         return None
     return int(found[1]) / int(found[2])
 
 
 def _expected(sound: soundfile.SoundFile, file: FileIO | None, n_frames: int) -> float | None:
-    """Return the seconds of audio that the file claims to hold, where it does."""
+    """Return the length of the audio in seconds as stated by the file, if it is stated."""
     if sound.frames >= _UNKNOWN_LENGTH:
         return None
     if sound.subtype.startswith("MPEG") and n_frames < sound.frames:
-        # Without a count of frames, the number is a guess of libsndfile's.
+        # Without a count of frames, libsndfile guesses the number.
         counted = file is not None and sound.format in ("MP3", "MPEG") and mp3_counts_its_frames(file)
         if not counted:
             return None
@@ -167,6 +167,6 @@ def _expected(sound: soundfile.SoundFile, file: FileIO | None, n_frames: int) ->
 
 
 def _written(buffer: NDArray[Any]) -> NDArray[Any]:
-    """Cut off the rows that the decoder did not reach; it does not say how many."""
+    """Cut off the rows that the decoder did not fill; it does not report their number."""
     rows = np.flatnonzero(buffer.any(axis=1))
     return buffer[: rows[-1] + 1] if len(rows) else buffer[:0]

@@ -1,4 +1,4 @@
-"""Why a file cannot be read, in plain words: one short set for both decoders.
+"""Reasons why a file cannot be read, in plain words: one short set for both decoders.
 
 Their own texts are written for programmers. Many mislead: FFmpeg says "Operation not permitted" or "Cannot
 allocate memory" of a file that is broken, libsndfile that it does not exist.
@@ -76,13 +76,13 @@ _SEEKS_ASTRAY = {errno.EINVAL, errno.EOVERFLOW, errno.ERANGE, errno.ESPIPE}
 
 
 def as_refusal(reason: str) -> str:
-    """Return the `reason` for which nothing is read, marked as damage where it is one."""
+    """Return the `reason` for refusing a file, marked as damage if it is one."""
     is_damage = reason.startswith(("it ", "its ", "the ")) and reason != UNKNOWN_ENCODING
     return f"damaged: {reason}" if is_damage else reason
 
 
 def libsndfile_recognises(code: int) -> bool:
-    """Return whether libsndfile's error `code` is about a file of a format that it knows."""
+    """Return whether libsndfile's error `code` is about a file in a known format."""
     return code not in _NOT_RECOGNISED
 
 
@@ -107,5 +107,5 @@ def ffmpeg_reason(error: Exception) -> str:
 
 
 def system_reason(error: Exception) -> str:
-    """Return what the system says about a file that cannot be opened or read, in one line."""
+    """Return the system's reason why a file cannot be opened or read, in one line."""
     return " ".join((getattr(error, "strerror", None) or str(error)).split()).removesuffix(".")

@@ -1,7 +1,7 @@
-"""Headers that are wrong about samples that are all there, put right for reading.
+"""Repair wrong headers of files whose samples are complete, for reading only.
 
-They count fewer samples than the file holds, as those of a recorder that died, which writes the size when it
-ends, or now and then: libsndfile believes it, and so does FFmpeg, but for a zero in a WAV file. Or they
+Some headers state fewer samples than the file has, for example if a recorder died before it wrote the final
+size. libsndfile trusts such a size, and so does FFmpeg, except for a zero in a WAV file. Other headers
 contradict themselves.
 """
 
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
     from io import FileIO
     from typing import Literal
 
-# Less than this behind the samples, in bytes, is padding.
+# Fewer bytes than this after the samples are padding.
 _LEFT_OVER = 4096
 _MAX_CHUNKS = 1000
 # Of an AIFF file's format, up to the name of the codec.
 _COMM_SIZE = 22
-# Bytes of a sample by AU's number of the encoding.
+# Bytes per sample by the encoding number of AU.
 _AU_WIDTHS = {2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8}
 _AU_FLOATS = {6, 7}
-# The name of a chunk that nobody reads.
+# The name of a chunk that readers ignore.
 _SKIPPED = b"junk"
-# What writes into a pipe cannot know the size, and says that it is as large as can be.
+# A program that writes to a pipe does not know the size and states the maximum.
 _UNKNOWN_SIZE = 0x7FFF0000
 _UNKNOWN = b"\xff\xff\xff\xff"
 
 
 class PatchedFile:
-    """A view of a file, some bytes of which read otherwise; the file itself stays as it is.
+    """A view of a file with some bytes replaced; the file itself is not changed.
 
     Parameters
     ----------
     file : FileIO
-        A file that can seek.
+        A seekable file.
     patches : dict of int to bytes
-        What is read at which positions; they do not overlap.
+        Replacement bytes by position; they do not overlap.
     """
 
     def __init__(self, file: FileIO, patches: dict[int, bytes]) -> None:
@@ -55,7 +55,7 @@ class PatchedFile:
         self._patches = patches
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Go to a position, as any file does."""
+        """Seek to a position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -63,7 +63,7 @@ class PatchedFile:
         return self._file.tell()
 
     def read(self, size: int = -1) -> bytes:
-        """Read as any file does, the other bytes where they belong."""
+        """Read bytes, with the replacements applied."""
         start = self._file.tell()
         data = self._file.read(size)
         for position, value in self._patches.items():
@@ -77,14 +77,14 @@ class PatchedFile:
 
 @dataclass(slots=True)
 class Repair:
-    """What is wrong with a header.
+    """Errors of a header and their repair.
 
     Attributes
     ----------
     patches : dict of int to bytes
-        What must be read at which positions.
+        Replacement bytes by position.
     contradictory : bool
-        Whether it contradicts itself, so that even with the patches the samples may be read wrongly.
+        Whether the header contradicts itself, so that samples may be read wrongly even with the patches.
     """
 
     patches: dict[int, bytes] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Repair:
 
 
 def find_repair(file: FileIO) -> Repair:
-    """Look for what is wrong with the header of a WAV, RF64, AIFF or AU file; nothing for other formats."""
+    """Find errors in the header of a WAV, RF64, AIFF or AU file; other formats are not checked."""
     size = file.seek(0, SEEK_END)
     head = _at(file, 0, 12)
     repair = Repair()
@@ -156,7 +156,7 @@ def _repair_chunks(
 
 
 def _repair_format(repair: Repair, position: int, found: bytes, order: Literal["little", "big"]) -> None:
-    """Look at the chunk of a WAV file that tells its format, which begins at `position`."""
+    """Check the format chunk of a WAV file, which begins at `position`."""
     if contradicts_itself(found, order):
         repair.contradictory = True
         bits = likely_bits(found, order)
@@ -165,7 +165,7 @@ def _repair_format(repair: Repair, position: int, found: bytes, order: Literal["
 
 
 def _aiff_samples(found: bytes) -> Samples | None:
-    """Return how the samples of an AIFF file are written; ``None`` where its header does not say."""
+    """Return the sample format of an AIFF file; ``None`` if its header does not state it."""
     if len(found) < 8:
         return None
     channels, bits = int.from_bytes(found[:2], "big"), int.from_bytes(found[6:8], "big")
@@ -179,7 +179,7 @@ def _aiff_samples(found: bytes) -> Samples | None:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """Where samples begin, where they end by their own size, and by that of the whole file."""
+    """Start of the samples, and their end by their own size and by the size of the file."""
 
     start: int
     samples: int
@@ -187,7 +187,7 @@ class _End:
 
 
 def _goes_on(file: FileIO, file_size: int, end: _End, samples: Samples | None) -> bool:
-    """Return whether what follows the samples are samples, too, and not another chunk or anything else."""
+    """Return whether the bytes after the samples are more samples, not another chunk or other data."""
     padded = end.samples + (end.samples - end.start) % 2
     if file_size - padded <= _LEFT_OVER:
         return False

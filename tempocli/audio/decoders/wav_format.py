@@ -1,4 +1,4 @@
-"""What a WAV file says about its samples, in five numbers of which the last two follow from the others."""
+"""The sample format of a WAV file: five numbers, of which the last two follow from the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _USUAL_BITS = {8, 16, 24, 32, 64}
 
 
 def _numbers(found: bytes, order: Order) -> tuple[int, int, int, int, int]:
-    """Return channels, sample rate, bytes a second, bytes of a sample of all channels, bits of a sample."""
+    """Return channels, sample rate, bytes per second, bytes per frame, bits per sample."""
     ends = ((2, 4), (4, 8), (8, 12), (12, 14), (14, 16))
     channels, rate, a_second, frame, bits = (int.from_bytes(found[i:j], order) for i, j in ends)
     return channels, rate, a_second, frame, bits
@@ -33,12 +33,12 @@ def _kind(found: bytes, order: Order) -> int:
 
 
 def contradicts_itself(found: bytes, order: Order) -> bool:
-    """Return whether a ``fmt`` chunk of plain samples is at odds with itself about their width.
+    """Return whether a ``fmt`` chunk of uncompressed samples contradicts itself about their width.
 
     Parameters
     ----------
     found : bytes
-        Its first `FORMAT_SIZE` bytes, or all where it is shorter.
+        Its first `FORMAT_SIZE` bytes, or all if it is shorter.
     order : {"little", "big"}
         Order of the bytes in its numbers.
     """
@@ -51,12 +51,12 @@ def contradicts_itself(found: bytes, order: Order) -> bool:
     # Samples of 24 bits in four bytes; libsndfile knows this kind.
     if bits == 24 and frame == channels * 4:
         return False
-    # Where the size of a frame is at odds with the rest, too, it is what is wrong, and nobody needs it.
+    # If the frame size contradicts the rest, too, it is the wrong number, and decoders do not need it.
     return a_second == rate * frame
 
 
 def wav_samples(found: bytes, order: Order) -> Samples | None:
-    """Return how the samples are written, by such a chunk; ``None`` where it does not say."""
+    """Return the sample format from a ``fmt`` chunk; ``None`` if it is not stated."""
     if len(found) < BITS_AT + 2:
         return None
     channels, _, _, frame, _ = _numbers(found, order)
@@ -67,9 +67,9 @@ def wav_samples(found: bytes, order: Order) -> Samples | None:
 
 
 def likely_bits(found: bytes, order: Order) -> int | None:
-    """Return how many bits a sample has by the rest of such a chunk; ``None`` where that is not sure."""
+    """Return the bits per sample that the rest of the chunk implies; ``None`` if uncertain."""
     channels, _, _, frame, bits = _numbers(found, order)
-    # It may as well be the number of channels that is wrong.
+    # The number of channels may be wrong instead.
     if bits in _USUAL_BITS and frame % (bits // 8) == 0:
         return None
     if not channels or frame % channels or frame // channels * 8 not in _USUAL_BITS:

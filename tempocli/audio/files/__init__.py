@@ -1,1 +1,1 @@
-"""Which files a list of files, folders, playlists and CUE sheets stands for."""
+"""Resolve files, folders, playlists and CUE sheets to audio inputs."""

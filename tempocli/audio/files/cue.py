@@ -1,4 +1,4 @@
-"""CUE sheets: the tracks of one or more audio files."""
+"""Read CUE sheets, which list the tracks of one or more audio files."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ class _Track:
 def read_cue(text: str, folder: str, name: str, *, quiet: bool) -> Iterator[AudioInput]:
     """Yield the audio tracks of a CUE sheet.
 
-    A track begins at its INDEX 01 and ends at that of the next track of the same FILE, the last one with the
-    file. A FILE that is not there stands for one with another extension, if there is one: a sheet may be
-    older than the file.
+    A track begins at its INDEX 01 and ends at that of the next track of the same FILE; the last track ends
+    with the file. If a FILE is missing, a file with the same name and another extension is used, since the
+    audio may have been converted later.
 
     Parameters
     ----------
     text : str
         The sheet.
     folder : str
-        Where it is.
+        Folder of the sheet.
     name : str
-        What messages call it.
+        Name of the sheet for messages.
     quiet : bool
-        Whether no note is logged of tracks that hold data.
+        Whether to log no notes about data tracks.
     """
     files, tracks = _parse(text)
     last, file = -1, AudioInput(name)
@@ -115,7 +115,7 @@ def _unquoted(text: str) -> str:
 
 
 def _ends(tracks: list[_Track]) -> list[int | None]:
-    """Find where each track ends, in frames; None for the end of the file."""
+    """Return the end of each track, in frames; None for the end of the file."""
     ends: list[int | None] = []
     file, following = -1, None
     for track in reversed(tracks):

@@ -1,4 +1,4 @@
-"""Which files a list of files and folders stands for, found one at a time, in a settled order."""
+"""Find the audio files of a list of files and folders, one at a time, in a fixed order."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which files of a folder are wanted.
+    """Patterns that select the files of a folder.
 
-    A pattern is a shell's (``*``, ``?``, ``[...]``), without regard to case. One with a slash is compared
-    with the path from the folder that is searched, where ``*`` also stands for slashes; one without, with
-    the name alone.
+    Patterns are shell patterns (``*``, ``?``, ``[...]``) and ignore case. A pattern with a slash is matched
+    against the path relative to the searched folder, where ``*`` also matches slashes. A pattern without a
+    slash is matched against the name.
 
     Attributes
     ----------
     include : tuple of str
-        Patterns of files that are taken; with none, files are taken by their extension.
+        Patterns of files to take; if empty, files are selected by extension.
     exclude : tuple of str
-        Patterns of files and whole folders that are left out, whatever `include` says.
+        Patterns of files and whole folders to leave out; overrides `include`.
     """
 
     include: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Selection:
         object.__setattr__(self, "_unwanted", [_compile(pattern) for pattern in self.exclude])
 
     def takes(self, relative: str) -> bool:
-        """Tell whether a file, by its path from the folder that is searched, is wanted."""
+        """Return whether a file is selected, by its path relative to the searched folder."""
         if _matches(self._unwanted, relative):
             return False
         if self.include:
@@ -49,7 +49,7 @@ class Selection:
         return os.path.splitext(relative)[1].lower() in AUDIO_EXTENSIONS
 
     def enters(self, relative: str) -> bool:
-        """Tell whether a folder, by its path from the folder that is searched, is searched."""
+        """Return whether a folder is searched, by its path relative to the searched folder."""
         return not _matches(self._unwanted, relative)
 
 
@@ -128,7 +128,7 @@ def _list(
 
 
 def _is(kind: Callable[[], bool]) -> bool:
-    # A link to itself, or into a folder that is closed to us, raises; it must not cost the folder it is in.
+    # A link to itself, or into an unreadable folder, raises; the folder that contains it is still listed.
     try:
         return kind()
     except OSError:
@@ -136,7 +136,7 @@ def _is(kind: Callable[[], bool]) -> bool:
 
 
 def _may_be_a_file(entry: os.DirEntry[str]) -> bool:
-    # A link that leads nowhere is somebody's file that is missing: it is to be reported, not left out.
+    # A broken link is a missing file, which is reported and not left out.
     return _is(entry.is_file) or (entry.is_symlink() and not os.path.exists(entry.path))
 
 

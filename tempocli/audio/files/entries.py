@@ -1,4 +1,4 @@
-"""What a line of a list of files stands for: a local file, or nothing that is read."""
+"""Resolve an entry of a list of files to a local file, or refuse it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SURROGATES = re.compile("[\udc80-\udcff]")
 
 
 def is_list(path: str) -> bool:
-    """Tell by the extension whether a path is a list of files."""
+    """Return whether a path is a list of files, by its extension."""
     return os.path.splitext(path)[1].lower() in LIST_EXTENSIONS
 
 
 def entry(text: str, folder: str) -> AudioInput:
-    """Make an input of what a list names.
+    """Create an input from an entry of a list.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def entry(text: str, folder: str) -> AudioInput:
 
 
 def legible(text: str) -> str:
-    """Read bytes that are not UTF-8, which are surrogates in `text`, as Windows' Western letters."""
+    """Decode bytes that are not UTF-8, which are surrogates in `text`, as Windows-1252."""
     if not _SURROGATES.search(text):
         return text
     raw = text.encode("utf-8", "surrogateescape")
@@ -71,7 +71,7 @@ def legible(text: str) -> str:
 
 
 def _local(url: str) -> str | None:
-    """Get the path of a ``file`` URL; None when it is of another machine."""
+    """Return the path of a ``file`` URL; None if it is on another machine."""
     host, slash, path = url.partition("://")[2].partition("/")
     if host.lower() not in {"", "localhost"} or not slash:
         return None
@@ -80,7 +80,7 @@ def _local(url: str) -> str | None:
 
 
 def _found(text: str, folder: str) -> str:
-    """Get the path of the spelling that is there; of the first one when none is."""
+    """Return the first spelling that exists; if none exists, the first one."""
     paths = [_joined(folder, spelling) for spelling in _spellings(text)]
     return next((path for path in paths if os.path.exists(path)), paths[-1])
 

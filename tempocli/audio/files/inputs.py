@@ -1,4 +1,4 @@
-"""What paths stand for as inputs of a batch: files, folders, lists of files, and parts of all of them."""
+"""Resolve paths to inputs of a batch: files, folders, lists of files, and parts of them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def find_inputs(
     paths : iterable of str or Path
         Files, folders and lists, which need not exist.
     selection : Selection
-        Which files of folders are wanted.
+        Selects the files of folders.
     part : Part, optional
-        Which part of each input is wanted; of a track of a CUE sheet, a part of the track.
+        Part of each input; for a track of a CUE sheet, a part of the track.
     quiet : bool
-        Whether no notes are logged, as when inputs are only counted.
+        Whether to log no notes, for example when inputs are only counted.
 
     Yields
     ------

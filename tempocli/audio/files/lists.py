@@ -1,4 +1,4 @@
-"""Lists of local audio files: M3U, M3U8, PLS and CUE."""
+"""Read lists of local audio files: M3U, M3U8, PLS and CUE."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _PLS_FILE = re.compile(r"\s*file(\d{1,9})\s*=(.*)", re.IGNORECASE | re.ASCII | r
 
 
 class _UnreadableError(Exception):
-    """A list that cannot be used; the text is the reason."""
+    """A list that cannot be used; the message is the reason."""
 
 
 def read_list(path: str, *, quiet: bool = False) -> Iterator[AudioInput]:
-    """Yield the inputs that a list names, in its order.
+    """Yield the inputs that a list names, in the order of the list.
 
-    Nothing that it names is opened. What is no local file (a URL, a folder, another list) is an input with a
-    refusal, and so is the list itself if it cannot be read or names nothing.
+    The files are not opened. An entry that is not a local file (a URL, a folder, another list) becomes an
+    input with a refusal; so does the list itself if it cannot be read or is empty.
 
     Parameters
     ----------
     path : str
-        The list; its extension, one of `LIST_EXTENSIONS`, says how it is written.
+        The list; its extension, one of `LIST_EXTENSIONS`, determines the format.
     quiet : bool
-        Whether no notes are logged.
+        Whether to log no notes.
     """
     folder = os.path.dirname(path)
     extension = os.path.splitext(path)[1].lower()
@@ -62,7 +62,7 @@ def read_list(path: str, *, quiet: bool = False) -> Iterator[AudioInput]:
 
 def _text(path: str, max_bytes: int) -> str:
     """Read a list; bytes that are not UTF-8 become surrogates, as in paths."""
-    # A FIFO that nobody writes to would be waited for.
+    # Opening a FIFO without a writer would block.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

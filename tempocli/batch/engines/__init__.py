@@ -1,1 +1,1 @@
-"""Runs over many inputs, from the inputs to the output: what a command, or a page, asks to be done."""
+"""Engines that run a whole job, from the inputs to the output."""

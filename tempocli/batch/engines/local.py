@@ -1,6 +1,6 @@
-"""The local engine: from inputs to results on this machine, without a word to a user.
+"""The local engine: estimate inputs on this machine, without any user interface.
 
-Whoever runs it gives an `Observer`, which sees the results as they come and may add to what is done.
+The caller passes an `Observer`, which sees the results as they arrive and can extend the work.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ TIMEOUT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may cost.
+    """Limits of time and memory per file.
 
     Attributes
     ----------
     timeout : float or None
-        Seconds; by default `TIMEOUT` for several files, and no limit for one.
+        Time limit in seconds; by default `TIMEOUT` for several files, and no limit for one.
     max_memory : int or None
-        Bytes of memory; ``None`` sets no limit.
+        Memory limit in bytes; ``None`` sets no limit.
     """
 
     timeout: float | None = None
@@ -54,16 +54,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Whether and how an output is continued.
+    """Whether and how to resume an interrupted run.
 
     Attributes
     ----------
     resume : bool
-        Whether an output that is there is continued.
+        Whether to resume from an existing output.
     by_hash : bool
-        Whether files are recognised as unchanged by their content, whose checksum is in the results.
+        Whether unchanged files are recognised by their content, whose checksum is in the results.
     without_failed : bool
-        Whether inputs that have failed are tried again.
+        Whether to try failed inputs again.
     """
 
     resume: bool = False
@@ -73,26 +73,26 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class LocalJob:
-    """What to estimate, how, and where to.
+    """Inputs, options and output of a run.
 
     Attributes
     ----------
     files : iterable of AudioInput
-        The inputs; read as they are worked on.
+        The inputs, read lazily.
     options : EstimatorOptions
-        What to estimate with.
+        Options of the estimator.
     output : OutputSpec or None
-        The file to write; ``None`` when the observer takes the results.
+        The file to write; ``None`` if the observer takes the results.
     jobs : int
-        Worker processes.
+        Number of worker processes.
     limits : Limits
         What one file may cost.
     resume : Resume
         Whether and how the output is continued.
     stdin : callable, optional
-        Opens what an input named ``-`` stands for; without it, a file of that name is meant.
+        Opens the stream of an input named ``-``; by default, ``-`` is a file of that name.
     in_process : bool
-        Whether the only input is read in this process, which starts and is interrupted at once.
+        Whether a single input is read in this process, which avoids the start of a worker.
     """
 
     files: Iterable[AudioInput]
@@ -106,26 +106,26 @@ class LocalJob:
 
 
 class Observer:
-    """What is done beside the work; this one does nothing."""
+    """Hooks around the work; this base class does nothing."""
 
     def sink(self, output: Sink | None) -> Sink:
-        """Take the results, and pass them on to the job's output if there is one."""
+        """Return the sink of the results, which passes them to the job's output, if any."""
         if output is None:
             raise ValueError("a job without an output needs an observer that takes the results")
         return output
 
     @contextmanager
     def watching(self, file: ResultFile) -> Iterator[None]:
-        """Wrap the work on a file that grows."""
+        """Wrap the work on a resumable result file."""
         yield
 
     @contextmanager
     def stopping(self) -> Iterator[threading.Event]:
-        """Wrap the work on several inputs; once the event is set, no further one is begun."""
+        """Wrap the work on several inputs; once the event is set, no further input is started."""
         yield threading.Event()
 
     def wanted(self, files: Iterable[AudioInput]) -> Iterable[AudioInput]:
-        """Choose among the inputs."""
+        """Select the inputs to estimate."""
         return files
 
     def alone(self, estimator: Estimator, wanted: AudioInput, job: LocalJob) -> Iterator[FileResult]:
@@ -133,11 +133,11 @@ class Observer:
         return estimate_alone(estimator, wanted, job)
 
     def shown(self, results: Iterator[FileResult]) -> Iterator[FileResult]:
-        """Pass the results of several inputs on, before they are counted."""
+        """Pass on the results of several inputs before they are counted."""
         return results
 
     def counted(self, result: FileResult) -> None:
-        """See a result, which was counted, before it is written."""
+        """Receive a counted result before it is written."""
 
 
 def run(job: LocalJob, summary: BatchSummary, observer: Observer | None = None) -> None:
@@ -146,24 +146,24 @@ def run(job: LocalJob, summary: BatchSummary, observer: Observer | None = None) 
     Parameters
     ----------
     job : LocalJob
-        What to do.
+        The job.
     summary : BatchSummary
         Counts the inputs.
     observer : Observer, optional
-        Sees what is done.
+        Observes the run.
 
     Raises
     ------
     TempoError
-        If the output cannot be made or continued, or the estimator cannot be made.
+        If the output cannot be created or resumed, or the estimator cannot be created.
     KeyboardInterrupt
-        If the run was stopped; what is done is kept if the output can be continued.
+        If the run was stopped; finished results are kept if the output can be resumed.
     OSError
         If the output cannot be written.
     """
     observer = observer or Observer()
     with ExitStack() as stack:
-        # Opened before the work, which may be long and would be lost.
+        # Opened before the work, so that an error does not lose a long run.
         output, growing = _open(job, stack)
         if growing is not None:
             stack.enter_context(observer.watching(growing))
@@ -194,14 +194,14 @@ def _open(job: LocalJob, stack: ExitStack) -> tuple[Sink | None, ResultFile | No
 
 
 def load_estimator(options: EstimatorOptions, limits: Limits) -> Estimator:
-    """Make an estimator; reading a user's own references may not take more memory than a file may."""
+    """Create an estimator; the memory limit per file also applies to reading the user's references."""
     from tempocli.estimator import Estimator
 
     load = partial(Estimator.from_options, options)
     if options.references is None:
         estimator = load()
     else:
-        # These are audio files, too, and whose they are is not known.
+        # The references are audio files of unknown origin, too.
         estimator = call_within(limits.max_memory, options.references, load)
     logger.info("model: %s", estimator.model_name)
     return estimator
@@ -269,7 +269,7 @@ def estimate_alone(estimator: Estimator, wanted: AudioInput, job: LocalJob) -> I
 
 
 def call_alone(function: Callable[..., T], wanted: AudioInput, job: LocalJob) -> T:
-    """Call a function of an estimator on the only input of a job, within its memory."""
+    """Call a function of an estimator on the only input of a job, within the memory limit."""
     part = wanted.part
     source: Any = job.stdin() if job.stdin is not None and _is_stdin(wanted, job) else wanted.path
     span = {} if part is None else {"start": part.start, "duration": part.duration}

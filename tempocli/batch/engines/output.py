@@ -1,4 +1,4 @@
-"""Files that results go to: one that is written whole, or one that grows and can be continued."""
+"""Output files: written atomically, or appended to and resumable."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from tempocli.output.results import ResultFile
     from tempocli.schema import FileResult
 
-# Those that can grow row by row, and be continued; the names of `tempocli.output.results.FORMATS`.
+# Formats that can be appended to and resumed; the names of `tempocli.output.results.FORMATS`.
 GROWING = frozenset({"csv", "jsonl", "parquet"})
 
 
 class Sink(Protocol):
-    """What takes results."""
+    """Interface of an output of results."""
 
     def write(self, results: Iterable[FileResult]) -> None:
-        """Write them as they come."""
+        """Write results as they arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """A file of results.
+    """An output file of results.
 
     Attributes
     ----------
@@ -48,12 +48,12 @@ class OutputSpec:
 
     @property
     def can_be_continued(self) -> bool:
-        """Whether it is a file that grows row by row."""
+        """Whether the output can be resumed."""
         return self.format_name in GROWING and _is_plain(self.path)
 
 
 def _is_plain(path: str) -> bool:
-    """Tell whether a path is a regular file, or a folder (which is refused later), or none yet."""
+    """Return whether a path is a regular file, a folder (refused later), or does not exist."""
     try:
         return stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode)
     except OSError:
@@ -68,13 +68,13 @@ class WholeOutput:
         self._file = file
 
     def write(self, results: Iterable[FileResult]) -> None:
-        """Write them as they come, if the format allows."""
+        """Write results as they arrive, if the format allows."""
         for piece in writers.write(self._spec.format_name, results, self._spec.layout):
             self._file.write(writers.encode(piece))
 
 
 class GrowingOutput:
-    """Results in a file that can be continued.
+    """Results in a resumable file.
 
     Attributes
     ----------
@@ -85,21 +85,21 @@ class GrowingOutput:
         self.file = file
 
     def write(self, results: Iterable[FileResult]) -> None:
-        """Append them as they come."""
+        """Append results as they arrive."""
         for result in results:
             self.file.append(result)
 
 
 @contextmanager
 def open_whole(spec: OutputSpec) -> Iterator[WholeOutput]:
-    """Open a file that appears whole or not at all."""
+    """Open a file that is written atomically."""
     with atomic_file(spec.path) as file:
         yield WholeOutput(spec, file)
 
 
 @contextmanager
 def open_growing(spec: OutputSpec, *, resume: bool) -> Iterator[GrowingOutput]:
-    """Open a file that can be continued; errors are those of `tempocli.output.results.ResultFile`."""
+    """Open a resumable file; errors are those of `tempocli.output.results.ResultFile`."""
     from tempocli.output.results import ResultFile
 
     with ResultFile(spec.path, spec.format_name, spec.layout, resume=resume) as file:

@@ -1,4 +1,4 @@
-"""What has become of the inputs of a run, whichever engine did the work; and the exit status."""
+"""Counts of the inputs of a run by outcome, for all engines, and the exit status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tempocli.schema import FileResult
 
 EXIT_SOME_FAILED = 3
-_MAX_REASONS = 1000  # counted apart
+_MAX_REASONS = 1000  # counted separately
 
 
 @dataclass(slots=True)
@@ -23,17 +23,17 @@ class BatchSummary:
     n_results : int
         Inputs that were estimated or failed in this run.
     n_failed, n_without_tempo, n_doubtful : int
-        How many of them failed, have no tempo, have a doubtful one.
+        How many of them failed, have no tempo, or have a doubtful tempo.
     n_earlier, n_failed_earlier : int
-        Inputs whose results were there before, and how many of them had failed.
+        Inputs with results from an earlier run, and how many of them had failed.
     n_skipped : int
         Inputs left out because of their tags.
     n_tagged, n_untagged : int
-        Tags that were written, and that could not be.
+        Tags that were written, and tags that could not be written.
     reasons : Counter of str
-        Why inputs failed in this run, and how many.
+        Number of failed inputs of this run by reason.
     started : float
-        By `time.monotonic`.
+        Start time, from `time.monotonic`.
     """
 
     n_results: int = 0
@@ -59,33 +59,33 @@ class BatchSummary:
             self.n_doubtful += result.estimate.doubtful
 
     def add_failure(self, reason: str) -> None:
-        """Count why an input failed; the result itself is counted by the caller."""
+        """Count the reason of a failure; the caller counts the result itself."""
         self.n_failed += 1
         known = reason in self.reasons or len(self.reasons) < _MAX_REASONS
         self.reasons[reason if known else "for other reasons"] += 1
 
     def add_earlier(self, *, failed: bool) -> None:
-        """Count an input whose result is there already."""
+        """Count an input with a result from an earlier run."""
         self.n_earlier += 1
         self.n_failed_earlier += failed
 
     @property
     def n_done(self) -> int:
-        """Inputs that are dealt with, now or before."""
+        """Number of inputs done in this run or earlier."""
         return self.n_results + self.n_earlier + self.n_skipped
 
     @property
     def seconds(self) -> float:
-        """Time since the start."""
+        """Seconds since the start."""
         return time.monotonic() - self.started
 
     @property
     def rate(self) -> float:
-        """Files a second."""
+        """Files per second."""
         return self.n_results / max(self.seconds, 1e-3)
 
     def exit_status(self) -> int:
-        """Return 0 when all is well, 1 when nothing is or there was nothing, 3 when some inputs failed."""
+        """Return 0 if all inputs succeeded, 1 if all failed or there were none, 3 if some failed."""
         n_failed = self.n_failed + self.n_failed_earlier
         if n_failed == self.n_results + self.n_earlier and not self.n_skipped:
             return 1

@@ -1,1 +1,1 @@
-"""The clips of known tempo that music is compared with (Henkel 2024)."""
+"""References: clips of known tempo to compare music with (Henkel 2024)."""

@@ -1,4 +1,4 @@
-"""NPZ files, read only after their headers have said how much memory they take."""
+"""Read NPZ files after checking the size of their arrays in the headers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def read_npz(path: Path, *, max_bytes: int) -> dict[str, NDArray[Any]]:
     ----------
     path : Path
     max_bytes : int
-        What the file may have, and what its arrays may take together.
+        Maximum size of the file, and of all its arrays together.
 
     Raises
     ------
     OSError
         If it cannot be read.
     ValueError
-        If it is damaged, or has more.
+        If it is damaged, or larger than allowed.
     """
     size = path.stat().st_size
     if size > max_bytes:
@@ -47,7 +47,7 @@ def read_npz(path: Path, *, max_bytes: int) -> dict[str, NDArray[Any]]:
         data.seek(0)
         with np.load(data, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    # What zipfile, zlib, and numpy's parser of headers raise about damage besides ValueError.
+    # Errors of zipfile, zlib and numpy's header parser for damaged files, besides ValueError.
     except (EOFError, KeyError, RuntimeError, SyntaxError, BadZipFile, TokenError, ZlibError) as error:
         raise ValueError(str(error) or "cut short") from error
 

@@ -1,4 +1,4 @@
-"""Embedded references: the bank that ships, the cache of those of other models, and a user's own loops."""
+"""Embedded references: the bundled bank, the cache for other models, and the user's own loops."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 BUILT_IN = f"built-in {BANK_VERSION}"
 _BATCH = 16
-_OTHER_BYTES = 65_536  # of a kept bank besides the embeddings: key, checksum, headers
+_OTHER_BYTES = 65_536  # of a stored bank besides the embeddings: key, checksum, headers
 _NUMBER = re.compile(r"(?<![\d.])\d{2,3}(?:\.\d+)?(?![\d.]*\d)")
 _NUMBER_BPM = re.compile(r"(\d+(?:\.\d+)?)[ _-]?bpm", re.IGNORECASE)
 _AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus", ".m4a")
@@ -54,9 +54,9 @@ class Bank:
     Attributes
     ----------
     name : str
-        Of the references, whichever model embeds them.
+        Name of the references, independent of the model.
     axis : TempoAxis
-        Of the tempi of the references.
+        Tempi of the references.
     embeddings : ndarray of float32, shape=(n_tempi, n_patterns, embedding_dim)
     """
 
@@ -66,21 +66,21 @@ class Bank:
 
 
 def load_bank(comparator: Comparator, cache: Path | None = None) -> Bank:
-    """Load the built-in references as a model embeds them, from beside the model or from the cache.
+    """Load the embeddings of the built-in references by a model, from the model's folder or the cache.
 
-    What is missing, damaged, or of another model or bank is made again, which takes seconds; but not what
-    ships, which is checked against the registry.
+    Embeddings in the cache that are missing, damaged, or of another model or bank are computed again, which
+    takes seconds. Bundled embeddings are verified by the registry instead.
 
     Parameters
     ----------
     comparator : Comparator
     cache : Path, optional
-        Folder of the cache; the user's own by default.
+        Folder of the cache; by default, the user's cache folder.
 
     Raises
     ------
     ModelError
-        If the references that ship are missing or damaged, or the model cannot embed others.
+        If the bundled references are missing or damaged, or the model cannot embed others.
     """
     shape = (AXIS.n_bins, len(PATTERNS), comparator.spec.embedding_dim)
     key = bank_key(comparator)
@@ -103,12 +103,12 @@ def load_bank(comparator: Comparator, cache: Path | None = None) -> Bank:
 
 
 def references_path(model: Path) -> Path:
-    """Tell where the references of a model that ships lie."""
+    """Return the path of the references of a bundled model."""
     return model.with_suffix(".references.npz")
 
 
 def bank_key(comparator: Comparator) -> str:
-    """Name what embeddings depend on: the model's bytes and the bank's version."""
+    """Return a key of what the embeddings depend on: the model's bytes and the bank's version."""
     return f"{comparator.spec.checksum}-{BANK_VERSION}"
 
 
@@ -144,7 +144,7 @@ def _cache_folder() -> Path:
 
 
 def write_bank(path: Path, key: str, embeddings: NDArray[np.float32]) -> None:
-    """Keep embeddings, whole or not at all: of several processes that do, the last one wins.
+    """Write embeddings atomically; of several processes, the last one wins.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def _digest(kept: NDArray[np.float16]) -> str:
 
 
 def _read(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
-    """Read kept embeddings; ``None`` when they are not there, of another model, or damaged."""
+    """Read stored embeddings; ``None`` if they are missing, of another model, or damaged."""
     if not path.is_file():
         return None
     try:
@@ -192,22 +192,22 @@ def _read(path: Path, key: str, shape: tuple[int, ...]) -> NDArray[np.float32] |
 def load_own_bank(comparator: Comparator, folder: Path) -> Bank:
     """Embed a user's own references.
 
-    Every tempo of the axis takes the files whose tempo is nearest, played faster or slower until they are at
-    it: a few loops are enough, and a file for every tempo is used as it is.
+    For each tempo of the axis, the files with the nearest tempo are used, played faster or slower to match
+    it. A few loops are enough; a file that has the tempo already is used unchanged.
 
     Parameters
     ----------
     comparator : Comparator
     folder : Path
-        Holds audio files. A CSV file in it with the columns ``path`` and ``bpm`` gives their tempi, else
-        their names do: ``funk-98bpm.wav``, ``98.5 funk.wav``.
+        Folder of audio files. Their tempi are read from a CSV file in the folder with the columns ``path``
+        and ``bpm``, otherwise from their names: ``funk-98bpm.wav``, ``98.5 funk.wav``.
 
     Raises
     ------
     DataError
-        If the folder holds no audio file, or the tempo of one is not known.
+        If the folder contains no audio file, or the tempo of a file is unknown.
     AudioError
-        If one cannot be read, or is silent or shorter than a beat.
+        If a file cannot be read, is silent, or is shorter than a beat.
     """
     tempi = _own_tempi(folder)
     if not tempi:
@@ -232,7 +232,7 @@ def _own_name(tempi: dict[Path, float]) -> str:
 def _nearest(known: NDArray[np.float64], bpm: float) -> NDArray[np.intp]:
     distance = np.abs(np.log2(known / bpm))
     nearest = known[distance.argmin()]
-    # Files of one tempo, give or take half a percent, stand side by side.
+    # Files whose tempi differ by at most half a percent are grouped.
     return np.flatnonzero(np.abs(known / nearest - 1.0) < 0.005)
 
 
@@ -279,7 +279,7 @@ def _own_tempi(folder: Path) -> dict[Path, float]:
 
 
 def tempo_in_name(path: Path) -> float:
-    """Read the tempo in a file's name: the number before "bpm", or the only one from 30 to 300.
+    """Read the tempo from a file name: the number before "bpm", or the only number from 30 to 300.
 
     Raises
     ------

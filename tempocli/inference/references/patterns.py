@@ -1,4 +1,4 @@
-"""The references to compare with: clicks and plain drum patterns of every tempo, synthesised in numpy."""
+"""The built-in references: clicks and simple drum patterns at each tempo, synthesised in numpy."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SAMPLE_RATE, SECONDS = 22050, 12.0  # of what is exported for listening
+SAMPLE_RATE, SECONDS = 22050, 12.0  # of the files exported for listening
 AXIS = TempoAxis()  # the tempi of the bank: 1.5 % apart, 30 to 298 BPM
-# A change of any sound, pattern or tempo below is a change of this number: kept embeddings then are stale.
+# Increase with any change of a sound, pattern or tempo below; it invalidates stored embeddings.
 BANK_VERSION = 1
 _SEED = 20261121
 
@@ -41,7 +41,7 @@ class Reference:
     Attributes
     ----------
     pattern : str
-        Name of what is played.
+        Name of the pattern.
     bpm : float
         Its tempo.
     """
@@ -51,7 +51,7 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """What a file of it is called, without a suffix."""
+        """File name of the reference, without a suffix."""
         return f"{self.pattern}-{self.bpm:.2f}bpm"
 
 
@@ -65,17 +65,17 @@ def bank(tempi: Iterable[float] | None = None) -> Iterator[Reference]:
 def synthesise(
     reference: Reference, *, sample_rate: int, n_samples: int, start: float = 0.0
 ) -> NDArray[np.float32]:
-    """Play a reference.
+    """Synthesise a reference.
 
     Parameters
     ----------
     reference : Reference
-        Of one of the bank's patterns, at any tempo.
+        One of the bank's patterns, at any tempo.
     sample_rate : int
         In Hz.
     n_samples : int
     start : float
-        Where in the pattern it begins, in beats.
+        Start position in the pattern, in beats.
 
     Returns
     -------

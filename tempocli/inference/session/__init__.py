@@ -1,1 +1,1 @@
-"""The only door to onnxruntime, and what is asked of a model's file before it is opened."""
+"""The only package that uses onnxruntime, and the check of model files before they are opened."""

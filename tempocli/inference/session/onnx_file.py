@@ -1,4 +1,4 @@
-"""ONNX files from outside are looked into before they are opened: their weights must be inside."""
+"""Check external ONNX files before they are opened: they must contain all their weights."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check(path: Path) -> None:
     Raises
     ------
     ModelError
-        If it does, is larger than a gigabyte, or is no ONNX file.
+        If it does, is larger than a gigabyte, or is not an ONNX file.
     """
     try:
         size = path.stat().st_size
@@ -72,7 +72,7 @@ def _is_self_contained(data: memoryview, message: str, depth: int) -> bool:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Read the fields of a protobuf message: their numbers, and numbers or bytes."""
+    """Read the fields of a protobuf message: field numbers, and their values as numbers or bytes."""
     position = 0
     while position < len(data):
         key, position = _varint(data, position)

@@ -1,4 +1,4 @@
-"""The only door to onnxruntime: its telemetry is off before it is imported, and sessions are opened here."""
+"""Open sessions of onnxruntime; the only module that imports it, after disabling its telemetry."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ onnxruntime.disable_telemetry_events()
 
 
 class Session:
-    """A model that is open. What it gives is checked, and one from outside is ended if it takes too long.
+    """An open model. Outputs are checked, and an external model is ended if it takes too long.
 
     Attributes
     ----------
     path : Path
     device : str
-        ``"cpu"`` or ``"cuda"``: what runs it.
+        Device that runs the model: ``"cpu"`` or ``"cuda"``.
     metadata : dict of str to str
     """
 
@@ -62,7 +62,7 @@ class Session:
         self._trusted = trusted
 
     def width(self, output: str) -> int:
-        """Tell the length of the last axis of an output, as the model states it.
+        """Return the length of the last axis of an output, as stated by the model.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Session:
         Parameters
         ----------
         outputs : dict of str to tuple of int
-            What is wanted of it, and the shapes that follow from those of the inputs.
+            Names of the outputs, and their shapes, which follow from those of the inputs.
         inputs : dict of str to ndarray of float32
 
         Returns
@@ -95,7 +95,7 @@ class Session:
         Raises
         ------
         ModelError
-            If it cannot be run, takes too long, or gives something else than was wanted, NaN or infinity.
+            If the model cannot be run, takes too long, or returns other shapes or types, NaN or infinity.
         """
         options = onnxruntime.RunOptions()
         options.log_severity_level = 4
@@ -125,7 +125,7 @@ class Session:
 
 
 def _call_in_time(function: Callable[[], T], end: Callable[[], None], path: Path) -> T:
-    """Call a function in a thread, and leave it if it takes longer than `MAX_SECONDS`."""
+    """Call a function in a thread, and abandon the call if it takes longer than `MAX_SECONDS`."""
     outcome: list[T] = []
     errors: list[BaseException] = []
 
@@ -160,11 +160,11 @@ def open_session(path: Path, device: str, threads: int, *, trusted: bool = False
     path : Path
         The ONNX file.
     device : str
-        ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA when it works, else the CPU.
+        ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA if it works, otherwise the CPU.
     threads : int
-        Threads of one call on the CPU.
+        Threads per call on the CPU.
     trusted : bool
-        Whether it is one that ships. Others are looked into, and have `MAX_SECONDS` for each call.
+        Whether it is a bundled model. Other models are checked, and each call is limited to `MAX_SECONDS`.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def open_session(path: Path, device: str, threads: int, *, trusted: bool = False
     Raises
     ------
     ModelError
-        If the file is not an ONNX model, or one that keeps weights in other files.
+        If the file is not an ONNX model, or keeps weights in other files.
     DeviceError
         If `device` is ``"cuda"`` and that does not work.
     """
@@ -187,13 +187,13 @@ def _open(
     path: Path, device: str, threads: int, *, trusted: bool
 ) -> tuple[onnxruntime.InferenceSession, str]:
     if device != "cpu":
-        # Asked before a session is tried: without a driver, the attempt costs seconds and prints errors.
+        # Checked before opening a session: without a driver, the attempt takes seconds and prints errors.
         reason = _cuda_reason()
         if reason is None:
             session = _session(
                 path, ["CUDAExecutionProvider", "CPUExecutionProvider"], threads, trusted=trusted
             )
-            # onnxruntime falls back to the CPU without an error, so what it really took is asked.
+            # onnxruntime falls back to the CPU without an error, so check the provider in use.
             if session.get_providers()[0] == "CUDAExecutionProvider":
                 log.info("device: cuda")
                 return session, "cuda"
@@ -229,7 +229,7 @@ def _nothing() -> None:
 
 
 def _cuda_reason() -> str | None:
-    """Tell why CUDA cannot work, or ``None``."""
+    """Return why CUDA cannot work, or ``None``."""
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return "the installed onnxruntime has no CUDA provider; install onnxruntime-gpu"
     try:

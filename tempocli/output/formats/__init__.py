@@ -1,6 +1,6 @@
-"""Results as text: each format is a function from results to the pieces of text that make up the output.
+"""Text formats of results: each format is a function from results to pieces of the output text.
 
-Text, CSV, TSV and JSONL yield one piece a result as it comes, so that they can be streamed.
+Text, CSV, TSV and JSONL yield one piece per result, so that they can be streamed.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _HOMES = {
     "mirex": "lines",
 }
 FORMATS = tuple(_HOMES)
-# JAMS and MIREX describe one track; only the JSON formats have a place for tempo over time.
+# JAMS and MIREX describe one track; only the JSON formats can contain the tempo curve.
 SINGLE_FORMATS = frozenset({"jams", "mirex"})
 CURVE_FORMATS = frozenset({"json", "jsonl"})
-# A format has its name as its suffix; these are the others.
+# Suffixes that differ from the name of their format.
 SUFFIXES = {"": "text", ".txt": "text", ".ndjson": "jsonl"} | {
     f".{name}": name for name in FORMATS if name != "text"
 }
@@ -54,8 +54,8 @@ def write(name: str, results: Iterable[FileResult], layout: Layout) -> Iterator[
     Yields
     ------
     str
-        Pieces of the output; `encode` turns them into bytes. No piece at all when there is nothing to
-        say, as when the only input of a format without a place for errors failed.
+        Pieces of the output, to be encoded by `encode`. None if there is nothing to write, for example if
+        the only input failed and the format has no field for errors.
     """
     function: Format = getattr(import_module(f"tempocli.output.formats.{_HOMES[name]}"), f"write_{name}")
     return function(results, layout)

@@ -23,26 +23,26 @@ RECORD_KEYS = (*(name for name in COLUMNS if name not in PART_KEYS), "tempo_sect
 
 
 def write_json(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
-    """Write one document for all results, whether one or many."""
+    """Write one JSON document for all results."""
     records = [_record(result, layout) for result in results]
     yield dump({"schema_version": SCHEMA_VERSION, "results": records}, indent=2)
 
 
 def write_jsonl(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
-    """Write one object a line and result."""
+    """Write one JSON object per line and result."""
     for result in results:
         yield dump(line_record(result, layout))
 
 
 def write_jams(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
-    """Write a JAMS document; its sandbox has what the tempo namespace has no place for."""
+    """Write a JAMS document; values without a place in the tempo namespace go to the sandbox."""
     for result in results:
         if result.estimate is not None:
             yield dump(_jams(result, layout), indent=2)
 
 
 def line_record(result: FileResult, layout: Layout) -> dict[str, Any]:
-    """Make the object of one line of JSONL."""
+    """Return the object of one line of JSONL."""
     return {"schema_version": SCHEMA_VERSION, **_record(result, layout)}
 
 
@@ -108,7 +108,7 @@ def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
     }
     return {
         "file_metadata": {
-            # Of a part, what is known of its file is that it is at least as long.
+            # For a part, only a lower bound of the length of the file is known.
             "duration": round(start + record["duration"], 3),
             "identifiers": {"path": record["path"]},
             "jams_version": _JAMS_VERSION,
@@ -119,9 +119,9 @@ def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
 
 
 def _observations(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Make one observation of the whole, or, where the tempo is not steady, one of each section.
+    """Return one observation of the whole or, if the tempo is not steady, one per section.
 
-    In a range of tempi it may be that the whole has a tempo there and no section does.
+    With a range of tempi, the whole may have a tempo in the range while no section does.
     """
     start = record.get("part_start", 0.0)
     whole = {
@@ -165,7 +165,7 @@ def _candidates(candidates: tuple[Candidate, ...], layout: Layout) -> list[dict[
 
 
 def dump(value: dict[str, Any], *, indent: int | None = None) -> str:
-    """Write a JSON value and a line feed, in characters that UTF-8 can encode."""
+    """Return a JSON value with a line feed, in characters that UTF-8 can encode."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n"
-    # What stands for a byte of a path that is not UTF-8 has no UTF-8 form of its own.
+    # Surrogates, which stand for bytes of a path that are not UTF-8, cannot be encoded as UTF-8.
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

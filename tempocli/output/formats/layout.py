@@ -1,4 +1,4 @@
-"""What all formats share: how numbers, names and characters are written."""
+"""Shared by all formats: how numbers, names and characters are written."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Layout:
     Attributes
     ----------
     precision : int
-        Decimals of every tempo; its standard error may have more.
+        Decimals of tempi; standard errors may have more.
     named : bool
-        Whether plain text says which file a number belongs to.
+        Whether plain text includes the file name.
     curve : bool
-        Whether JSON has the tempo over time.
+        Whether JSON includes the tempo curve.
     """
 
     precision: int = 2
@@ -28,11 +28,11 @@ class Layout:
     curve: bool = False
 
     def bpm(self, value: float) -> str:
-        """Write a tempo in BPM."""
+        """Format a tempo in BPM."""
         return f"{value:.{self.precision}f}"
 
     def bpm_error(self, value: float) -> str:
-        """Write the standard error of a tempo, in BPM, with two significant digits or more."""
+        """Format the standard error of a tempo, in BPM, with at least two significant digits."""
         return f"{value:.{self._error_decimals(value)}f}"
 
     def round_error(self, value: float) -> float:
@@ -40,12 +40,12 @@ class Layout:
         return round(value, self._error_decimals(value))
 
     def _error_decimals(self, value: float) -> int:
-        # To the decimals of the tempo alone, a small error would become none.
+        # With the decimals of the tempo, a small error would become 0.
         return max(self.precision, 1 - math.floor(math.log10(value))) if value > 0 else self.precision
 
 
 def encode(text: str) -> bytes:
-    """Encode as UTF-8; bytes of a path that were not UTF-8 come out as they were."""
+    """Encode as UTF-8; bytes of a path that are not UTF-8 are restored unchanged."""
     return text.encode("utf-8", sys.getfilesystemencodeerrors())
 
 
@@ -55,7 +55,7 @@ def decode(data: bytes) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Make a text fit one field of a line of tab-separated fields, reversibly.
+    r"""Escape a text for one tab-separated field, reversibly.
 
     A text that holds a tab or a line break, or begins with a backslash, is written with a backslash in
     front, and with ``\\``, ``\t``, ``\n`` and ``\r`` for these characters; any other text is left alone.
@@ -66,7 +66,7 @@ def escape(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace what could garble or steer a terminal by escapes; for messages, not reversible."""
+    """Escape characters that could garble or control a terminal; for messages, not reversible."""
     if text.isprintable():
         return text
     return "".join(

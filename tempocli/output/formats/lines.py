@@ -1,4 +1,4 @@
-"""Formats of one line a result: text, CSV, TSV, MIREX."""
+"""Formats with one line per result: text, CSV, TSV, MIREX."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _table(
 
 
 def cells(result: FileResult, layout: Layout) -> list[str]:
-    """Write a result as the texts of the `COLUMNS`."""
+    """Return a result as the cells of the `COLUMNS`."""
     estimate = result.estimate
     if estimate is None:
         return [result.path, *[""] * 7, result.error or "", "", "", *part_cells(result.part), ""]
@@ -107,15 +107,15 @@ def cells(result: FileResult, layout: Layout) -> list[str]:
 
 
 def part_cells(part: Part | None) -> list[str]:
-    """Write which part of its file a result is about: start, duration and title; all empty for the whole."""
+    """Return start, duration and title of the part of a result; all empty for the whole file."""
     if part is None:
         return ["", "", ""]
-    # With every digit: it is by them that a run that goes on knows its inputs again.
+    # With all digits, because a resumed run recognises its inputs by them.
     return [repr(part.start), "" if part.duration is None else repr(part.duration), part.title or ""]
 
 
 def quote(text: str) -> str:
-    """Quote a cell of CSV where it must be."""
+    """Quote a CSV cell if necessary."""
     if any(character in text for character in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text

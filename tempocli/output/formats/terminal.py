@@ -1,4 +1,4 @@
-"""What is written where a person reads it: no character of a name may steer the terminal."""
+"""Escape text for a terminal, so that no character of a name can control it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result files that grow as results come, survive what kills the process, and can be continued."""
+"""Result files that are appended to, survive a killed process, and can be resumed."""
 
 from tempocli.output.results.file import FORMATS, ResultFile
 from tempocli.output.results.part import part_of

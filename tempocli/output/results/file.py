@@ -1,4 +1,4 @@
-"""A file of results that is never lost: rows are appended as they come, and it takes its name when whole."""
+"""A resumable result file: rows are appended to a partial file, which is renamed when complete."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _COPY_SIZE = 1 << 20
 
 
 class ResultFile:
-    """A result file that is being made; a context manager.
+    """A result file that is being written; a context manager.
 
-    Rows are appended to ``FILE.part``, which only one process at a time may have, and of which FILE is made
-    at the end. Whatever ends the process, rows that were written stay, and can be continued from. A
-    ``FILE.part`` that is not ours, or is a link, is refused and left alone.
+    Rows are appended to ``FILE.part``, which is locked by one process and becomes FILE at the end. If the
+    process is killed, the written rows remain, and the run can be resumed. A ``FILE.part`` that was not
+    written by tempocli, or is a link, is refused and not changed.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ class ResultFile:
     layout : Layout
         How numbers are written.
     resume : bool
-        Whether ``FILE.part``, or else FILE, is continued. Without it, a FILE is replaced at the end.
+        Whether to resume from ``FILE.part`` or, if missing, from FILE. Otherwise FILE is replaced at the end.
 
     Raises
     ------
     OutputError
-        On entering, if another process is at it, if an interrupted run's results would be overwritten, or if
-        something that is not ours is in the way. Later, if ``FILE.part`` is no longer there.
+        On entering, if another process is writing it, if results of an interrupted run would be overwritten,
+        or if another file has the name. Later, if ``FILE.part`` has disappeared.
     MissingExtraError
-        On entering, if Parquet is asked for and pyarrow is not installed.
+        On entering, if the format is Parquet and pyarrow is not installed.
     OSError
         If it cannot be written.
     """
@@ -108,27 +108,27 @@ class ResultFile:
     ) -> None:
         if self._file.closed:
             return
-        # What a run that failed before its first result leaves is nothing to continue.
+        # A run that failed before its first result leaves nothing to resume.
         if not self._has_rows():
             self._remove_part()
         self._file.close()
 
     def begin(self, settings: str, *, by_hash: bool = False, without_failed: bool = False) -> None:
-        """Find what can be kept of an earlier run.
+        """Read the rows of an earlier run that can be kept.
 
         Parameters
         ----------
         settings : str
-            All that an estimate depends on but the audio.
+            Record of everything except the audio that an estimate depends on.
         by_hash : bool
-            Whether files count as unchanged by their content, and not by size and time.
+            Whether unchanged files are recognised by content instead of size and time.
         without_failed : bool
-            Whether inputs that failed are not kept, to be tried again.
+            Whether failed inputs are dropped, to be tried again.
 
         Raises
         ------
         OutputError
-            If it was made with other settings.
+            If the file was written with other settings.
         DataError
             If it is not a result file.
         """
@@ -140,9 +140,9 @@ class ResultFile:
             self._append(self._mark + self._rows.header)
 
     def take(self, key: str) -> bool | None:
-        """Tell whether an input is in the file already, and then whether it had failed; else None.
+        """Return whether an input that is already in the file had failed; None if it is not in the file.
 
-        An input that is named twice is in the file when it is there twice. `key` is that of
+        Each call takes one entry, so an input named twice must be in the file twice. `key` is that of
         `tempocli.schema.AudioInput`.
         """
         return self._index.take(key)
@@ -153,7 +153,7 @@ class ResultFile:
         Raises
         ------
         OSError
-            If it cannot be written; the rows before it are whole.
+            If it cannot be written; earlier rows remain complete.
         OutputError
             If ``FILE.part`` was deleted, moved or replaced, which is noticed within a second of work.
         """
@@ -164,7 +164,7 @@ class ResultFile:
             self._synced = time.monotonic()
 
     def finish(self) -> None:
-        """Give the file its name, unless it has no rows.
+        """Rename the file to its final name, unless it has no rows.
 
         Raises
         ------
@@ -183,19 +183,19 @@ class ResultFile:
             else:
                 with atomic_file(self._target) as file:
                     shutil.copyfileobj(rows, file, _COPY_SIZE)
-        # Not before its successor and that one's name are sure to be on the disk.
+        # Only after the new file and its name are safely on the disk.
         _sync_folder(self._target)
         self._remove_part()
         self._file.close()
         _sync_folder(self._target)
 
     def fate(self) -> str | None:
-        """Tell what has become of ``FILE.part`` if it is not where it was; None if it is."""
+        """Describe what happened to ``FILE.part`` if it is not in its place; None if it is."""
         return fate(self._file.fileno(), self.part)
 
     @property
     def is_lost(self) -> bool:
-        """Whether ``FILE.part`` has no name any more, so that what is in it goes with this process."""
+        """Whether ``FILE.part`` no longer has a name, so that its content is lost when the process ends."""
         return os.fstat(self._file.fileno()).st_nlink == 0
 
     def _has_rows(self) -> bool:
@@ -221,7 +221,7 @@ class ResultFile:
             raise OutputError(f"{self._name}: is not a regular file, which could be continued")
 
     def _sync(self) -> None:
-        """Make sure that all rows are on the disk, under their name."""
+        """Flush all rows and the name of the file to the disk."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -242,7 +242,7 @@ class ResultFile:
             raise OSError(error.errno, error.strerror, self.part) from error
 
     def _keep(self, *, by_hash: bool, without_failed: bool) -> None:
-        """Put a copy with the rows that can be kept in the place of the part."""
+        """Replace the part by a copy with the rows that can be kept."""
         index, n_rows = PathIndex(), 0
         try:
             copy_path, copy = temporary.make_file(os.path.dirname(self.part), ".tmp")
@@ -302,7 +302,7 @@ class ResultFile:
 
 
 def _sync_folder(path: str) -> None:
-    """Make sure of a file's name, where folders can be opened."""
+    """Flush the name of a file to the disk, on systems where folders can be opened."""
     with suppress(OSError):
         descriptor = os.open(os.path.dirname(path), os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Which paths are in a result file already: 18 bytes a path, however long."""
+"""Index of the paths in a result file; uses 18 bytes per path."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 
 
 class PathIndex:
-    """Paths that are added, then taken out one by one; a path may be in it several times.
+    """Multiset of paths: all paths are added first, then taken out one by one.
 
-    Paths are told apart by 128 bits of a cryptographic hash.
+    Paths are identified by 128 bits of a cryptographic hash.
     """
 
     def __init__(self) -> None:
         self._added = (array("Q"), array("Q"), array("b"))
 
     def add(self, path: str, *, failed: bool) -> None:
-        """Add a path, before anything is taken out."""
+        """Add a path; only before `freeze`."""
         for column, value in zip(self._added, (*_hash(path), failed), strict=True):
             column.append(value)
 
     def freeze(self) -> None:
-        """Make it ready for `take`."""
+        """Prepare the index for `take`."""
         first, second, failed = (np.array(column) for column in self._added)
         order = np.argsort(first, kind="stable")
         self._first, self._second, self._failed = first[order], second[order], failed[order]
@@ -32,7 +32,7 @@ class PathIndex:
         self._added = (array("Q"), array("Q"), array("b"))
 
     def take(self, path: str) -> bool | None:
-        """Take out one entry of a path, and tell whether it had failed; None when there is none left."""
+        """Take out one entry of a path and return whether it had failed; None if no entry is left."""
         first, second = _hash(path)
         place = int(np.searchsorted(self._first, np.uint64(first)))
         while place < len(self._first) and self._first[place] == first:

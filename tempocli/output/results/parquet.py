@@ -1,4 +1,4 @@
-"""Parquet from JSON lines and back; the one place that knows pyarrow (extra ``parquet``)."""
+"""Convert JSON lines to Parquet and back; the only module that uses pyarrow (extra ``parquet``)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tempocli.system.prefetch import ahead
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROWS = 10_000  # of a row group: the memory they take is some 10 MB
-_AHEAD = 8  # files of a folder read at the same time: they may be far away
+_ROWS = 10_000  # per row group, which takes about 10 MB of memory
+_AHEAD = 8  # files of a folder read at the same time, for storage with high latency
 
 
 def require() -> None:
-    """Raise MissingExtraError when pyarrow is not installed."""
+    """Raise MissingExtraError if pyarrow is not installed."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
@@ -33,14 +33,14 @@ def require() -> None:
 
 
 def schema(*, curve: bool, position: bool = False) -> Any:
-    """Make the schema of a Parquet result file: the keys of JSONL, with types.
+    """Return the schema of a Parquet result file: the keys of JSONL, with types.
 
     Parameters
     ----------
     curve : bool
-        Whether there is the tempo over time.
+        Whether to include the tempo curve.
     position : bool
-        Whether there is the number of the input among all.
+        Whether to include the position of the input among all inputs.
     """
     import pyarrow as pa
 
@@ -75,14 +75,14 @@ def schema(*, curve: bool, position: bool = False) -> Any:
 
 
 def from_json_lines(lines: BinaryIO, target: str) -> None:
-    """Turn rows of JSONL into a Parquet file, which appears whole or not at all.
+    """Convert rows of JSONL to a Parquet file, which is written atomically.
 
     Parameters
     ----------
     lines : binary file
         The rows.
     target : str
-        The file to make or replace.
+        The file to create or replace.
     """
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
@@ -98,7 +98,7 @@ def from_json_lines(lines: BinaryIO, target: str) -> None:
 
 
 def table(records: list[dict[str, Any]], columns: Any) -> Any:
-    """Make a pyarrow table of objects of JSONL, with the columns of a `schema`."""
+    """Return JSONL objects as a pyarrow table with the columns of a `schema`."""
     import pyarrow as pa
 
     rows = [{**record, "path": to_text(record["path"])} for record in records]
@@ -106,7 +106,7 @@ def table(records: list[dict[str, Any]], columns: Any) -> Any:
 
 
 def to_bytes(records: list[dict[str, Any]], columns: Any) -> bytes:
-    """Make a Parquet file of objects of JSONL, with the columns of a `schema`."""
+    """Return JSONL objects as a Parquet file with the columns of a `schema`."""
     from pyarrow.parquet import write_table
 
     buffer = io.BytesIO()
@@ -127,7 +127,7 @@ def read_columns(folder: str, system: Any, columns: list[str]) -> Iterator[list[
     Raises
     ------
     DataError
-        If one of them has not the columns of a result file of this version.
+        If a file lacks the columns of a result file of this version.
     """
     from pyarrow.parquet import ParquetFile
 
@@ -138,14 +138,14 @@ def read_columns(folder: str, system: Any, columns: list[str]) -> Iterator[list[
             rows: list[dict[str, Any]] = shard.read(columns, use_threads=False).to_pylist()
         return rows
 
-    # Not by pyarrow.dataset: its threads may outlive the interpreter and abort a process that is done.
+    # pyarrow.dataset is not used: its threads may outlive the interpreter and abort a finished process.
     system.invalidate_cache()
     for rows in ahead(read, sorted(system.glob(f"{folder}/*.parquet")), _AHEAD):
         yield rows.result()
 
 
 def to_json_lines(source: str) -> BinaryIO:
-    """Turn a Parquet result file into a temporary JSONL file, open for reading.
+    """Convert a Parquet result file to a temporary JSONL file, open for reading.
 
     Raises
     ------
@@ -172,8 +172,8 @@ def _records(source: str) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(_ROWS):
                 for record in batch.to_pylist():
                     record["path"] = from_text(record["path"])
-                    # JSONL has no key where a column of Parquet has an empty place: for the curve of a failed
-                    # input, and for the part of a whole file.
+                    # JSONL omits keys where a Parquet column is null: the curve of a failed input, and the
+                    # part of a whole file.
                     if record.get("curve", ()) is None:
                         del record["curve"]
                     if record.get("part_start") is None:

@@ -1,4 +1,4 @@
-"""The file that results are appended to until it is whole: where it is, and whether it is one of ours."""
+"""The partial result file: its name, and the check that tempocli wrote it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ADVICE = "move it away or delete it, or give another output"
 
 
 def part_of(path: str) -> str:
-    """Name the file that holds the results of `path` until it is whole.
+    """Return the path of the partial file for the results of `path`.
 
-    It is `path` with ``.part`` behind it. A name that would be too long for the file system is cut, and has
-    a checksum of the whole name.
+    It is `path` with ``.part`` appended. A name that is too long for the file system is cut, and a checksum
+    of the whole name is added.
     """
     folder, name = os.path.split(os.path.realpath(path))
     longest = _longest_name(folder)
@@ -40,26 +40,26 @@ def part_of(path: str) -> str:
 
 
 def mark_of(format_name: str) -> bytes:
-    """Make the first line of a part, by which it is recognised; it is not in the file that is made of it."""
+    """Return the first line of a partial file, which identifies it; the final file does not contain it."""
     return b"# tempo: results in the making (%s, 1)\n" % format_name.encode()
 
 
 def open_part(path: str, format_name: str, name: str) -> FileIO:
-    """Open, or make, and lock the part at `path` for reading and writing.
+    """Open or create the part at `path` for reading and writing, and lock it.
 
     Parameters
     ----------
     path : str
-        Of the part.
+        Path of the part.
     format_name : str
-        What its mark says.
+        Format in its mark.
     name : str
-        The file that is made, as the user named it.
+        The final file, as named by the user.
 
     Raises
     ------
     OutputError
-        If another run has it, or if it is not a part of ours: then it is left alone.
+        If another run has locked it, or if it is not a part written by tempocli; it is not changed.
     OSError
         If it cannot be opened; with `name`, if it is not there.
     """
@@ -79,7 +79,7 @@ def open_part(path: str, format_name: str, name: str) -> FileIO:
 
 
 def fate(descriptor: int, path: str) -> str | None:
-    """Tell what has become of an open part if it is no longer at `path`; None if it is."""
+    """Describe what happened to an open part if it is no longer at `path`; None if it is."""
     if is_at(descriptor, path):
         return None
     with suppress(OSError):
@@ -93,7 +93,7 @@ def _check(file: FileIO, path: str, format_name: str) -> None:
     head = file.read(_LONGEST_MARK) or b""
     file.seek(0)
     start = head[: len(mark)]
-    # A run may have been killed before its mark was whole; then nothing is lost.
+    # A run may have been killed while writing the mark; it has no results to lose.
     if start != mark and not mark.startswith(start):
         other = _MARK.match(head)
         if other is None:
@@ -107,7 +107,7 @@ def _is_mine(file: FileIO, path: str) -> bool:
     owner = os.fstat(file.fileno()).st_uid
     if not hasattr(os, "geteuid") or owner == os.geteuid():
         return True
-    # On some file systems all files have the same owner, whoever makes them.
+    # On some file systems all files have the same owner.
     with suppress(OSError), tempfile.TemporaryFile(dir=os.path.dirname(path)) as new:
         return os.fstat(new.fileno()).st_uid == owner
     return False

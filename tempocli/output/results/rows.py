@@ -1,4 +1,4 @@
-"""Rows of result files: results with the fingerprints of their files and the settings, and back."""
+"""Encode and read rows of result files: results with the fingerprints of their files and the settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tempocli.output.formats import Layout
     from tempocli.schema import FileResult
 
-# What is added to the columns, or keys, of the format.
+# Added to the columns or keys of the format.
 ADDED = ("size", "mtime_ns", "sha256", "settings")
 KEYS = (*RECORD_KEYS, *ADDED)
 _ALWAYS = "octave_confidence"  # which files of every version have, and those of others hardly
@@ -29,20 +29,20 @@ _ALWAYS = "octave_confidence"  # which files of every version have, and those of
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is read back of a row.
+    """The values read from a row.
 
     Attributes
     ----------
     path : str
-        The input as the user named it.
+        The input, as named by the user.
     fingerprint : Fingerprint or None
-        The file as it was.
+        State of the file when it was read.
     settings : str
-        What it was estimated with.
+        Settings of the estimate.
     failed : bool
         Whether the input could not be read.
     part : Part or None
-        The part of the file that it is about; ``None`` for the whole file.
+        Part of the file; ``None`` for the whole file.
     """
 
     path: str
@@ -53,7 +53,7 @@ class Row:
 
 
 class RowFormat(Protocol):
-    """A format in which results can be appended to a file, and found in it again."""
+    """A format in which results can be appended to a file and read back."""
 
     header: bytes
 
@@ -61,17 +61,17 @@ class RowFormat(Protocol):
         """Write a result as one row."""
 
     def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
-        """Read the whole rows of a file, each with its bytes, up to where it was cut off.
+        """Read the complete rows of a file, each with its bytes; stop at an incomplete row.
 
         Raises
         ------
         DataError
-            If it is no result file of this format.
+            If the file is not a result file of this format.
         """
 
 
 class CsvRows:
-    """CSV with a header."""
+    """Rows as CSV with a header."""
 
     header = encode(",".join((*COLUMNS, *ADDED)) + "\n")
 
@@ -90,7 +90,7 @@ class CsvRows:
         record = b""
         for line in file:
             record += line
-            # A line feed within quotes belongs to a path.
+            # A line feed within quotes is part of a path.
             if record.count(b'"') % 2:
                 continue
             row = _csv_row(record)
@@ -101,7 +101,7 @@ class CsvRows:
 
 
 class JsonRows:
-    """One JSON object a line."""
+    """Rows as JSON objects, one per line."""
 
     header = b""
 
@@ -115,7 +115,7 @@ class JsonRows:
         wanted = set(KEYS)
         for number, record in enumerate(file):
             values = _json_object(record)
-            # What is no row at the start belongs to another file, which must not be taken for our torn end.
+            # If the first line is not a row, this is another file and not a truncated result file.
             if values is None and (number or (record.startswith(b"{") and not record.endswith(b"\n"))):
                 return
             if values is None or not wanted <= values.keys():
@@ -129,7 +129,7 @@ class JsonRows:
 
 
 def unlike(name: str, kind: str, wanted: Iterable[str], found: Container[str]) -> DataError:
-    """Say that a file is no result file, or one of an earlier version, to which this one cannot add."""
+    """Return the error for a file that is not a result file, or is one of an earlier version."""
     missing = [each for each in wanted if each not in found]
     if not missing or _ALWAYS in missing:
         return DataError(f"{name}: has not the {kind} of a result file")
@@ -170,12 +170,12 @@ def _csv_row(record: bytes) -> Row | None:
 
 
 def read_part(values: Mapping[str, Any]) -> Part | None:
-    """Read which part of its file a row is about, from its columns or keys; None for the whole file.
+    """Read the part of the file from the columns or keys of a row; None for the whole file.
 
     Raises
     ------
     ValueError
-        If they hold no numbers.
+        If the values are not numbers.
     """
     start, duration = values.get("part_start"), values.get("part_duration")
     if start in {None, ""}:

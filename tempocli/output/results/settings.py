@@ -1,4 +1,4 @@
-"""The record of what results were made with, by which a run that goes on knows that it may."""
+"""The record of the settings of results, compared when a run is resumed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def canonical(settings: Mapping[str, Any], layout: Layout) -> str:
-    """Write a record as one line of JSON with sorted keys: equal records are equal texts.
+    """Return a record as one line of JSON with sorted keys, so that equal records give equal texts.
 
     Parameters
     ----------
     settings : dict of str to Any
-        Of `tempocli.estimator.Estimator.settings`.
+        From `tempocli.estimator.Estimator.settings`.
     layout : Layout
         How numbers are written.
     """
@@ -26,12 +26,12 @@ def canonical(settings: Mapping[str, Any], layout: Layout) -> str:
 
 
 def difference(old: str, new: str) -> str:
-    """Say in one line what differs between the record of a result file and that of this run.
+    """Describe in one line the difference between the record of a result file and that of this run.
 
     Parameters
     ----------
     old, new : str
-        From `canonical`; `old` is read from a file, and may be anything.
+        From `canonical`; `old` is read from a file and may be invalid.
     """
     try:
         record = json.loads(old)
@@ -46,14 +46,14 @@ def difference(old: str, new: str) -> str:
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
-    # Of another model, all the rest is another, too.
+    # With another model, all other facts differ, too.
     if before.get("model") != now.get("model"):
         parts = [part for part in parts if not part.startswith(("model version", "model files"))]
     return f"made with other settings ({'; '.join(parts)})"
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, str]:
-    """Write a record as names and values for a person; a model by name, version and checksum."""
+    """Return a record as readable names and values; a model by name, version and checksum."""
     facts = {key: _text(value) for key, value in record.items() if key != "model"}
     model = record.get("model")
     if isinstance(model, dict):
@@ -80,5 +80,5 @@ def _references(model: Mapping[str, Any]) -> list[str]:
 
 def _members(model: Mapping[str, Any]) -> list[dict[str, Any]]:
     members = model.get("members", [])
-    # What is read from a file may be anything.
+    # Values read from a file may be invalid.
     return [each for each in members if isinstance(each, dict)] if isinstance(members, list) else []

@@ -1,4 +1,4 @@
-"""Many machines: the same estimates as Ray tasks (extra ``ray``), over shared folders or object storage."""
+"""Run on many machines with Ray (extra ``ray``), over shared folders or object storage."""
 
 from tempocli.batch.engines.ray.chunk import Work
 from tempocli.batch.engines.ray.engine import Job, estimate_on_ray

@@ -1,4 +1,4 @@
-"""What one Ray task does: read a list of files, estimate them, return their rows."""
+"""A Ray task: read a list of files, estimate them, and write their rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tempocli.output.formats import Layout
     from tempocli.schema import EstimatorOptions
 
-_AHEAD = 2  # files that are fetched while one is estimated
+_AHEAD = 2  # files fetched while one is estimated
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class Work:
     Attributes
     ----------
     options : EstimatorOptions
-        What they are estimated with.
+        Options of the estimator.
     layout : Layout
         How numbers are written.
     timeout : float or None
-        Seconds that one file may take.
+        Time limit per file, in seconds.
     max_memory : int or None
-        Bytes of memory that one file may take.
+        Memory limit per file, in bytes.
     """
 
     options: EstimatorOptions
@@ -61,14 +61,15 @@ class Work:
         return Estimator.from_options(self.options)
 
     def settings(self, estimator: Estimator) -> str:
-        """Record all that an estimate depends on but the audio, as the local engine does."""
+        """Return everything except the audio that an estimate depends on, as in the local engine."""
         return canonical(estimator.settings(), self.layout)
 
 
 def estimate_list(name: str, folder: str, work: Work) -> int:
     """Estimate the files of one list, and write their results as one Parquet file.
 
-    Its name follows from the list's and it appears whole: done twice, it is there once.
+    The name of the Parquet file is derived from that of the list, and the file is written atomically, so a
+    repeated task replaces its own result.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def _estimate(
 
 @lru_cache(maxsize=1)
 def _workplace(work: Work, process: int) -> tuple[str, WorkerHandle]:
-    """Load the model once a process of Ray's, and keep one worker process, which may die of a file."""
+    """Load the model once per Ray process, and keep one worker process, which a file may crash."""
     estimator = work.estimator()
     handle = WorkerHandle(
         estimator.portable(),

@@ -1,4 +1,4 @@
-"""Estimates by Ray: the driver lists the files, tasks estimate them and write Parquet."""
+"""The Ray engine: the driver lists the files, tasks estimate them and write Parquet."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
     from tempocli.schema import Part
 
-_LISTS = "_lists"  # in the output folder; readers of Parquet skip what begins with an underscore
-# Files a task: few at first, that all cores have work soon; many later, that there are not too many tasks.
+_LISTS = "_lists"  # in the output folder; Parquet readers skip names that begin with an underscore
+# Files per task: few at first, so that all cores start soon; many later, to limit the number of tasks.
 _CHUNKS = ((1_000, 16), (100_000, 200), (None, 2_000))
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to estimate, and where to.
+    """Inputs, options and output of a run.
 
     Attributes
     ----------
@@ -49,14 +49,14 @@ class Job:
     work : Work
         How.
     selection : Selection
-        Which files of folders are wanted.
+        Selects the files of folders.
     address : str or None
-        Of a running Ray cluster; without one, that in the variable RAY_ADDRESS, or else Ray is started on
-        this machine.
+        Address of a running Ray cluster; by default, the environment variable RAY_ADDRESS. Without either,
+        Ray is started on this machine.
     resume : bool
-        Whether an output that is there is added to.
+        Whether to resume from an existing output.
     part : Part or None
-        Which part of each input is wanted, if not the whole.
+        Part of each input; by default, the whole input.
     """
 
     names: Iterable[str]
@@ -69,17 +69,16 @@ class Job:
 
 
 def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> BatchSummary:
-    """Estimate files on a Ray cluster, or by a Ray of this machine.
+    """Estimate files on a Ray cluster, or with Ray on this machine.
 
-    Ray retries tasks whose node is lost. When all is done it is verified that every file is in the result
-    exactly once.
+    Ray retries the tasks of a lost node. At the end, the result is checked to contain each file exactly once.
 
     Parameters
     ----------
     job : Job
-        What, how, where to.
+        The job.
     done : callable, optional
-        Is told now and then how many files have been estimated.
+        Called repeatedly with the number of estimated files.
 
     Returns
     -------
@@ -91,11 +90,11 @@ def estimate_on_ray(job: Job, *, done: Callable[[int], None] | None = None) -> B
     MissingExtraError
         If ray is not installed.
     OutputError
-        If the output is there and not to be added to, was made with other settings, or is being written.
+        If the output exists and is not resumed, was written with other settings, or is being written.
     TempoError
-        If the cluster cannot be reached, or the result is not whole.
+        If the cluster cannot be reached, or the result is incomplete.
     """
-    # Ray would report its use to its makers. The processes that it starts here inherit this.
+    # Disable Ray's usage reports; the processes that it starts here inherit this setting.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray.data  # noqa: F401
@@ -128,7 +127,7 @@ def _estimate(job: Job, done: Callable[[int], None] | None) -> BatchSummary:
 
 
 def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathIndex, NDArray[np.int64]]:
-    """Read which files are in the output already, and their positions in order."""
+    """Read the files that are already in the output, and their sorted positions."""
     index, positions = PathIndex(), array("q")
     with storage_errors(job.output):
         is_there = system.exists(folder) and system.glob(f"{folder}/*.parquet")
@@ -150,10 +149,10 @@ def _earlier(job: Job, system: Any, folder: str, settings: str) -> tuple[PathInd
 
 
 def _free(taken: NDArray[np.int64]) -> Iterator[int]:
-    """Yield the positions that no earlier result has.
+    """Yield the positions without an earlier result.
 
-    Tasks end in any order, so a run that was interrupted leaves gaps. Filled from the first one on, they get
-    back the files that were meant for them, and no file of results is written over.
+    Tasks end in any order, so an interrupted run leaves gaps. Filling them in order assigns the same files to
+    them again, and no result file is overwritten.
     """
     position = 0
     for each in taken:
@@ -165,7 +164,7 @@ def _free(taken: NDArray[np.int64]) -> Iterator[int]:
 def _write_lists(
     job: Job, earlier: PathIndex, taken: NDArray[np.int64], system: Any, lists: str
 ) -> dict[str, int]:
-    """Write what is to be done as lists of files, and return their names and lengths."""
+    """Write the remaining work as lists of files, and return their names and lengths."""
     names: dict[str, int] = {}
     chunk: list[bytes] = []
     positions = _free(taken)
@@ -198,7 +197,7 @@ def _run(names: Iterable[str], work: Work, folder: str, done: Callable[[int], No
         return {"count": [estimate_list(str(name), folder, work) for name in batch["list"]]}
 
     items = [{"list": name} for name in names]
-    # A task for each list: what a lost node had under way is done again by another.
+    # One task per list; the tasks of a lost node are repeated by another.
     lists = ray.data.from_items(items, override_num_blocks=len(items))
     counts = lists.map_batches(estimate, batch_size=None, num_cpus=1)
     total = 0
@@ -215,7 +214,7 @@ def _run(names: Iterable[str], work: Work, folder: str, done: Callable[[int], No
 def _verify(
     job: Job, system: Any, folder: str, taken: NDArray[np.int64], n_new: int, summary: BatchSummary
 ) -> None:
-    """Count what is in the output; every position of a file must be there exactly once, and no other."""
+    """Count the output; each position of a file must be in it exactly once, and no other position."""
     positions = array("q")
     if len(taken) + n_new:
         for rows in parquet.read_columns(folder, system, ["position", "error", "bpm", "confidence"]):
@@ -251,7 +250,7 @@ def _ray(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield  # by whoever calls us
         return
-    # By itself Ray would look for a cluster that was started here before, and wait for one that has died.
+    # By default Ray looks for a cluster started here earlier, and waits for one that has ended.
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)

@@ -1,4 +1,4 @@
-"""Files anywhere: paths, and URLs through fsspec and its packages."""
+"""Storage of files: paths, and URLs through fsspec and its packages."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ _copies: dict[str, FileIO] = {}  # open, and so locked, while they are used
 
 
 def is_url(name: str) -> bool:
-    """Tell whether a name is a URL and not a path."""
+    """Return whether a name is a URL and not a path."""
     return "://" in name
 
 
 def open_storage(url: str) -> tuple[Any, str]:
-    """Get the fsspec file system of a URL or path, and the path in it.
+    """Return the fsspec file system of a URL or path, and the path in it.
 
     Raises
     ------
     MissingExtraError
         If fsspec is not installed.
     TempoError
-        If the package for this kind of URL is not, or there is none.
+        If the package for this kind of URL is not installed, or there is none.
     """
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise MissingExtraError("A URL", "ray") from error
     try:
-        # What other machines write meanwhile must be seen, and a listing of millions not be kept in memory.
+        # No cache: changes by other machines must be visible, and long listings must not be kept in memory.
         system, path = url_to_fs(url, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise TempoError(f"{url}: {error}") from error
@@ -56,23 +56,23 @@ def open_storage(url: str) -> tuple[Any, str]:
 def locate(
     names: Iterable[str], selection: Selection, part: Part | None = None
 ) -> Iterator[tuple[AudioInput, str]]:
-    """List the inputs that names stand for, as `tempocli.batch.find_inputs` does.
+    """Yield the inputs of files and folders, as `tempocli.batch.find_inputs` does.
 
     Parameters
     ----------
     names : iterable of str
         Files and folders, paths or URLs.
     selection : Selection
-        Which files of folders are wanted.
+        Selects the files of folders.
     part : Part, optional
-        Which part of each input is wanted.
+        Part of each input.
 
     Yields
     ------
     wanted : AudioInput
-        The input as the user named it.
+        The input, as named by the user.
     location : str
-        Where its file is for any machine.
+        Location of its file, valid on all machines.
     """
     for name in names:
         if not is_url(name):
@@ -110,11 +110,11 @@ def _walk(system: Any, folder: str, above: str, selection: Selection) -> Iterato
 
 
 def _listing(system: Any, folder: str) -> Iterator[tuple[str, str, str]]:
-    """Yield name, type and path of what a folder holds."""
+    """Yield name, type and path of the entries of a folder."""
     is_web = "http" in _protocols(system)
     for entry in system.ls(folder, detail=True):
         path = entry["name"].rstrip("/")
-        # Object stores list a folder's own placeholder among what it holds.
+        # Object stores list the placeholder of a folder among its entries.
         if path != folder.rstrip("/"):
             name = path.rsplit("/", 1)[-1]
             yield unquote(name) if is_web else name, entry["type"], entry["name"]
@@ -122,7 +122,7 @@ def _listing(system: Any, folder: str) -> Iterator[tuple[str, str, str]]:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Turn errors within the block, of which each package has its own, into TempoError."""
+    """Convert storage errors in the block, which differ by package, to TempoError."""
     try:
         yield
     except TempoError:
@@ -136,14 +136,14 @@ def _in_one_line(error: Exception) -> str:
 
 
 def fetch(location: str) -> tuple[str, bool]:
-    """Have a file as one of this machine.
+    """Return a local path of a file, which is downloaded if necessary.
 
     Returns
     -------
     path : str
-        Where it is.
+        Local path.
     is_copy : bool
-        Whether it is a copy, for the caller to `discard_copy`.
+        Whether it is a copy, which the caller must remove by `discard_copy`.
 
     Raises
     ------
@@ -166,17 +166,17 @@ def fetch(location: str) -> tuple[str, bool]:
 
 
 def discard_copy(path: str) -> None:
-    """Remove a copy that `fetch` made."""
+    """Remove a copy made by `fetch`."""
     temporary.discard(path, _copies.pop(path))
 
 
 def _suffix(path: str) -> str:
-    """Get a file's suffix, which one decoder looks at; not what a signed URL has behind it."""
+    """Return the suffix of a file, which one decoder uses, without the query of a signed URL."""
     return os.path.splitext(path.partition("?")[0])[1][:_LONGEST_SUFFIX]
 
 
 def remote_fingerprint(location: str, sha256: str | None) -> Fingerprint | None:
-    """Read what a URL's file is recognised by, as far as its storage says."""
+    """Return the fingerprint of the file of a URL, as far as its storage provides it."""
     system, path = open_storage(location)
     try:
         modified = system.modified(path)
@@ -186,23 +186,23 @@ def remote_fingerprint(location: str, sha256: str | None) -> Fingerprint | None:
 
 
 def write_whole(location: str, data: bytes) -> None:
-    """Write a file that appears whole or not at all, replacing an old one."""
+    """Write a file atomically, replacing an old one."""
     system, path = open_storage(location)
     if "file" in _protocols(system):
         with atomic_file(path) as file:
             file.write(data)
     else:
-        system.pipe_file(path, data)  # object stores have no halves of files
+        system.pipe_file(path, data)  # writes to object stores are atomic
 
 
 @contextmanager
 def locked(url: str) -> Iterator[bool]:
-    """Keep a folder to this process while the block runs; only folders of machines have locks, not buckets.
+    """Lock a folder for this process while the block runs; buckets cannot be locked.
 
     Yields
     ------
     bool
-        Whether no other process has it.
+        Whether the lock was obtained.
     """
     system, folder = open_storage(url)
     if "file" not in _protocols(system):
