@@ -65,7 +65,7 @@ def remove_folder() -> None:
         if _made is not None:
             shutil.rmtree(_made[0], ignore_errors=True)
             os.close(_made[1])
-            current_process()._config["tempdir"] = None  # type: ignore[attr-defined]
+            current_process()._config["tempdir"] = None  # type: ignore[attr-defined]  # not typed
             _made = None
 
 

@@ -33,7 +33,7 @@ except ImportError:  # Windows
         position = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, _FAR_AWAY, os.SEEK_SET)
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # Windows only
         except OSError:
             return False
         finally:

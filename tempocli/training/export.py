@@ -50,7 +50,7 @@ def to_onnx(
         If the extra ``train`` is not installed.
     """
     try:
-        import onnx  # noqa: F401
+        import onnx  # noqa: F401  required by torch's exporter, too
         import onnxscript  # noqa: F401  required by torch's exporter, whose own error is less clear
     except ImportError as error:
         raise MissingExtraError("exporting a model", "train") from error

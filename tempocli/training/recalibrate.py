@@ -101,7 +101,7 @@ def set_version(path: Path, version: str) -> None:
 
 def _need_onnx() -> None:
     try:
-        import onnx  # noqa: F401
+        import onnx  # noqa: F401  only asks whether it is there
     except ImportError as error:
         raise MissingExtraError("changing a model's metadata", "train") from error
 

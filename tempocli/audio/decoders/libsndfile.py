@@ -34,7 +34,7 @@ _OPEN_ENDED = {"FLAC", "MP3", "MPEG", "OGG"}
 _LEFT_OVER = 4096
 
 
-class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A sound file that is read sequentially.
 
     soundfile seeks before and after each read of a seekable file, which costs time, and at the end of a
