@@ -11,8 +11,8 @@ from tempocli.training.comparator.build import build_comparator
 from tempocli.training.comparator.export import export_comparator
 from tempocli.training.comparator.recipe import ComparisonRecipe
 from tempocli.training.comparator.task import ComparisonTask
+from tempocli.training.contrastive.build import build_encoder
 from tempocli.training.contrastive.export import export_contrastive
-from tempocli.training.contrastive.network import ContrastiveNetwork
 from tempocli.training.contrastive.recipe import ContrastiveRecipe
 from tempocli.training.contrastive.task import ContrastiveTask
 from tempocli.training.engine import fit
@@ -76,7 +76,7 @@ KINDS = {
         Kind(
             recipe=ContrastiveRecipe,
             task=ContrastiveTask,
-            build=lambda recipe, encoder: ContrastiveNetwork(recipe.network),
+            build=lambda recipe, encoder: build_encoder(recipe.network),
             export=export_contrastive,
             scores=("validation_found",),
         ),

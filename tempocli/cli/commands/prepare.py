@@ -53,31 +53,80 @@ def _generated(default: int) -> Callable[[Callable[..., None]], Callable[..., No
     return decorate
 
 
-@data.command("all")
-@_shared
-@click.option(
+_sources = click.option(
     "--sources",
     type=_FOLDER,
     required=True,
     help="Folder of Debian packages; missing ones are downloaded.",
 )
+
+
+@data.command("all")
+@_shared
+@_sources
 @click.option(
     "--groove", "performances", type=_THERE, required=True, help="Folder of the Groove MIDI Dataset."
 )
 def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
-    """Prepare all training data of the shipped models (Debian only)."""
+    """Prepare all training data of the tempo models (Debian only)."""
     from tempocli.training.data.prepare import listed_music
-    from tempocli.training.data.sources import fetch, music_list, music_packages, song_packages
+    from tempocli.training.data.sources import music_list
 
-    songs, music = sources / "songs", sources / "music"
-    for folder, packages in ((songs, song_packages()), (music, music_packages())):
-        _run(len(packages), fetch(folder, packages))
+    songs, music = _fetch(sources, music_list())
     context = click.get_current_context()
     for kind in (synthetic, mma, clicks, speech):
         context.invoke(kind, out=out, jobs=jobs)
     context.invoke(midi, folder=songs, out=out, jobs=jobs)
     context.invoke(groove, folder=performances, out=out, jobs=jobs)
     _audio(music, listed_music(music, music_list()), out, jobs)
+
+
+@data.command("music")
+@_shared
+@_sources
+@click.option(
+    "--cc-music",
+    "free",
+    type=_THERE,
+    help="Folder of free music listed in its cc-music.csv; left out without it.",
+)
+def music_of_all_kinds(out: Path, jobs: int, sources: Path, free: Path | None) -> None:
+    """Prepare all training data of the music embedding (Debian only)."""
+    from tempocli.training.data import prepare as made
+    from tempocli.training.data.sources import embedding_music_list
+    from tempocli.training.synth.midi import midi_songs, mma_grooves
+
+    listed = embedding_music_list()
+    songs, music = _fetch(sources, listed)
+    front_end = made.MUSIC_FRONT_END
+    mma_grooves(), midi_songs(songs)  # fail early if one is missing
+    recordings = partial(made.make_audio, front_end=front_end)
+    stores: dict[str, tuple[list[str], Callable[[str], Any]]] = {
+        "debian": (made.listed_music(music, listed), partial(recordings, folder=music)),
+    }
+    if free is not None:
+        artists = made.cc_music(free)
+        stores["cc"] = (list(artists), partial(recordings, folder=free, groups=artists))
+    for kind, make, clips in (
+        ("synthetic", made.make_synthetic, 1000),
+        ("mma", made.make_mma, 500),
+        ("midi", partial(made.make_midi, folder=songs), 500),
+    ):
+        names = [f"{kind}-{index}" for index in range(clips)]
+        stores[kind] = (names, partial(make, seed=1, front_end=front_end))
+    for kind, (names, make) in stores.items():
+        clips_made = made.prepare(out / f"music-{kind}", names, make, jobs=jobs, front_end=front_end)
+        _run(len(names), clips_made)
+
+
+def _fetch(sources: Path, listed: Path) -> tuple[Path, Path]:
+    """Download the packages of songs and of listed recordings; return their folders."""
+    from tempocli.training.data.sources import fetch, packages_of, song_packages
+
+    songs, music = sources / "songs", sources / "music"
+    for folder, packages in ((songs, song_packages()), (music, packages_of(listed))):
+        _run(len(packages), fetch(folder, packages))
+    return songs, music
 
 
 @data.command()

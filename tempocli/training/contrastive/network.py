@@ -16,16 +16,21 @@ class ContrastiveConfig:
 
     Attributes
     ----------
+    backbone : str
+        ``"time"`` for `ContrastiveNetwork`, ``"spectrogram"`` for
+        `tempocli.training.contrastive.spectrogram.SpectrogramNetwork`.
     n_frames, n_mels : int
         Shape of a window; 256 frames are 3 s.
     channels : tuple of int
-        Channels of the convolutions over time, each of which halves the frame rate.
+        Channels of the convolutions, each of which halves the frame rate.
     n_blocks : int
-        Number of residual blocks after them, each with twice the dilation of the previous one.
+        Number of residual blocks after them, each with twice the dilation of the previous one; only for the
+        backbone ``"time"``.
     embedding_dim, projection_dim : int
         Length of the embedding, and of its projection, used only by the loss.
     """
 
+    backbone: str = "time"
     n_frames: int = 256
     n_mels: int = 40
     channels: tuple[int, ...] = (64, 128, 192, 256)
@@ -35,7 +40,9 @@ class ContrastiveConfig:
 
 
 class ContrastiveNetwork(nn.Module):
-    """Network from log-mel windows to embeddings, with a projection used only by the loss.
+    """Network from log-mel windows to embeddings by convolutions over time, all bands being channels.
+
+    The projection is used only by the loss.
 
     Parameters
     ----------
@@ -53,15 +60,20 @@ class ContrastiveNetwork(nn.Module):
         self.stem = nn.Sequential(*layers)
         self.blocks = dilated_trunk(before, config.n_blocks)
         self.embedding = nn.Linear(2 * before, config.embedding_dim)
-        self.projection = nn.Sequential(
-            nn.ReLU(),
-            nn.Linear(config.embedding_dim, config.embedding_dim),
-            nn.ReLU(),
-            nn.Linear(config.embedding_dim, config.projection_dim),
-        )
+        self.projection = projection(config)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Embed windows, shape=(batch, n_frames, n_mels), to shape=(batch, embedding_dim)."""
         x = self.blocks(self.stem(log_mel.transpose(1, 2)))
         embedding: Tensor = self.embedding(torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1))
         return embedding
+
+
+def projection(config: ContrastiveConfig) -> nn.Sequential:
+    """Build the projection of an embedding that a loss compares."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Linear(config.embedding_dim, config.embedding_dim),
+        nn.ReLU(),
+        nn.Linear(config.embedding_dim, config.projection_dim),
+    )

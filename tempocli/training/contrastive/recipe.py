@@ -29,6 +29,8 @@ class ContrastiveRecipe(Recipe):
         Share of each store of unlabelled music in a batch, by folder name.
     tracks : int
         Tracks per step; the other tracks of a batch are the negatives.
+    album : int
+        Number of tracks that are drawn together from one group, as hard negatives of each other.
     reach : float
         Maximum time between the two excerpts of a track, in seconds.
     temperature : float
@@ -44,6 +46,7 @@ class ContrastiveRecipe(Recipe):
     stores: dict[str, float]
     steps: int = 800
     tracks: int = 96
+    album: int = 1
     reach: float = 10.0
     temperature: float = 0.1
     semitones: float = 0.0

@@ -45,12 +45,12 @@ class ExcerptSampler:
         rng = np.random.default_rng([self._recipe.seed, step])
         chosen: dict[tuple[int, int], tuple[Store, Clip]] = {}
         for _ in range(4 * self._recipe.tracks):
-            store, clip = self._tracks.draw(rng)
-            # A track drawn twice would be its own negative.
-            chosen[id(store), clip.start] = (store, clip)
-            if len(chosen) == self._recipe.tracks:
+            for store, clip in self._tracks.draw_together(rng, self._recipe.album):
+                # A track drawn twice would be its own negative.
+                chosen[id(store), clip.start] = (store, clip)
+            if len(chosen) >= self._recipe.tracks:
                 break
-        return self._views(list(chosen.values()), rng)
+        return self._views(list(chosen.values())[: self._recipe.tracks], rng)
 
     def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the two views of held-out tracks, the same every time.

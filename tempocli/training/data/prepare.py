@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import multiprocessing
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,11 +34,14 @@ from tempocli.training.synth.speech import speak
 from tempocli.training.synth.styles import draw_style, draw_tempo, load_styles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 log = logging.getLogger(__name__)
 
 CLIP_SECONDS = 40.0
+TEMPO_FRONT_END = FrontEnd()
+# The same spectrum in more bands: at 40, instruments are harder to tell.
+MUSIC_FRONT_END = FrontEnd(n_mels=96)
 _SOUNDFONTS = Path("/usr/share/sounds")
 _KITS = Path("/usr/share/hydrogen/data/drumkits")
 
@@ -71,7 +76,12 @@ def find_soundfonts(folder: Path = _SOUNDFONTS) -> list[Path]:
 
 
 def prepare(
-    folder: Path, names: Iterable[str], make: Callable[[str], Prepared | None], *, jobs: int
+    folder: Path,
+    names: Iterable[str],
+    make: Callable[[str], Prepared | None],
+    *,
+    jobs: int,
+    front_end: FrontEnd = TEMPO_FRONT_END,
 ) -> Iterator[str]:
     """Make the clips missing from a store and append them.
 
@@ -85,13 +95,15 @@ def prepare(
         Returns the clip of a name, or ``None`` if it cannot be made; deterministic.
     jobs : int
         Number of worker processes.
+    front_end : FrontEnd
+        The front end of the clips.
 
     Yields
     ------
     str
         Each name when it is done, including clips that already exist.
     """
-    with StoreWriter(folder, FrontEnd()) as writer:
+    with StoreWriter(folder, front_end) as writer:
         names = list(names)
         yield from (name for name in names if name in writer.names)
         missing = [name for name in names if name not in writer.names]
@@ -105,8 +117,7 @@ def prepare(
 _renderers: dict[int, Renderer] = {}
 
 
-def _render(score: Score, rng: np.random.Generator, name: str, group: str) -> Prepared:
-    front_end = FrontEnd()
+def _render(score: Score, rng: np.random.Generator, name: str, group: str, front_end: FrontEnd) -> Prepared:
     if 0 not in _renderers:  # one per process, since soundfonts load slowly
         kits = sorted(path.parent for path in _KITS.glob("*/drumkit.xml"))
         _renderers[0] = Renderer(find_soundfonts(), kits, front_end.sample_rate)
@@ -118,14 +129,14 @@ def _rng(kind: int, seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng([kind, seed, index])
 
 
-def make_synthetic(name: str, *, seed: int) -> Prepared:
+def make_synthetic(name: str, *, seed: int, front_end: FrontEnd = TEMPO_FRONT_END) -> Prepared:
     """Compose and render one procedural clip; `name` ends in its index."""
     rng = _rng(1, seed, int(name.split("-")[-1]))
     score = compose(draw_style(rng), rng, duration=CLIP_SECONDS)
-    return _render(score, rng, name, name)
+    return _render(score, rng, name, name, front_end)
 
 
-def make_mma(name: str, *, seed: int) -> Prepared | None:
+def make_mma(name: str, *, seed: int, front_end: FrontEnd = TEMPO_FRONT_END) -> Prepared | None:
     """Play and render one MMA groove; `name` ends in its index."""
     index = int(name.split("-")[-1])
     rng = _rng(2, seed, index)
@@ -139,7 +150,7 @@ def make_mma(name: str, *, seed: int) -> Prepared | None:
         return None
     if score.duration < 15.0 or len(score.notes) < 20:
         return None
-    return _render(score, rng, name, groove)
+    return _render(score, rng, name, groove, front_end)
 
 
 _ACCOMPANIMENTS = {
@@ -171,10 +182,10 @@ def make_groove(name: str, *, seed: int, folder: Path) -> Prepared:
         wanted = _ACCOMPANIMENTS.get(style, ("pop", "rock", "soul"))
         choices = [style for style in load_styles() if style.name in wanted]
         accompany(score, choices[int(rng.integers(len(choices)))], rng, parts=parts)
-    return _render(score, rng, name, str(path.relative_to(folder).parent))
+    return _render(score, rng, name, str(path.relative_to(folder).parent), TEMPO_FRONT_END)
 
 
-def make_clicks(name: str, *, seed: int) -> Prepared:
+def make_clicks(name: str, *, seed: int, front_end: FrontEnd = TEMPO_FRONT_END) -> Prepared:
     """Render a click track: one drum sound on every beat, with or without accents."""
     rng = _rng(4, seed, int(name.split("-")[-1]))
     bpm = draw_tempo((30.0, 300.0), rng)
@@ -188,7 +199,7 @@ def make_clicks(name: str, *, seed: int) -> Prepared:
         Note(first + beat * 60.0 / bpm, 0.1, DRUMS, pitch, 127 if beat % every == 0 else accent)
         for beat in range(n_beats)
     ]
-    return _render(score, rng, name, name)
+    return _render(score, rng, name, name, front_end)
 
 
 def music_files(folder: Path) -> list[str]:
@@ -226,7 +237,39 @@ def listed_music(folder: Path, listed: Path) -> list[str]:
     return names
 
 
-def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
+def cc_music(folder: Path) -> dict[str, str]:
+    """Read the list ``cc-music.csv`` of a folder of free music.
+
+    Tracks that come from Debian's packages are left out, since they are in the list of recordings, too.
+
+    Returns
+    -------
+    dict of str to str
+        Artist of each file; the path is relative to the folder.
+
+    Raises
+    ------
+    DataError
+        If the list cannot be read or lacks a column, or a file is missing.
+    """
+    listed = folder / "cc-music.csv"
+    try:
+        with listed.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        artists = {
+            row["path"]: row["artist"] for row in rows if not row["source_repository"].startswith("Debian")
+        }
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise DataError(f"{listed}: not a list of free music ({error})") from error
+    missing = [path for path in artists if not (folder / path).is_file()]
+    if missing or not artists:
+        raise DataError(f"{folder}: lacks {len(missing)} of the listed files")
+    return artists
+
+
+def make_midi(
+    name: str, *, seed: int, folder: Path, front_end: FrontEnd = TEMPO_FRONT_END
+) -> Prepared | None:
     """Render a part of one of a folder's MIDI songs, transposed, at the tempo given in the file."""
     index = int(name.split("-")[-1])
     rng = _rng(5, seed, index)
@@ -246,22 +289,30 @@ def make_midi(name: str, *, seed: int, folder: Path) -> Prepared | None:
         for note in score.notes
     ]
     score.kit = "acoustic" if rng.random() < 0.7 else "electronic"
-    return _render(score, rng, name, song.name)
+    return _render(score, rng, name, song.name, front_end)
 
 
 def make_speech(name: str, *, seed: int) -> Prepared:
     """Synthesise speech of random sentences: a clip without a tempo."""
     rng = _rng(6, seed, int(name.split("-")[-1]))
-    front_end = FrontEnd()
+    front_end = TEMPO_FRONT_END
     with tempfile.TemporaryDirectory() as folder:
         samples = speak(rng, duration=CLIP_SECONDS, sample_rate=front_end.sample_rate, folder=Path(folder))
     samples = master(samples, rng, sample_rate=front_end.sample_rate)
     return Prepared(name, front_end.log_mel(samples), None, "speech", name)
 
 
-def make_audio(name: str, *, folder: Path) -> Prepared | None:
-    """Read one file of unlabelled audio; `name` is its path below `folder`, the first part its group."""
-    front_end = FrontEnd()
+def make_audio(
+    name: str,
+    *,
+    folder: Path,
+    front_end: FrontEnd = TEMPO_FRONT_END,
+    groups: Mapping[str, str] = MappingProxyType({}),
+) -> Prepared | None:
+    """Read one file of unlabelled audio.
+
+    `name` is its path below `folder`. Its group is in `groups`, or else the first part of the path.
+    """
     try:
         samples = load_audio(folder / name, sample_rate=front_end.sample_rate)
     except AudioError as error:
@@ -271,4 +322,4 @@ def make_audio(name: str, *, folder: Path) -> Prepared | None:
     samples = samples[: 300 * front_end.sample_rate]
     if len(samples) < 15 * front_end.sample_rate:
         return None
-    return Prepared(name, front_end.log_mel(samples), None, "audio", Path(name).parts[0])
+    return Prepared(name, front_end.log_mel(samples), None, "audio", groups.get(name, Path(name).parts[0]))

@@ -66,6 +66,11 @@ class Groups:
         group = self._groups[int(rng.choice(len(self._groups), p=self._weights))]
         return group[int(rng.integers(len(group)))]
 
+    def draw_together(self, rng: np.random.Generator, number: int) -> list[Clip]:
+        """Draw a group, then up to `number` different clips of it."""
+        group = self._groups[int(rng.choice(len(self._groups), p=self._weights))]
+        return [group[index] for index in rng.choice(len(group), min(number, len(group)), replace=False)]
+
 
 class UnlabelledTracks:
     """Draws tracks from several stores; tempi in a store are never read.
@@ -115,6 +120,13 @@ class UnlabelledTracks:
         """Draw a store by its share, then a clip for training."""
         which = int(rng.choice(len(self.stores), p=self._shares))
         return self.stores[which], self._groups[which].draw(rng)
+
+    def draw_together(self, rng: np.random.Generator, number: int) -> list[tuple[Store, Clip]]:
+        """Draw a store by its share, then up to `number` clips for training of one of its groups."""
+        if number == 1:
+            return [self.draw(rng)]
+        which = int(rng.choice(len(self.stores), p=self._shares))
+        return [(self.stores[which], clip) for clip in self._groups[which].draw_together(rng, number)]
 
     def draw_first(self, rng: np.random.Generator) -> tuple[Store, Clip]:
         """Draw a clip for training from the first store."""

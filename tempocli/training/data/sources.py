@@ -14,7 +14,8 @@ from tempocli.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ARCHIVES = ".pk3"
+_ARCHIVES = (".pk3", ".zip")
+_MUSIC = (".flac", ".mp3", ".ogg", ".opus", ".wav")
 
 
 def song_packages() -> list[str]:
@@ -24,13 +25,18 @@ def song_packages() -> list[str]:
 
 
 def music_list() -> Path:
-    """Return the path of the list of unlabelled recordings, one per line as PACKAGE/PATH."""
+    """Return the list of unlabelled recordings of the tempo models, one per line as PACKAGE/PATH."""
     return Path(__file__).with_name("music.txt")
 
 
-def music_packages() -> list[str]:
-    """List the Debian packages of the unlabelled recordings."""
-    return sorted({path.split("/")[0] for path in music_list().read_text(encoding="utf-8").splitlines()})
+def embedding_music_list() -> Path:
+    """Return the list of unlabelled recordings of the music embedding, one per line as PACKAGE/PATH."""
+    return Path(__file__).with_name("embedding_music.txt")
+
+
+def packages_of(listed: Path) -> list[str]:
+    """List the Debian packages of a list of recordings."""
+    return sorted({path.split("/")[0] for path in listed.read_text(encoding="utf-8").splitlines()})
 
 
 def fetch(folder: Path, packages: list[str]) -> Iterator[str]:
@@ -72,15 +78,21 @@ def _fetch(folder: Path, package: str) -> None:
         (archive,) = partial.glob("*.deb")
         _run(["dpkg-deb", "-x", archive.name, "."], partial)
         archive.unlink()
-        for path in sorted(partial.rglob(f"*{_ARCHIVES}")):
-            with zipfile.ZipFile(path) as packed:
-                packed.extractall(path.with_name(f"{path.name}.d"))
+        for path in sorted(path for path in partial.rglob("*") if path.suffix in _ARCHIVES):
+            _unpack(path)
             path.unlink()
         partial.rename(folder / package)
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{package}: cannot be unpacked ({error})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _unpack(path: Path) -> None:
+    """Unpack the music of an archive into a folder beside it."""
+    with zipfile.ZipFile(path) as packed:
+        music = [name for name in packed.namelist() if name.lower().endswith(_MUSIC)]
+        packed.extractall(path.with_name(f"{path.name}.d"), music)
 
 
 def _run(command: list[str], folder: Path) -> None:
