@@ -95,7 +95,7 @@ class ChromaFrontEnd:
         offset = 0.5 * (low - high) / (low - 2.0 * peak + high)
         hertz = (columns + first + offset) * (self.sample_rate / self.n_fft)
         pitch = 12.0 * np.log2(hertz / _A4) + 9.0  # semitones from C
-        places = np.floor(pitch * FINE).astype(np.int64) % (12 * FINE)
+        places = np.rint(pitch * FINE).astype(np.int64) % (12 * FINE)
         n_frames = len(magnitude)
         # Square roots, so that loud notes do not hide soft ones.
         sums = np.bincount(rows * (12 * FINE) + places, np.sqrt(peak), n_frames * 12 * FINE)
@@ -125,7 +125,7 @@ def tuning(fine: NDArray[np.float32]) -> float:
     float
         Deviation from A4 = 440 Hz in semitones, -0.5 to 0.5; 0 for silence.
     """
-    places = (np.arange(12 * FINE) + 0.5) / FINE
+    places = np.arange(12 * FINE) / FINE
     return float(np.angle(np.sum(fine * np.exp(2j * math.pi * places))) / (2.0 * math.pi))
 
 
@@ -148,6 +148,6 @@ def fold(fine: NDArray[np.float32], tuned: float) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=64)
 def _folding(tuned: float) -> NDArray[np.float32]:
-    places = (np.arange(12 * FINE) + 0.5) / FINE - tuned
+    places = np.arange(12 * FINE) / FINE - tuned
     distance = (places[:, None] - np.arange(12) + 6.0) % 12.0 - 6.0
     return np.asarray(np.exp(-0.5 * (distance / _WIDTH) ** 2), np.float32)

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
     from tempocli.features.front_end import FrontEnd
 
-# As for the periodicity: strong compression, so that soft onsets count.
-_GAIN = 25_600.0
 _LAG = 2  # frames over which a rise is measured
-_MEAN_SECONDS = 2.0
+_MEAN_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +78,11 @@ def rhythm_spectrum(
 
 
 def _onset_curves(log_mel: NDArray[np.float32], front_end: FrontEnd, n_bands: int) -> NDArray[np.float32]:
-    """Compute rises of the compressed level, averaged in bands, shape=(n_bands, n_frames)."""
-    magnitude = np.expm1(log_mel)
-    magnitude *= np.float32(_GAIN / front_end.log_gain)
-    level = np.log1p(magnitude, out=magnitude)
-    rise = np.zeros_like(level)
-    np.maximum(level[_LAG:] - level[:-_LAG], 0.0, out=rise[_LAG:])
+    """Compute rises of the level, averaged in bands, less their moving mean, shape=(n_bands, n_frames)."""
+    rise = np.zeros_like(log_mel)
+    np.maximum(log_mel[_LAG:] - log_mel[:-_LAG], 0.0, out=rise[_LAG:])
     edges = np.linspace(0, log_mel.shape[1], n_bands + 1).round().astype(int)
-    curves = np.add.reduceat(rise, edges[:-1], axis=1).T / np.diff(edges)[:, None]
+    curves = np.add.reduceat(rise, edges[:-1], axis=1).T / np.diff(edges).astype(np.float32)[:, None]
     return curves - _moving_mean(curves, round(_MEAN_SECONDS * front_end.frame_rate))
 
 
