@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.features.framing import Framer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -56,25 +58,16 @@ class ChromaFrontEnd:
         blocks : iterable of ndarray of float32, shape=(n_samples,)
             Consecutive mono samples at `sample_rate`; blocks may have any length.
 
-        Yields
-        ------
-        ndarray of float32, shape=(n_frames, 12 * FINE)
+        Returns
+        -------
+        iterator of ndarray of float32, shape=(n_frames, 12 * FINE)
             Consecutive frames: strength at each fifth of a semitone, octaves folded, C first.
         """
-        half = self.n_fft // 2
-        pending = np.zeros(half, np.float32)
-        n_samples = n_done = 0
-        for block in blocks:
-            n_samples += len(block)
-            pending = np.concatenate([pending, block.astype(np.float32, copy=False)])
-            n_ready = (len(pending) - self.n_fft) // self.hop_length + 1
-            if n_ready > 0:
-                yield self._frames(pending, n_ready)
-                pending = pending[n_ready * self.hop_length :]
-                n_done += n_ready
-        n_left = 1 + (n_samples - 1) // self.hop_length - n_done if n_samples else 0
-        if n_left > 0:
-            yield self._frames(np.concatenate([pending, np.zeros(half, np.float32)]), n_left)
+        return self.framer().stream(blocks)
+
+    def framer(self) -> Framer:
+        """Return what computes the fine chroma of samples that are pushed to it in blocks."""
+        return Framer(self.n_fft, self.hop_length, self._frames)
 
     def _frames(self, samples: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
         window, first, last = _constants(self)

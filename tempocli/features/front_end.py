@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.features.framing import Framer, n_frames
 from tempocli.features.ranges import number, whole
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class FrontEnd:
 
     def n_frames(self, n_samples: int) -> int:
         """Return the number of frames of a signal; the last one is centred at or before the last sample."""
-        return 1 + (n_samples - 1) // self.hop_length if n_samples else 0
+        return n_frames(n_samples, self.hop_length)
 
     def log_mel(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the log-mel spectrogram of a whole signal.
@@ -86,26 +87,16 @@ class FrontEnd:
         blocks : iterable of ndarray of float32, shape=(n_samples,)
             Consecutive mono samples at `sample_rate`; blocks may have any length.
 
-        Yields
-        ------
-        ndarray of float32, shape=(n_frames, n_mels)
+        Returns
+        -------
+        iterator of ndarray of float32, shape=(n_frames, n_mels)
             Consecutive frames; joined, they equal `log_mel` of the joined blocks.
         """
-        half = self.n_fft // 2
-        pending = np.zeros(half, np.float32)
-        n_samples = 0
-        n_done = 0
-        for block in blocks:
-            n_samples += len(block)
-            pending = np.concatenate([pending, block.astype(np.float32, copy=False)])
-            n_ready = (len(pending) - self.n_fft) // self.hop_length + 1
-            if n_ready >= _FRAMES_PER_BLOCK:
-                yield self._frames(pending, n_ready)
-                pending = pending[n_ready * self.hop_length :]
-                n_done += n_ready
-        n_left = self.n_frames(n_samples) - n_done
-        if n_left > 0:
-            yield self._frames(np.concatenate([pending, np.zeros(half, np.float32)]), n_left)
+        return self.framer().stream(blocks)
+
+    def framer(self) -> Framer:
+        """Return what computes the log-mel spectrogram of samples that are pushed to it in blocks."""
+        return Framer(self.n_fft, self.hop_length, self._frames, least=_FRAMES_PER_BLOCK)
 
     def _frames(self, samples: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
         window, mel, n_bins = _constants(self)

@@ -37,6 +37,8 @@ class ContrastiveRecipe(Recipe):
         Temperature of NT-Xent.
     semitones, max_stretch : float
         Maximum pitch shift, and logarithm of the maximum stretch, drawn for each view; 0 for none.
+    whitening : float
+        How far the exported embedding is whitened, 0 to 1; see `tempocli.training.contrastive.statistics`.
     network : ContrastiveConfig
     augmentation : ViewConfig
         Gain, equaliser, noise floor and silenced bands of each view.
@@ -51,6 +53,7 @@ class ContrastiveRecipe(Recipe):
     temperature: float = 0.1
     semitones: float = 0.0
     max_stretch: float = 0.0
+    whitening: float = field(default=0.5, metadata=NOT_IN_WEIGHTS)
     ema: float = 0.99
     held_out: int = 4
     validate_every: int = field(default=200, metadata=NOT_IN_WEIGHTS)

@@ -10,6 +10,7 @@ from tempocli.training.data.sampling import Split, UnlabelledTracks
 from tempocli.training.data.views import augment, pitch_shift, stretch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -62,6 +63,25 @@ class ExcerptSampler:
         """
         rng = np.random.default_rng([self._recipe.seed, 2**31])
         return self._views(self._tracks.draw_held_out(rng, _VALIDATION_TRACKS), rng)
+
+    def plain(self, number: int, n_frames: int) -> Iterator[NDArray[np.float32]]:
+        """Yield windows of the tracks for training as they are, the same every time.
+
+        Parameters
+        ----------
+        number : int
+        n_frames : int
+            Length of a window; shorter tracks end in silence.
+
+        Yields
+        ------
+        ndarray of float32, shape=(n_frames, n_mels)
+        """
+        rng = np.random.default_rng([self._recipe.seed, 2**31 + 1])
+        for _ in range(number):
+            store, clip = self._tracks.draw(rng)
+            start = float(round(rng.uniform(0.0, max(0, clip.length - n_frames - 2))))
+            yield stretch(store.frames_of(clip), start=start, rate=1.0, n_frames=n_frames)
 
     def _views(
         self, tracks: list[tuple[Store, Clip]], rng: np.random.Generator
