@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from tempocli.audio import check_sample_rate, check_samples, resample_blocks, stream_audio
+from tempocli.audio import stream_audio
+from tempocli.audio.arrays import array_blocks
 from tempocli.audio.parts import moved, stream_part
 from tempocli.decoding.track_decoder import TrackDecoder, combine
-from tempocli.errors import AudioError
 from tempocli.inference.window_analysis import analyse_windows
-from tempocli.schema import Part
+from tempocli.schema import Outcome, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,6 +110,12 @@ class Analyser:
         """
         return self.analyse(source, start=start, duration=duration).estimate
 
+    def process(
+        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+    ) -> Outcome:
+        """Estimate the tempo of one input of a batch; parameters and errors are those of `estimate`."""
+        return Outcome(estimate=self.estimate(source, start=start, duration=duration))
+
     def analyse(
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
     ) -> Analysis:
@@ -120,8 +126,8 @@ class Analyser:
         part = Part.of(start, duration)
         sample_rate = self.front_end.sample_rate
         if part is None:
-            return self._analyse(stream_audio(source, sample_rate=sample_rate))
-        analysis = self._analyse(stream_part(source, part, sample_rate=sample_rate))
+            return self.analyse_blocks(stream_audio(source, sample_rate=sample_rate))
+        analysis = self.analyse_blocks(stream_part(source, part, sample_rate=sample_rate))
         return replace(
             analysis,
             estimate=moved(analysis.estimate, part.start),
@@ -145,18 +151,17 @@ class Analyser:
             If the samples have an unsupported shape or type, are NaN, infinite or far above full scale, or
             the sample rate is not plausible.
         """
-        return self._analyse(self._blocks(samples, sample_rate)).estimate
+        blocks = array_blocks(samples, sample_rate, wanted_rate=self.front_end.sample_rate)
+        return self.analyse_blocks(blocks).estimate
 
-    def _blocks(self, samples: NDArray[Any], sample_rate: int) -> Iterable[NDArray[np.float32]]:
-        check_sample_rate(sample_rate, "array")
-        mono = _mono(samples)
-        if len(mono):
-            check_samples(mono, "array")
-        mono = mono.astype(np.float32, copy=False)
-        wanted = self.front_end.sample_rate
-        return [mono] if sample_rate == wanted else resample_blocks([mono], sample_rate, wanted)
+    def analyse_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> Analysis:
+        """Estimate the tempo of samples given in blocks.
 
-    def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> Analysis:
+        Parameters
+        ----------
+        blocks : iterable of ndarray of float32, shape=(n_samples,)
+            Consecutive mono samples at the sample rate of the front end.
+        """
         counted = _Counted(blocks)
         heard = analyse_windows(self.spec, self.encode, self.front_end.stream(counted))
         seconds = counted.n_samples / self.front_end.sample_rate
@@ -199,19 +204,3 @@ class _Counted:
         for block in self._blocks:
             self.n_samples += len(block)
             yield block
-
-
-def _mono(samples: NDArray[Any]) -> NDArray[Any]:
-    """Average the channels of an array and scale full scale to 1."""
-    signed = np.issubdtype(samples.dtype, np.signedinteger)
-    if not signed and not np.issubdtype(samples.dtype, np.floating):
-        raise AudioError("array", f"its dtype {samples.dtype} is neither float nor signed integer")
-    if samples.ndim not in {1, 2} or (samples.ndim == 2 and not samples.shape[1]):
-        raise AudioError(
-            "array", f"shape {samples.shape} is neither (n_samples,) nor (n_samples, n_channels)"
-        )
-    if samples.ndim == 2 and 0 < len(samples) < samples.shape[1]:
-        # An array of shape (n_channels, n_samples), as in other libraries, would be taken for short audio.
-        raise AudioError("array", f"shape {samples.shape} has more channels than samples: transpose it")
-    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-    return mono / -float(np.iinfo(samples.dtype).min) if signed else mono

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -15,7 +16,6 @@ from tempocli.inference.methods import ReferenceModel
 from tempocli.inference.references.bank import load_bank
 from tempocli.inference.registry import resolve
 from tempocli.inference.window_analysis import WindowAnalysis, analyse_windows
-from tempocli.schema import TempoComparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_WINDOWS = 64  # per recording; more add no information, and the number of pairs grows with the square
+
+
+@dataclass(frozen=True, slots=True)
+class TempoComparison:
+    """Result of comparing the tempi of two recordings.
+
+    Attributes
+    ----------
+    probability : float or None
+        Probability that both have the same tempo; ``None`` if they cannot be compared, see `reason`.
+    ratio : float or None
+        Tempo of the second recording divided by the tempo of the first.
+    reason : str or None
+        Why they cannot be compared (``"silence"``, ``"too short"``), otherwise ``None``.
+    """
+
+    probability: float | None
+    ratio: float | None
+    reason: str | None
+
+    @property
+    def same(self) -> bool:
+        """Whether the two recordings are judged to have the same tempo."""
+        return self.probability is not None and self.probability >= 0.5
 
 
 class TempoComparer:

@@ -6,8 +6,12 @@ Times are in seconds, tempi in beats per minute (BPM), probabilities in 0 to 1.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tempocli.axis import MAX_BPM, MIN_BPM
+
+if TYPE_CHECKING:
+    from tempocli.embedding.track import TrackEmbedding
 
 SCHEMA_VERSION = 2
 DOUBTFUL_CONFIDENCE = 0.3  # the user is warned below this confidence
@@ -138,30 +142,6 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class TempoComparison:
-    """Result of comparing the tempi of two recordings.
-
-    Attributes
-    ----------
-    probability : float or None
-        Probability that both have the same tempo; ``None`` if they cannot be compared, see `reason`.
-    ratio : float or None
-        Tempo of the second recording divided by the tempo of the first.
-    reason : str or None
-        Why they cannot be compared (``"silence"``, ``"too short"``), otherwise ``None``.
-    """
-
-    probability: float | None
-    ratio: float | None
-    reason: str | None
-
-    @property
-    def same(self) -> bool:
-        """Whether the two recordings are judged to have the same tempo."""
-        return self.probability is not None and self.probability >= 0.5
-
-
-@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """Size, time and checksum by which an unchanged file is recognised.
 
@@ -274,21 +254,39 @@ def input_key(path: str, part: Part | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was found out about one piece of audio.
+
+    Attributes
+    ----------
+    estimate : Estimate or None
+        The tempo, if it was asked for.
+    embedding : TrackEmbedding or None
+        The vectors, if they were asked for.
+    """
+
+    estimate: Estimate | None = None
+    embedding: TrackEmbedding | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FileResult:
-    """The outcome for one input of a batch: exactly one of `estimate` and `error` is set.
+    """The outcome for one input of a batch: `error`, or else what was asked for.
 
     Attributes
     ----------
     path : str
         The input, as named by the user.
     estimate : Estimate or None
-        The estimate, if the input could be read.
+        The tempo, if it was asked for and the input could be read.
     error : str or None
         Why the input failed, in one line without the path.
     fingerprint : Fingerprint or None
         State of the file when it was read; ``None`` if it is not a regular file.
     part : Part or None
         Part of the file that was analysed; ``None`` for the whole file.
+    embedding : TrackEmbedding or None
+        The vectors, if they were asked for and the input could be read.
     """
 
     path: str
@@ -296,6 +294,7 @@ class FileResult:
     error: str | None = None
     fingerprint: Fingerprint | None = None
     part: Part | None = None
+    embedding: TrackEmbedding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from tempocli.axis import TempoAxis
 from tempocli.errors import AudioError
-from tempocli.schema import Candidate, CurvePoint, Estimate, EstimatorOptions, TempoSection
+from tempocli.schema import Candidate, CurvePoint, Estimate, EstimatorOptions, Outcome, TempoSection
 
 SLOW_SECONDS = 60.0  # of the files that take too long
 
@@ -115,6 +115,9 @@ class FakeEstimator:
             confidence=0.12 if "doubtful" in name else 0.8765432,
             steady="moody" not in name,
         )
+
+    def process(self, source: Any, **part: Any) -> Outcome:
+        return Outcome(estimate=self.estimate(source, **part))
 
     def analyse(
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None

@@ -242,7 +242,7 @@ class TestEstimateFiles:
             def __init__(self, *_: object, **__: object) -> None:
                 pass
 
-            def estimate(self, path: str, part: object) -> object:
+            def process(self, path: str, part: object) -> object:
                 return Done(FileResult(path, error="x"))
 
             def close(self) -> None:

@@ -133,7 +133,7 @@ class TestResume:
             def __init__(self, *_: object, **__: object) -> None:
                 pass
 
-            def estimate(self, path: str, part: Part | None = None) -> Done:
+            def process(self, path: str, part: Part | None = None) -> Done:
                 bpm = float(Path(path).stem)
                 estimate = make_estimate(bpm, confidence=0.12 if bpm < 30 else 0.9)
                 return Done(FileResult(path, estimate=estimate))

@@ -35,6 +35,7 @@ RANKS = {
     "comparison": 6,
     "estimator": 7,
     "batch": 8,
+    "embedding": 9,
     "cli": 10,
 }
 # What training shares with inference; nothing but the command line imports training.

@@ -21,8 +21,9 @@ from tempocli import comparison as relate
 from tempocli.audio.inputs import _printable
 from tempocli.cli import cli
 from tempocli.cli.terminal import console
+from tempocli.comparison import TempoComparison
 from tempocli.output.formats.terminal import printable_json, printable_result
-from tempocli.schema import FileResult, TempoComparison
+from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
     from pathlib import Path

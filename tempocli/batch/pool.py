@@ -1,4 +1,4 @@
-"""Estimate the tempo of many files with several workers; results are in input order."""
+"""Process many files with several workers; results are in input order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tempocli.batch.worker import Done, Portable
     from tempocli.batch.worker_handle import WorkerHandle
     from tempocli.inference.classifier import Encode
-    from tempocli.schema import Estimate, FileResult
+    from tempocli.schema import FileResult, Outcome
 
 # Files a worker may be ahead of the oldest unfinished one. Their results wait in memory and are lost if the
 # batch is killed.
@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.2
 
 
 class SupportsBatch(Protocol):
-    """Interface of an estimator for a batch, such as `tempocli.estimator.Estimator`."""
+    """Interface of a processor for a batch, such as `tempocli.estimator.Estimator`."""
 
     device: str
 
@@ -36,16 +36,16 @@ class SupportsBatch(Protocol):
         """Function that runs the model; called from several threads at once."""
 
     def portable(self) -> Portable:
-        """Return a picklable form of the estimator for the workers."""
+        """Return a picklable form of the processor for the workers."""
 
-    def estimate(
+    def process(
         self, source: str | Path | BinaryIO, /, *, start: float = ..., duration: float | None = ...
-    ) -> Estimate:
-        """Estimate the tempo of a stream that a worker cannot read."""
+    ) -> Outcome:
+        """Process a stream that a worker cannot read."""
 
 
-def estimate_files(
-    estimator: SupportsBatch,
+def process_files(
+    processor: SupportsBatch,
     files: Iterable[str | AudioInput],
     *,
     jobs: int = 1,
@@ -55,14 +55,14 @@ def estimate_files(
     stdin: BinaryIO | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[FileResult]:
-    """Estimate the tempo of many files; results are in input order.
+    """Process many files, such as estimate their tempi; results are in input order.
 
-    Worker processes read the files and estimate their tempi. If a file crashes or hangs a worker, only that
+    Worker processes read and process the files. If a file crashes or hangs a worker, only that
     file fails.
 
     Parameters
     ----------
-    estimator : SupportsBatch
+    processor : SupportsBatch
         Its model is called from several threads at once if `jobs` is more than 1.
     files : iterable of str or AudioInput
         Paths or inputs. They are read in another thread while results are taken, at most ``16 * jobs``
@@ -94,7 +94,7 @@ def estimate_files(
     """
     jobs = min(jobs, most_jobs())
     stop = stop or threading.Event()
-    batch = _Batch(estimator, iter(files), jobs=jobs, max_memory=max_memory, stdin=stdin, stop=stop)
+    batch = _Batch(processor, iter(files), jobs=jobs, max_memory=max_memory, stdin=stdin, stop=stop)
     try:
         batch.start(timeout=timeout, hashed=hashed)
         yield from batch.results()
@@ -107,7 +107,7 @@ class _Batch:
 
     def __init__(
         self,
-        estimator: SupportsBatch,
+        processor: SupportsBatch,
         files: Iterator[str | AudioInput],
         *,
         jobs: int,
@@ -115,7 +115,7 @@ class _Batch:
         stdin: BinaryIO | None,
         stop: threading.Event,
     ) -> None:
-        self._estimator = estimator
+        self._processor = processor
         self._files = files
         self._jobs = jobs
         self._max_memory = max_memory
@@ -140,12 +140,12 @@ class _Batch:
         from tempocli.batch.worker_handle import WorkerHandle
 
         remove_leftovers()
-        encode = self._estimator.encode
-        if self._estimator.device != "cpu":
+        encode = self._processor.encode
+        if self._processor.device != "cpu":
             from tempocli.batch.merging import MergingEncoder
 
             encode = MergingEncoder(encode).encode
-        portable = self._estimator.portable()
+        portable = self._processor.portable()
         for number in range(self._jobs):
             handle = WorkerHandle(
                 portable, encode, timeout=timeout, hashed=hashed, max_memory=self._max_memory
@@ -202,15 +202,15 @@ class _Batch:
             handle.close()
 
     def _estimate(self, handle: WorkerHandle, wanted: AudioInput) -> Done:
-        from tempocli.batch.streams import estimate_stream
+        from tempocli.batch.streams import process_stream
         from tempocli.batch.worker import Done, refused
 
         if wanted.refusal is not None:
             done = Done(refused(wanted))
         elif wanted.path != "-" or self._stdin is None:
-            done = handle.estimate(wanted.path, wanted.part)
+            done = handle.process(wanted.path, wanted.part)
         else:
-            done = estimate_stream(self._estimator, handle, self._stdin, wanted.path, wanted.part)
+            done = process_stream(self._processor, handle, self._stdin, wanted.path, wanted.part)
         return replace(done, result=replace(done.result, part=wanted.part)) if wanted.part else done
 
     def _take(self) -> tuple[int, AudioInput] | None:

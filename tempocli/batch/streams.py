@@ -1,4 +1,4 @@
-"""Estimate standard input in a worker, through a path that refers to the stream."""
+"""Process standard input in a worker, through a path that refers to the stream."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from tempocli.batch.worker import Done, estimate_file
+from tempocli.batch.worker import Done, process_file
 from tempocli.errors import AudioError
 from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tempocli.batch.worker import SupportsEstimate
+    from tempocli.batch.worker import Processor
     from tempocli.batch.worker_handle import WorkerHandle
     from tempocli.schema import Part
 
 _CHUNK = 1 << 20
 
 
-def estimate_stream(
-    estimator: SupportsEstimate, handle: WorkerHandle, stream: BinaryIO, name: str, part: Part | None = None
+def process_stream(
+    processor: Processor, handle: WorkerHandle, stream: BinaryIO, name: str, part: Part | None = None
 ) -> Done:
-    """Estimate a stream in a worker, or in this process on systems that have no path for it.
+    """Process a stream in a worker, or in this process on systems that have no path for it.
 
     Parameters
     ----------
-    estimator : SupportsEstimate
-        Estimates the stream in this process.
+    processor : Processor
+        Processes the stream in this process.
     handle : WorkerHandle
         Handle of the worker.
     stream : binary file
@@ -44,12 +44,12 @@ def estimate_stream(
     try:
         with _path_of(stream) as path:
             if path is not None:
-                return _named(handle.estimate(path, part), path, name)
+                return _named(handle.process(path, part), path, name)
     except AudioError as error:
         return Done(FileResult(name, error=error.reason))
     except OSError as error:
         return Done(FileResult(name, error=error.strerror or str(error)))
-    return Done(estimate_file(estimator, name, source=stream, part=part))
+    return Done(process_file(processor, name, source=stream, part=part))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The worker process: reads files and estimates tempi; windows may be encoded by another process."""
+"""The worker process: reads and processes files; windows may be encoded by another process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tempocli.inference.classifier import Encode
-    from tempocli.schema import AudioInput, Estimate, Part
+    from tempocli.schema import AudioInput, Fingerprint, Outcome, Part
 
 logger = logging.getLogger(__name__)
 
@@ -29,25 +29,25 @@ logger = logging.getLogger(__name__)
 _OOM_SCORE = "500"
 
 
-class SupportsEstimate(Protocol):
-    """Interface of an estimator of one file, such as `tempocli.estimator.Estimator`."""
+class Processor(Protocol):
+    """Interface of what finds out something about one file, such as `tempocli.estimator.Estimator`."""
 
-    def estimate(
+    def process(
         self, source: str | Path | BinaryIO, /, *, start: float = ..., duration: float | None = ...
-    ) -> Estimate:
-        """Estimate one file; raise AudioError if it cannot be read."""
+    ) -> Outcome:
+        """Process one file; raise AudioError if it cannot be read."""
 
 
 class Portable(Protocol):
-    """A picklable estimator without its model, such as `tempocli.estimator.PortableEstimator`."""
+    """A picklable processor without its model, such as `tempocli.estimator.PortableEstimator`."""
 
-    def connect(self, encode: Encode, /) -> SupportsEstimate:
-        """Create an estimator, which may encode by `encode`; raise TempoError if that fails."""
+    def connect(self, encode: Encode, /) -> Processor:
+        """Create a processor, which may encode by `encode`; raise TempoError if that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A file to estimate, or a part of it."""
+    """A file to process, or a part of it."""
 
     path: str
     hashed: bool
@@ -88,7 +88,7 @@ class _Abandoned(BaseException):
 
 
 def serve(channel: Connection, portable: Portable, log_level: int) -> None:
-    """Estimate files until the other end of `channel` is closed; the target of a process."""
+    """Process files until the other end of `channel` is closed; the target of a process."""
     protect_the_batch()
     records = _collect_log(log_level)
 
@@ -102,7 +102,7 @@ def serve(channel: Connection, portable: Portable, log_level: int) -> None:
     # The process at the other end may end at any moment; no clean-up is needed then.
     with suppress(EOFError, OSError, _Abandoned):
         try:
-            estimator = portable.connect(encode)
+            processor = portable.connect(encode)
         except TempoError as error:
             channel.send(Ready(str(error)))
             return
@@ -110,7 +110,7 @@ def serve(channel: Connection, portable: Portable, log_level: int) -> None:
         while True:
             task: Task = channel.recv()
             try:
-                result = estimate_file(estimator, task.path, hashed=task.hashed, part=task.part)
+                result = process_file(processor, task.path, hashed=task.hashed, part=task.part)
             except ModelError as error:
                 channel.send(Broken(str(error)))
                 return
@@ -124,15 +124,15 @@ def refused(wanted: AudioInput) -> FileResult:
     return FileResult(wanted.path, error=wanted.refusal, fingerprint=fingerprint)
 
 
-def estimate_file(
-    estimator: SupportsEstimate,
+def process_file(
+    processor: Processor,
     path: str,
     *,
     source: BinaryIO | None = None,
     hashed: bool = False,
     part: Part | None = None,
 ) -> FileResult:
-    """Estimate one file, or a stream named `path`; errors become the result of that file.
+    """Process one file, or a stream named `path`; errors become the result of that file.
 
     Raises
     ------
@@ -143,9 +143,9 @@ def estimate_file(
     span: dict[str, Any] = {} if part is None else {"start": part.start, "duration": part.duration}
     try:
         if source is not None:
-            return FileResult(path, estimate=estimator.estimate(source, **span))
+            return _found(path, processor.process(source, **span))
         fingerprint = fingerprint_of(path, hashed=hashed)
-        return FileResult(path, estimate=estimator.estimate(path, **span), fingerprint=fingerprint)
+        return _found(path, processor.process(path, **span), fingerprint)
     except AudioError as error:
         return FileResult(
             path, error=(source is None and _folder_error(path)) or error.reason, fingerprint=fingerprint
@@ -160,6 +160,10 @@ def estimate_file(
         logger.info("%r: %s", path, traceback.format_exc())
         reason = " ".join(f"internal error: {type(error).__name__}: {error}".split())
         return FileResult(path, error=f"{reason} (please report this)", fingerprint=fingerprint)
+
+
+def _found(path: str, outcome: Outcome, fingerprint: Fingerprint | None = None) -> FileResult:
+    return FileResult(path, estimate=outcome.estimate, fingerprint=fingerprint, embedding=outcome.embedding)
 
 
 def _folder_error(path: str) -> str | None:

@@ -74,7 +74,7 @@ class WorkerHandle:
         self._channel: Connection | None = None
         self._closed = False
 
-    def estimate(self, path: str, part: Part | None = None) -> Done:
+    def process(self, path: str, part: Part | None = None) -> Done:
         """Estimate a file, or a part of it, in the worker. If the worker dies, the file fails.
 
         Raises

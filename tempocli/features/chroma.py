@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tempocli.features.framing import Framer
+from tempocli.features.ranges import number, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,6 +50,12 @@ class ChromaFrontEnd:
     def frame_rate(self) -> float:
         """Frames per second, in Hz."""
         return self.sample_rate / self.hop_length
+
+    def check(self) -> None:
+        """Raise ValueError if the settings of a model do not tell semitones, or are not of music."""
+        whole(self.n_fft, "n_fft", 1024, 65_536)
+        whole(self.hop_length, "hop_length", 64, self.n_fft)
+        number(_HIGHEST, "highest frequency of the chroma", _LOWEST, self.sample_rate / 2)
 
     def stream(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Compute fine chroma frames of a signal given in blocks.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.features.ranges import number, whole
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -50,6 +52,14 @@ class RhythmAxis:
         """Modulation of each bin in cycles per minute, shape=(n_bins,)."""
         bins = np.arange(self.n_bins) / self.bins_per_octave
         return np.asarray(self.min_bpm * np.exp2(bins))
+
+    def check(self, front_end: FrontEnd) -> None:
+        """Raise ValueError if the axis of a model is not one of rhythms, or finer than its frames."""
+        number(self.min_bpm, "min_bpm", 5.0, 300.0)
+        whole(self.bins_per_octave, "bins_per_octave", 4, 480)
+        whole(self.n_bins, "n_bins", 2, 2048)
+        whole(self.n_bands, "n_bands", 1, front_end.n_mels)
+        number(float(self.bpms[-1]), "highest BPM", self.min_bpm, 30.0 * front_end.frame_rate)
 
 
 def rhythm_spectrum(

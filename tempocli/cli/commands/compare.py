@@ -19,7 +19,8 @@ from tempocli.schema import SCHEMA_VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tempocli.schema import TempoComparison
+    from tempocli.comparison import TempoComparison
+
 
 EXIT_DIFFERENT = 1
 

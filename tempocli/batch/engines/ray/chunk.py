@@ -124,7 +124,7 @@ def _estimate(
     except AudioError as error:
         return FileResult(location, error=error.reason)
     try:
-        result = handle.estimate(path, part).result
+        result = handle.process(path, part).result
     finally:
         if is_copy:
             discard_copy(path)
