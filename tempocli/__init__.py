@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tempocli.embedding.embedder import Embedder, embed
+    from tempocli.embedding.track import TrackEmbedding
     from tempocli.errors import AudioError, DeviceError, ModelError, TempoError
     from tempocli.estimator import Estimator, estimate
     from tempocli.schema import Candidate, CurvePoint, Estimate, TempoSection
@@ -22,12 +24,15 @@ __all__ = [
     "Candidate",
     "CurvePoint",
     "DeviceError",
+    "Embedder",
     "Estimate",
     "Estimator",
     "ModelError",
     "TempoError",
     "TempoSection",
+    "TrackEmbedding",
     "__version__",
+    "embed",
     "estimate",
 ]
 
@@ -37,6 +42,9 @@ _HOMES = {
     "DeviceError": "errors",
     "ModelError": "errors",
     "TempoError": "errors",
+    "Embedder": "embedding.embedder",
+    "embed": "embedding.embedder",
+    "TrackEmbedding": "embedding.track",
     "Estimator": "estimator",
     "estimate": "estimator",
     "Candidate": "schema",

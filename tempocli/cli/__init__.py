@@ -25,6 +25,7 @@ _NEW_OBJECTS = 100_000  # between two runs of the garbage collector
 _COMMANDS = {
     "estimate": "Estimate the tempo of audio files.",
     "compare": "Compare the tempi of recordings.",
+    "embed": "Compute vectors of audio files, for search and learning.",
     "evaluate": "Score estimates against a reference.",
     "models": "List the models and check their files.",
     "references": "Export the reference clips of --method compare.",

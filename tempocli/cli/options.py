@@ -31,6 +31,16 @@ def model(function: Function) -> Function:
     )(function)
 
 
+def embedding_model(function: Function) -> Function:
+    """Add --model of an embedding."""
+    return click.option(
+        "--model",
+        metavar="NAME|PATH",
+        show_default="music",
+        help="Model name (see 'tempo models') or path of an ONNX file.",
+    )(function)
+
+
 def method(function: Function) -> Function:
     """Add --method and --references; the command validates them with `check_method`."""
     function = references(function)
@@ -226,7 +236,7 @@ class PartOptions:
 
 def part(function: Function) -> Function:
     """Add --start and --duration, grouped into one argument `part`."""
-    return _grouped(
+    return grouped(
         "part",
         PartOptions,
         function,
@@ -245,7 +255,7 @@ def part(function: Function) -> Function:
 
 def engine(function: Function) -> Function:
     """Add --engine and --ray-address, grouped into one argument `engine`."""
-    return _grouped(
+    return grouped(
         "engine",
         EngineOptions,
         function,
@@ -266,7 +276,7 @@ def engine(function: Function) -> Function:
 
 def resuming(function: Function) -> Function:
     """Add --resume and its related options, grouped into one argument `resuming`."""
-    return _grouped(
+    return grouped(
         "resuming",
         ResumeOptions,
         function,
@@ -286,7 +296,7 @@ def resuming(function: Function) -> Function:
 
 def tagging(function: Function) -> Function:
     """Add --write-tags and its related options, grouped into one argument `tagging`."""
-    return _grouped(
+    return grouped(
         "tagging",
         TagOptions,
         function,
@@ -313,7 +323,7 @@ def tagging(function: Function) -> Function:
     )
 
 
-def _grouped(name: str, kind: type, function: Function, *added: Callable[[Any], Any]) -> Function:
+def grouped(name: str, kind: type, function: Function, *added: Callable[[Any], Any]) -> Function:
     """Add options to a command, passed as one dataclass `kind` whose fields have the options' names."""
 
     @wraps(function)

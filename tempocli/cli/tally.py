@@ -36,8 +36,9 @@ class Messages:
     def show(self, result: FileResult) -> None:
         """Print why an input failed, or the notes on its tempo."""
         name = input_name(result.path, result.part)
+        if result.error is not None:
+            console.error(f"{name}: {result.error}")
         if result.estimate is None:
-            console.error(f"{name}: {result.error or ''}")
             return
         if result.estimate.bpm is not None:
             self._bins[int(result.estimate.bpm // _BIN_BPM)] += 1

@@ -10,7 +10,7 @@ from tempocli.embedding.track import TrackEmbedding, unit
 from tempocli.features.chroma import FINE, fold, tuning
 from tempocli.features.rhythm import rhythm_spectrum
 from tempocli.features.spectrum import statistics
-from tempocli.inference.window_analysis import MIN_SECONDS, SILENCE
+from tempocli.inference.window_analysis import SILENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Encode = Callable[[Floats], Floats]
 
 _BATCH = 16  # pieces per call of the network
+MIN_SECONDS = 0.1  # a drum hit or a short note has a sound, though no tempo
 
 
 class TrackCollector:

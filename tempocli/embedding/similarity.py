@@ -29,9 +29,7 @@ def check_weights(weights: Mapping[str, float], parts: Sequence[PartSpec]) -> No
         raise ValueError("all weights are zero")
 
 
-def weighted(
-    parts: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]
-) -> NDArray[np.float32]:
+def weighted(parts: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]) -> NDArray[np.float32]:
     """Join the parts of a vector such that a dot product with joined parts is their similarity.
 
     Parameters

@@ -51,11 +51,10 @@ class BatchSummary:
     def add(self, result: FileResult) -> None:
         """Count a result of this run."""
         self.n_results += 1
-        if result.estimate is None:
-            self.add_failure(result.error or "")
-        elif result.estimate.bpm is None:
-            self.n_without_tempo += 1
-        else:
+        if result.error is not None:
+            self.add_failure(result.error)
+        elif result.estimate is not None:
+            self.n_without_tempo += result.estimate.bpm is None
             self.n_doubtful += result.estimate.doubtful
 
     def add_failure(self, reason: str) -> None:
