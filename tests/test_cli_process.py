@@ -111,7 +111,7 @@ class TestProcess:
             ["Confidence", "88%"],
             ["Octave", "confidence", "65%"],
             ["Steadiness", "steady"],
-            ["Candidate", "BPM", "Probability", "TempoComparison"],
+            ["Candidate", "BPM", "Probability", "Ratio"],
             ["128.00", "75%", "x1"],
             ["64.00", "25%", "x1/2"],
         ]

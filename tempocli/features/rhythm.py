@@ -92,7 +92,8 @@ def _onset_curves(log_mel: NDArray[np.float32], front_end: FrontEnd, n_bands: in
     rise = np.zeros_like(log_mel)
     np.maximum(log_mel[_LAG:] - log_mel[:-_LAG], 0.0, out=rise[_LAG:])
     edges = np.linspace(0, log_mel.shape[1], n_bands + 1).round().astype(int)
-    curves = np.add.reduceat(rise, edges[:-1], axis=1).T / np.diff(edges).astype(np.float32)[:, None]
+    sums = np.add.reduceat(rise, edges[:-1], axis=1).T
+    curves = np.asarray(sums / np.diff(edges)[:, None], np.float32)
     return curves - _moving_mean(curves, round(_MEAN_SECONDS * front_end.frame_rate))
 
 

@@ -21,7 +21,7 @@ def statistics(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape=(3 * n_mels,)
-        Mean and standard deviation of each band, and the standard deviation of its change from frame to frame.
+        Mean and standard deviation of each band, and standard deviation of its changes between frames.
     """
     change = np.diff(log_mel, axis=0).std(axis=0) if len(log_mel) > 1 else np.zeros_like(log_mel[0])
     return np.concatenate([log_mel.mean(axis=0), log_mel.std(axis=0), change])

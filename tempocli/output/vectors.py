@@ -14,7 +14,7 @@ from tempocli.output.formats.layout import encode
 from tempocli.output.results import parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ def open_writer(format_name: str, file: BinaryIO, columns: Columns) -> VectorWri
     MissingExtraError
         If the format needs an extra that is not installed.
     """
-    return {"npz": _NpzWriter, "parquet": _ParquetWriter, "jsonl": _JsonWriter}[format_name](file, columns)
+    return _WRITERS[format_name](file, columns)
 
 
 class _NpzWriter:
@@ -179,6 +179,13 @@ class _JsonWriter:
 
     def close(self) -> None:
         self._file.flush()
+
+
+_WRITERS: dict[str, Callable[[BinaryIO, Columns], VectorWriter]] = {
+    "npz": _NpzWriter,
+    "parquet": _ParquetWriter,
+    "jsonl": _JsonWriter,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

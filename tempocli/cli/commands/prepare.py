@@ -107,13 +107,14 @@ def music_of_all_kinds(out: Path, jobs: int, sources: Path, free: Path | None) -
     if free is not None:
         artists = made.cc_music(free)
         stores["cc"] = (list(artists), partial(recordings, folder=free, groups=artists))
-    for kind, make, clips in (
+    composed: list[tuple[str, Callable[..., Any], int]] = [
         ("synthetic", made.make_synthetic, 1000),
         ("mma", made.make_mma, 500),
         ("midi", partial(made.make_midi, folder=songs), 500),
-    ):
+    ]
+    for kind, compose, clips in composed:
         names = [f"{kind}-{index}" for index in range(clips)]
-        stores[kind] = (names, partial(make, seed=1, front_end=front_end))
+        stores[kind] = (names, partial(compose, seed=1, front_end=front_end))
     for kind, (names, make) in stores.items():
         clips_made = made.prepare(out / f"music-{kind}", names, make, jobs=jobs, front_end=front_end)
         _run(len(names), clips_made)

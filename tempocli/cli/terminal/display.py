@@ -98,7 +98,7 @@ def _candidates(estimate: Estimate, layout: Layout) -> Table:
     table = Table(box=None, padding=(0, 2), header_style="dim")
     table.add_column("Candidate BPM", justify="right")
     table.add_column("Probability", justify="right")
-    table.add_column("TempoComparison", justify="right")
+    table.add_column("Ratio", justify="right")
     for candidate in estimate.candidates:
         table.add_row(
             layout.bpm(candidate.bpm), f"{candidate.probability:.0%}", _relation(candidate.relation)

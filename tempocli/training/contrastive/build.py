@@ -11,7 +11,10 @@ from tempocli.training.contrastive.spectrogram import SpectrogramNetwork
 if TYPE_CHECKING:
     from tempocli.training.contrastive.network import ContrastiveConfig
 
-_BACKBONES = {"time": ContrastiveNetwork, "spectrogram": SpectrogramNetwork}
+_BACKBONES: dict[str, type[ContrastiveNetwork | SpectrogramNetwork]] = {
+    "time": ContrastiveNetwork,
+    "spectrogram": SpectrogramNetwork,
+}
 
 
 def build_encoder(config: ContrastiveConfig) -> ContrastiveNetwork | SpectrogramNetwork:

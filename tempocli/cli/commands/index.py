@@ -1,0 +1,152 @@
+"""``tempo index``: an index of a music library, for ``tempo similar``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from tempocli.cli import batches, options
+from tempocli.cli.terminal import console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tempocli.batch.engines.summary import BatchSummary
+    from tempocli.cli.batches import BatchOptions
+    from tempocli.cli.inputs import Inputs
+    from tempocli.embedding.index.writer import IndexWriter
+    from tempocli.schema import AudioInput
+
+_EXAMPLES = """\b
+Examples:
+  tempo index ~/Music -o library.tempo                make an index, or bring it up to date
+  tempo index ~/Music /mnt/usb -o library.tempo       several folders
+  tempo index --info -o library.tempo                 what is in it
+  tempo similar song.mp3 --index library.tempo        search it
+
+Run the same command again after files were added, changed or deleted, or after an interruption: only what is
+new or changed is read. Files that are gone are removed from the index.
+Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interrupted.
+"""
+
+
+@click.command("index", epilog=_EXAMPLES)
+@batches.batch
+@click.option(
+    "-o", "--output", metavar="INDEX", required=True, help="The index, a folder; created if missing."
+)
+@click.option("--keep-missing", is_flag=True, help="Keep tracks whose files are gone, such as on a drive.")
+@click.option("--retry-failed", is_flag=True, help="Try files again that failed and have not changed.")
+@click.option("--verify-hash", is_flag=True, help="Detect changed files by content instead of size and time.")
+@click.option("--rebuild", is_flag=True, help="Begin with an empty index, also of another version of tempo.")
+@click.option("--info", is_flag=True, help="Show what is in the index, and read no files.")
+@options.embedding_model
+@options.device
+def command(
+    paths: tuple[str, ...],
+    batch: BatchOptions,
+    output: str,
+    keep_missing: bool,
+    retry_failed: bool,
+    verify_hash: bool,
+    rebuild: bool,
+    info: bool,
+    model: str | None,
+    device: str,
+) -> None:
+    """Make an index of music, or bring it up to date: tempo, vectors and state of each file.
+
+    PATHS are files, folders, playlists and CUE sheets, as for 'tempo estimate'.
+    """
+    if info:
+        if paths or batch.files_from or rebuild:
+            raise click.UsageError("--info reads no files: give -o INDEX only.")
+        console.write(_info(output).encode())
+        return
+    inputs = batch.inputs(paths)
+    if "-" in paths:
+        raise click.UsageError("An index has files, not standard input.")
+    from tempocli.batch.engines.summary import BatchSummary
+    from tempocli.embedding.index.indexer import Indexer
+    from tempocli.embedding.index.layout import Layout
+    from tempocli.embedding.index.writer import IndexWriter
+
+    indexer = Indexer.open(model, device=device)
+    layout = Layout.of(indexer.spec, indexer.settings())
+    summary = BatchSummary()
+    with IndexWriter(output, layout, rebuild=rebuild) as writer:
+        found: set[str] = set()
+        wanted = _new_or_changed(
+            inputs, writer, summary, found, by_hash=verify_hash, retry_failed=retry_failed
+        )
+        status = batches.run(
+            indexer, batch, inputs, writer.add, files=wanted, summary=summary, hashed=verify_hash
+        )
+        n_removed = 0 if keep_missing else _remove_missing(writer, paths, found)
+        writer.finish()
+    if not batch.quiet and console.stderr_is_terminal() and n_removed:
+        console.error(f"{n_removed:,} tracks removed, whose files are gone")
+    click.get_current_context().exit(status)
+
+
+def _new_or_changed(
+    inputs: Inputs,
+    writer: IndexWriter,
+    summary: BatchSummary,
+    found: set[str],
+    *,
+    by_hash: bool,
+    retry_failed: bool,
+) -> Iterator[AudioInput]:
+    """Yield the files to read, each once, and collect the keys of all files that there are."""
+    from dataclasses import replace
+
+    for each in inputs.files():
+        # Relative paths would mean something else from another folder.
+        absolute = replace(each, path=os.path.abspath(each.path))
+        if absolute.key in found:
+            continue
+        found.add(absolute.key)
+        if writer.needs(absolute, by_hash=by_hash, retry_failed=retry_failed):
+            yield absolute
+        else:
+            summary.add_earlier(failed=writer.entries[absolute.key].error is not None)
+
+
+def _remove_missing(writer: IndexWriter, paths: tuple[str, ...], found: set[str]) -> int:
+    """Remove the tracks below PATHS that were not found and whose files are gone."""
+    roots = [os.path.abspath(path) for path in paths]
+    gone = [
+        key
+        for key, entry in writer.entries.items()
+        if key not in found and not os.path.exists(entry.path) and _is_below(entry.path, roots)
+    ]
+    for key in gone:
+        writer.remove(key)
+    return len(gone)
+
+
+def _is_below(path: str, roots: list[str]) -> bool:
+    return any(path == root or path.startswith(os.path.join(root, "")) for root in roots)
+
+
+def _info(folder: str) -> str:
+    from tempocli.embedding.index.library import Library
+
+    library = Library(folder)
+    entries = library.entries.values()
+    model = library.layout.settings["embedding"]["model"]
+    tempo = library.layout.settings["tempo"]["model"]
+    size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
+    lines = [
+        f"tracks           {len(library.tracks):,}",
+        f"without a tempo  {sum(entry.bpm is None for entry in library.tracks):,}",
+        f"silent or short  {sum(entry.row is None and entry.error is None for entry in entries):,}",
+        f"failed           {sum(entry.error is not None for entry in entries):,}",
+        f"embedding        {model['name']} {model['version']}",
+        f"tempo            {tempo['name']} {tempo['version']}",
+        f"size             {size / 1e6:,.1f} MB",
+    ]
+    return "\n".join(lines) + "\n"
