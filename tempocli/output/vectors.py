@@ -226,7 +226,7 @@ def read_vectors(path: Path, names: Sequence[str]) -> Vectors:
         table = _read_parquet(path, names) if path.suffix.lower() == ".parquet" else _read_npz(path, names)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a file of vectors that tempo embed wrote ({error})") from error
     models = set(zip(table["model"], table["model_version"], strict=True))
     if len(models) != 1:
@@ -238,7 +238,7 @@ def read_vectors(path: Path, names: Sequence[str]) -> Vectors:
 
 
 def _read_npz(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         if "time" in arrays:
             raise ValueError("it has windows, not tracks")
         table: dict[str, Any] = {name: arrays[name].tolist() for name in ("path", "model", "model_version")}
