@@ -70,7 +70,7 @@ HOMES = {
     "av": "audio",
     "torch": "training",
     "matplotlib": "output/plot.py",
-    "pyarrow": "output/results",
+    "pyarrow": "output",
     "mutagen": "audio/tags.py",
     "ray": "batch/engines/ray",
     "fsspec": "batch/engines/ray",
