@@ -116,11 +116,11 @@ def beside_usearch(folder: str, searches: int) -> None:
     for _ in range(searches):
         # Near a track, as a real song is.
         track = library.parts_of(library.tracks[int(rng.integers(len(vectors)))])
-        near = {
-            name: unit(part + rng.normal(0, 0.5 / np.sqrt(len(part)), len(part)))
+        noisy = {
+            name: part + 0.5 * unit(rng.normal(size=len(part)).astype(np.float32))
             for name, part in track.items()
         }
-        queries.append(weighted(near, WEIGHTS)[:used].astype(np.float32))
+        queries.append(weighted(noisy, WEIGHTS)[:used].astype(np.float32))
     taken, recalls = [], []
     for query in queries:
         began = time.perf_counter()

@@ -125,7 +125,7 @@ def _found(embedder: Embedder, queries: Parts, others: list[Parts]) -> dict[str,
     }
     right: dict[str, NDArray[np.float64]] = {}
     for name, weights in measures.items():
-        sums = [sum(weight * each[part] for part, weight in weights.items()) for each in cosines]
+        sums = [np.sum([weight * each[part] for part, weight in weights.items()], axis=0) for each in cosines]
         hits = [np.argmax(each, axis=1) == np.arange(len(each)) for each in sums]
         right[name] = np.stack(hits, axis=1).astype(np.float64)
     rows: dict[str, Any] = {}

@@ -41,12 +41,14 @@ RANKS = {
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {
     "axis", "errors", "schema", "system", "audio", "features", "inference", "decoding", "evaluation", "batch",
+    "embedding",
 }  # fmt: skip
 # Rooms within training, ranked likewise: a room imports rooms of lower ranks, and itself.
 TRAINING_RANKS = {
     "recipe": 0,
     "layers": 0,
     "losses": 0,
+    "probe": 0,
     "synth": 0,
     "identity": 1,
     "data": 1,
@@ -72,6 +74,7 @@ HOMES = {
     "matplotlib": "output/plot.py",
     "pyarrow": "output",
     "mutagen": "audio/tags.py",
+    "sklearn": "training/probe",
     "ray": "batch/engines/ray",
     "fsspec": "batch/engines/ray",
 }

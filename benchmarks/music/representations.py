@@ -13,9 +13,8 @@ from tempocli import Embedder
 from tempocli.audio import load_audio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    from tempocli.embedding.track import TrackEmbedding
 
 Vectors = dict[str, NDArray[np.float32]]
 _COEFFICIENTS = 20
@@ -47,7 +46,7 @@ class Representer:
 
     def __init__(self, model: str | None = None, cache: Path | None = None) -> None:
         self._embedder = Embedder(model, device="cpu")
-        self._random = _untrained(self._embedder)
+        self._random = _untrained()
         self._cache = cache
         if cache is not None:
             cache.mkdir(parents=True, exist_ok=True)
@@ -78,14 +77,14 @@ class Representer:
             **track.parts,
             "mel": _statistics(log_mel),
             "mfcc": _statistics(_mfcc(log_mel)),
-            "random": self._untrained(track, log_mel),
+            "random": self._of_random_weights(log_mel),
         }
 
-    def _untrained(self, track: TrackEmbedding, log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _of_random_weights(self, log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
         n_frames = self._embedder.spec.n_frames
         missing = -len(log_mel) % n_frames
         pieces = np.pad(log_mel, ((0, missing), (0, 0)), mode="edge").reshape(-1, n_frames, log_mel.shape[1])
-        return self._random(pieces).mean(axis=0)
+        return np.asarray(self._random(pieces).mean(axis=0), np.float32)
 
 
 def of_all(represent: Representer, paths: list[Path]) -> list[Vectors]:
@@ -116,17 +115,17 @@ def _mfcc(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
     return coefficients
 
 
-def _untrained(embedder: Embedder):
+def _untrained() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Return the network of the recipe `music` with random weights."""
     import torch
 
     from tempocli.training.contrastive.build import build_encoder
-    from tempocli.training.kinds import load_recipe
-    from tempocli.training.recipe import find_recipe
+    from tempocli.training.contrastive.recipe import ContrastiveRecipe
+    from tempocli.training.recipe import find_recipe, read_recipe
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    network = build_encoder(load_recipe(find_recipe("music")).network).eval()
+    network = build_encoder(read_recipe(find_recipe("music"), ContrastiveRecipe).network).eval()
 
     @torch.inference_mode()
     def run(pieces: NDArray[np.float32]) -> NDArray[np.float32]:

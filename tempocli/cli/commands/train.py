@@ -30,7 +30,21 @@ _RENAMED = {
 }
 
 
+_PROBE = "probe"
+
+
 class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), _PROBE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == _PROBE:
+            # Imported on use: it needs other libraries than the rest.
+            from tempocli.cli.commands.train_probe import command as probe
+
+            return probe
+        return super().get_command(ctx, cmd_name)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -46,7 +60,7 @@ class _Commands(click.Group):
 def command() -> None:
     """Prepare data, train and export models.
 
-    Requires the extra 'train'; see docs/training.md.
+    Requires the extra 'train' ('probe': the extra 'probe'); see docs/training.md.
     """
 
 

@@ -1,0 +1,149 @@
+"""``tempo label``: label tracks with a probe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tempocli.cli import batches, options
+from tempocli.cli.terminal import console
+from tempocli.output.formats.layout import encode, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tempocli.cli.batches import BatchOptions
+    from tempocli.cli.options import PartOptions
+    from tempocli.embedding.probes import Probe
+    from tempocli.schema import FileResult
+
+_LIKELY = 0.5
+
+_EXAMPLES = """\b
+Examples:
+  tempo label song.mp3 --probe mood.probe                 its labels
+  tempo label ~/Music --probe mood.probe -o moods.csv     the probability of each label of each track
+  tempo label ~/Music --probe mood.probe --format jsonl | jq .labels
+
+Text has the labels with a probability over 0.5; of a probe of one label a track, the most probable one.
+Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interrupted.
+"""
+
+
+@click.command("label", epilog=_EXAMPLES)
+@batches.batch
+@options.part
+@click.option(
+    "--probe",
+    "probe_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="A probe made by 'tempo train probe'.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE (.csv, .jsonl, .txt) atomically.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "csv", "jsonl"]),
+    help="Output format.  [default: from the extension of --output, else text]",
+)
+@options.embedding_model
+@options.device
+def command(
+    paths: tuple[str, ...],
+    batch: BatchOptions,
+    part: PartOptions,
+    probe_file: Path,
+    output: str | None,
+    format_name: str | None,
+    model: str | None,
+    device: str,
+) -> None:
+    """Label tracks with a probe that was trained on your own labels, with calibrated probabilities.
+
+    PATHS are files, folders, playlists, CUE sheets, or '-' for standard input, as for 'tempo estimate'.
+    """
+    inputs = batch.inputs(paths, part.of_files())
+    output = None if output == "-" else output
+    format_name = format_name or _format_of(output)
+    options.check_overwrites((output,), (*paths, batch.files_from, str(probe_file)))
+    from contextlib import ExitStack
+
+    from tempocli.embedding.embedder import Embedder
+    from tempocli.embedding.probes import Probe
+    from tempocli.system.atomic_files import atomic_file
+
+    with ExitStack() as stack:
+        # Opened before the work, so that an error does not lose a long run.
+        file = None if output is None else stack.enter_context(atomic_file(output))
+        embedder = Embedder(model, device=device)
+        probe = Probe(probe_file, embedder.spec)
+        write: Callable[[bytes], Any] = console.write if file is None else file.write
+        line = _LINES[format_name]
+        if format_name == "csv":
+            write(encode(_csv_row(["path", *probe.labels])))
+        n_labelled = 0
+
+        def receive(result: FileResult) -> None:
+            nonlocal n_labelled
+            track = result.embedding
+            if track is None:
+                return
+            n_labelled += 1
+            found = {} if track.reason is not None else probe.probabilities(track.parts)
+            write(encode(line(result.path, found, probe, inputs.single)))
+
+        status = batches.run(embedder, batch, inputs, receive, bar=output is not None)
+        if file is not None and not n_labelled:
+            # Leaves the block by an exception, so that no empty file replaces a good one.
+            click.get_current_context().exit(status)
+    click.get_current_context().exit(status)
+
+
+def _format_of(output: str | None) -> str:
+    suffix = Path(output or "x.txt").suffix.lower()
+    formats = {".csv": "csv", ".jsonl": "jsonl", ".txt": "text"}
+    if suffix not in formats:
+        raise click.UsageError(f"No format is known by the suffix {suffix!r} of {output!r}: give --format.")
+    return formats[suffix]
+
+
+def _likely(found: dict[str, float], probe: Probe) -> list[str]:
+    """Return the labels of a track: the most probable one, or all that are more likely than not."""
+    if probe.single:
+        return list(found)[:1]
+    return [label for label, probability in found.items() if probability > _LIKELY]
+
+
+def _text(path: str, found: dict[str, float], probe: Probe, alone: bool) -> str:
+    labels = "; ".join(_likely(found, probe)) or "-"
+    return f"{labels}\n" if alone else f"{escape(path)}\t{labels}\n"
+
+
+def _csv(path: str, found: dict[str, float], probe: Probe, alone: bool) -> str:
+    return _csv_row([path, *(f"{found[label]:.4f}" if found else "" for label in probe.labels)])
+
+
+def _csv_row(cells: list[str]) -> str:
+    import csv
+    import io
+
+    file = io.StringIO(newline="")
+    csv.writer(file, lineterminator="\n").writerow(cells)
+    return file.getvalue()
+
+
+def _jsonl(path: str, found: dict[str, float], probe: Probe, alone: bool) -> str:
+    rounded = {label: round(probability, 4) for label, probability in found.items()}
+    record = {"path": path, "labels": _likely(found, probe), "probabilities": rounded}
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+_LINES: dict[str, Callable[[str, dict[str, float], Probe, bool], str]] = {
+    "text": _text,
+    "csv": _csv,
+    "jsonl": _jsonl,
+}
