@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -235,3 +236,18 @@ def test_one_file_in_a_pipe_loads_no_more_than_it_needs(model_path: Path) -> Non
     loaded = run_command("estimate", str(sample))
     assert {"numpy", "onnxruntime", "soundfile", "soxr"} <= loaded
     assert not loaded & {"rich", "torch", "matplotlib", "concurrent", "csv", "av", "scipy"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("3", "3")])
+def test_the_command_starts_no_threads_of_blas(given: str | None, used: str) -> None:
+    code = (
+        "import os, sys\nos._exit = lambda code: print(os.environ['OPENBLAS_NUM_THREADS'], file=sys.stderr)\n"
+        "sys.argv = ['tempo', '--version']\nfrom tempocli.cli import main\nmain()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    environment |= {} if given is None else {"OPENBLAS_NUM_THREADS": given}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stderr.split() == [used]

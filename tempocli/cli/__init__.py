@@ -117,6 +117,9 @@ def main() -> None:
     """Run the command line; entry point of the console script ``tempo``."""
     # By default Python collects garbage every 700 new objects, which takes a tenth of a short run.
     gc.set_threshold(_NEW_OBJECTS)
+    # numpy's BLAS starts a thread per core when it is imported, which takes a quarter of a short run. Our
+    # products are small, and parallel work has processes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code: int | str | None = 0
     console.silence_libraries()
     try:
