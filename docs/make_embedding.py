@@ -2,8 +2,9 @@
 
 python docs/make_embedding.py [--probes FILE --translation FILE]
 
-Runs benchmarks/probes.py and benchmarks/translation.py, which take some minutes and need the data of ../shared,
-scikit-learn, scipy and the extra `train`; with files that they wrote earlier, only the tables are made again.
+Runs benchmarks/probes.py and benchmarks/translation.py, which take some minutes and need the data of
+../shared, scikit-learn, scipy and the extra `train`; with files that they wrote earlier, only the tables are
+made again.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ def translation_table(report: dict[str, Any]) -> str:
     low2, high2 = (_percent(value) for value in blind["over timbre and chroma"])
     return "\n".join(lines) + (
         f"\n\n{report['tracks']} tracks. Right rate among five 9 % apart, by the shifted rhythm: {right} %. "
-        f"`--any-tempo` finds {low} to {high} points more than timbre alone, and {low2} to {high2} points more than "
-        "timbre and chroma (95 % intervals of the paired difference)."
+        f"`--any-tempo` finds {low} to {high} points more than timbre alone, and {low2} to {high2} points "
+        "more than timbre and chroma (95 % intervals of the paired difference)."
     )
 
 
@@ -106,8 +107,13 @@ def _shown(task: str) -> Any:
 def probe_table(report: dict[str, Any], probe: str) -> str:
     """Return the table of a kind of probe."""
     tasks = {name: task for name, task in report["tasks"].items() if probe in task}
-    lines = ["| vectors | " + " | ".join(TITLES[name] for name in tasks) + " |", "|---" * (len(tasks) + 1) + "|"]
-    lines.append("| chance | " + " | ".join(_shown(name)(task["chance"]) for name, task in tasks.items()) + " |")
+    lines = [
+        "| vectors | " + " | ".join(TITLES[name] for name in tasks) + " |",
+        "|---" * (len(tasks) + 1) + "|",
+    ]
+    lines.append(
+        "| chance | " + " | ".join(_shown(name)(task["chance"]) for name, task in tasks.items()) + " |"
+    )
     for vectors in next(iter(tasks.values()))[probe]:
         cells = [_with_interval(task[probe][vectors], _shown(name)) for name, task in tasks.items()]
         lines.append(f"| {vectors} | " + " | ".join(cells) + " |")
@@ -131,7 +137,10 @@ def difference_table(report: dict[str, Any], probe: str) -> str:
 def nearest_table(report: dict[str, Any]) -> str:
     """Return the table of the shares of the five nearest neighbours with the same class."""
     tasks = {name: task for name, task in report["tasks"].items() if "nearest" in task}
-    lines = ["| vectors | " + " | ".join(TITLES[name].split(",")[0] for name in tasks) + " |", "|---" * (len(tasks) + 1) + "|"]
+    lines = [
+        "| vectors | " + " | ".join(TITLES[name].split(",")[0] for name in tasks) + " |",
+        "|---" * (len(tasks) + 1) + "|",
+    ]
     for vectors in next(iter(tasks.values()))["nearest"]:
         cells = [_percent(task["nearest"][vectors]) for task in tasks.values()]
         lines.append(f"| {vectors} | " + " | ".join(cells) + " |")

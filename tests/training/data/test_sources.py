@@ -9,7 +9,13 @@ import pytest
 
 from tempocli.errors import DataError
 from tempocli.training.data.prepare import listed_music, music_files
-from tempocli.training.data.sources import fetch, music_list, music_packages, song_packages
+from tempocli.training.data.sources import (
+    embedding_music_list,
+    fetch,
+    music_list,
+    packages_of,
+    song_packages,
+)
 
 
 @pytest.fixture
@@ -64,11 +70,17 @@ def test_no_debian(tmp_path, monkeypatch):
         list(fetch(tmp_path / "music", ["game-music"]))
 
 
-def test_the_list_that_ships_names_the_packages_it_needs():
-    names = music_list().read_text().splitlines()
+@pytest.mark.parametrize("listed", [music_list(), embedding_music_list()], ids=["tempo", "embedding"])
+def test_the_lists_that_ship_name_the_packages_they_need(listed):
+    names = listed.read_text().splitlines()
     assert len(names) == len(set(names)) > 500
-    assert {name.split("/")[0] for name in names} == set(music_packages())
-    assert not set(music_packages()) & set(song_packages())
+    assert {name.split("/")[0] for name in names} == set(packages_of(listed))
+    assert not set(packages_of(listed)) & set(song_packages())
+
+
+def test_music_for_measuring_is_not_trained_on():
+    measured = {"pingus-data", "gweled", "heroes-sound-tracks", "fretsonfire-songs-muldjord", "performous"}
+    assert not set(packages_of(embedding_music_list())) & measured
 
 
 def test_lists_of_files(tmp_path):
