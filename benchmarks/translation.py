@@ -1,11 +1,12 @@
 """Measure whether music is found again when it is played at another tempo.
 
-    python benchmarks/translation.py -o translation.json [--model music]
+    python benchmarks/translation.py -o translation.json [--model music] [--learned translation.onnx]
 
 The query is 12 s of a track, the tracks searched are other 12 s of all tracks, at least 20 s later,
 stretched at constant pitch (python-stretch) to 0.75, 1.33 and 1.5 times their speed. Tracks are those of
 dev and dev2 that are long enough. Also: of five copies of the other excerpt, at rates 9 % apart, whether the
-one at the right rate is the nearest. Needs the data of ../shared and the extra `train` (python-stretch).
+one at the right rate is the nearest. --learned adds a translation by a network (`tempo train run
+translation`, `tempo train export translation`). Needs the data of ../shared and the extra `train`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from tempocli.audio import load_audio
 from tempocli.embedding.similarity import WEIGHTS
 from tempocli.embedding.track import unit
 from tempocli.embedding.translation import shift_rhythm, tempo_blind
-from tempocli.errors import TempoError
+from tempocli.errors import ModelError, TempoError
+from tempocli.inference.session.runtime import open_session
 
 RATES = (0.75, 1.33, 1.5)
 NEAR = tuple(float(rate) for rate in np.exp(0.09 * np.arange(-2, 3)))
@@ -42,9 +44,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--model")
+    parser.add_argument("--learned", type=Path)
     options = parser.parse_args()
     try:
-        report = measure(Embedder(options.model, device="cpu"))
+        report = measure(Embedder(options.model, device="cpu"), options.learned)
     except TempoError as error:
         print(error, file=sys.stderr)
         return 1
@@ -55,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def measure(embedder: Embedder) -> dict[str, Any]:
+def measure(embedder: Embedder, learned: Path | None = None) -> dict[str, Any]:
     """Return all figures, for docs/make_embedding.py."""
     paths = data.long_tracks(LATER + SECONDS * max(*RATES, *NEAR))
     queries, others, near = [], [], []
@@ -66,9 +69,9 @@ def measure(embedder: Embedder) -> dict[str, Any]:
         near.append([_stretched(embedder, samples, 1.01 * rate)["rhythm"] for rate in NEAR])
         if number % 50 == 0:
             print(f"{number}/{len(paths)} tracks", file=sys.stderr)
-    found = _found(
-        embedder, _stacked(queries), [_stacked([each[k] for each in others]) for k in range(len(RATES))]
-    )
+    stretched = [_stacked([each[k] for each in others]) for k in range(len(RATES))]
+    translation = None if learned is None else Learned(learned, embedder)
+    found = _found(embedder, _stacked(queries), stretched, translation)
     right = _right_rates(embedder, [each["rhythm"] for each in queries], near)
     spec = embedder.spec
     return {
@@ -79,6 +82,27 @@ def measure(embedder: Embedder) -> dict[str, Any]:
         "found": found,
         "right_rate": {"score": float(right.mean()), "interval": interval(right.mean(axis=1))},
     }
+
+
+class Learned:
+    """A translation by a network, exported by `tempo train export translation`."""
+
+    def __init__(self, path: Path, embedder: Embedder) -> None:
+        self._session = open_session(path, "cpu", 1)
+        metadata = self._session.metadata
+        if json.loads(metadata["embedding"]) != embedder.spec.record():
+            raise ModelError(f"{path}: moves the vectors of another model")
+        self._dims = {
+            part.name: part.dim for part in embedder.spec.parts if part.name in json.loads(metadata["parts"])
+        }
+
+    def move(self, parts: Parts, rate: float) -> Parts:
+        """Return the parts that it moves, at another rate."""
+        vector = np.concatenate([parts[name] for name in self._dims], axis=1)
+        inputs = {"vector": vector, "rate": np.full((len(vector), 1), rate, np.float32)}
+        (moved,) = self._session.run({"moved": vector.shape}, inputs)
+        split = np.split(moved, np.cumsum(list(self._dims.values()))[:-1], axis=1)
+        return dict(zip(self._dims, split, strict=True))
 
 
 def _rate(embedder: Embedder) -> int:
@@ -98,7 +122,9 @@ def _stacked(tracks: list[Parts]) -> Parts:
     return {name: np.stack([track[name] for track in tracks]) for name in tracks[0]}
 
 
-def _found(embedder: Embedder, queries: Parts, others: list[Parts]) -> dict[str, Any]:
+def _found(
+    embedder: Embedder, queries: Parts, others: list[Parts], learned: Learned | None
+) -> dict[str, Any]:
     """Return how often the other excerpt of the same track is the nearest, for several measures."""
     axis = embedder.spec.rhythm
     cosines = [
@@ -123,6 +149,22 @@ def _found(embedder: Embedder, queries: Parts, others: list[Parts]) -> dict[str,
         "default weights, --any-tempo": {"timbre": timbre, "chroma": chroma, "rhythm at any tempo": rhythm},
         "timbre, rhythm at any tempo": {"timbre": timbre, "rhythm at any tempo": rhythm},
     }
+    if learned is not None:
+        for rate, other, each in zip(RATES, others, cosines, strict=True):
+            moved = learned.move(queries, rate)
+            each |= {f"{name} by a network": vector @ other[name].T for name, vector in moved.items()}
+        measures["timbre by a network"] = {"timbre by a network": 1.0}
+        measures["rhythm by a network"] = {"rhythm by a network": 1.0}
+        measures["default weights, rhythm by a network"] = {
+            "timbre": timbre,
+            "chroma": chroma,
+            "rhythm by a network": rhythm,
+        }
+        measures["default weights, both by a network"] = {
+            "timbre by a network": timbre,
+            "chroma": chroma,
+            "rhythm by a network": rhythm,
+        }
     right: dict[str, NDArray[np.float64]] = {}
     for name, weights in measures.items():
         sums = [np.sum([weight * each[part] for part, weight in weights.items()], axis=0) for each in cosines]

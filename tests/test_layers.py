@@ -60,6 +60,7 @@ TRAINING_RANKS = {
     "recalibrate": 4,
     "tempo": 4,
     "contrastive": 4,
+    "translation": 4,
     "comparator": 5,
     "kinds": 6,
 }

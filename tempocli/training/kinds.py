@@ -21,6 +21,10 @@ from tempocli.training.tempo.export import export_tempo
 from tempocli.training.tempo.network import TempoNetwork
 from tempocli.training.tempo.recipe import TempoRecipe
 from tempocli.training.tempo.task import TempoTask
+from tempocli.training.translation.build import build_translation
+from tempocli.training.translation.export import export_translation
+from tempocli.training.translation.recipe import TranslationRecipe
+from tempocli.training.translation.task import TranslationTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +83,13 @@ KINDS = {
             build=lambda recipe, encoder: build_encoder(recipe.network),
             export=export_contrastive,
             scores=("validation_found",),
+        ),
+        Kind(
+            recipe=TranslationRecipe,
+            task=TranslationTask,
+            build=lambda recipe, encoder: build_translation(recipe),
+            export=export_translation,
+            scores=("validation_moved", "validation_unmoved"),
         ),
     )
 }
