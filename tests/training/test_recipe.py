@@ -28,7 +28,7 @@ def test_the_recipes_that_ship_can_be_read_and_have_unique_names() -> None:
 
 def test_recipes_are_listed_with_their_kind() -> None:
     result = CliRunner().invoke(cli, ["train", "recipes"])
-    assert {"tempo\ttempo", "comparison\tcompare", "contrastive\teq"} <= set(result.stdout.splitlines())
+    assert {"tempo\ttempo", "comparison\tcompare", "contrastive\tmusic"} <= set(result.stdout.splitlines())
 
 
 TEMPO = "kind = 'tempo'\nname = 'x'\n"

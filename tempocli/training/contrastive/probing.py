@@ -1,9 +1,8 @@
-"""Probing of an embedding: how often nearest neighbours share tempo, style or package (McCallum 2024)."""
+"""Probing of an embedding: how often nearest neighbours share a property (McCallum 2024)."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,41 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.training.contrastive.network import ContrastiveNetwork
-    from tempocli.training.data.sampling import Split
+    from tempocli.training.contrastive.spectrogram import SpectrogramNetwork
     from tempocli.training.data.store import Clip, Store
 
 _NEIGHBOURS = 5
-_MAX_SECONDS = 40.0
 # Rates 9 % apart. None is 1, so that all copies are interpolated and equally blurred.
 _RATES = tuple(1.01 * np.exp(0.09 * np.arange(-2, 3)))
 _RATE_SECONDS = 12.0
-
-
-@dataclass(frozen=True, slots=True)
-class Locality:
-    """Shares of nearest neighbours, from 0 to 1, with a property in common.
-
-    Attributes
-    ----------
-    tempo, folded : float
-        Tempo within 4 %; the same up to a power of two.
-    tempo_elsewhere : float
-        Tempo within 4 %, among neighbours of another style, since a style suggests a tempo.
-    style : float
-        The same style.
-    group : float
-        The same package.
-    rate : float
-        The same rate, where the candidates are another excerpt of the same recording at five rates: only the
-        tempo differs.
-    """
-
-    tempo: float
-    folded: float
-    tempo_elsewhere: float
-    style: float
-    group: float
-    rate: float
 
 
 def neighbour_share(
@@ -102,53 +73,15 @@ def equal_pairs(names: Sequence[str]) -> NDArray[np.bool_]:
     return np.asarray(array[:, None] == array[None])
 
 
-def measure(
-    network: ContrastiveNetwork, labelled: Store, unlabelled: Store, split: Split, *, clips: int = 800
-) -> tuple[Locality, Locality]:
-    """Measure an encoder on music it was not trained on.
-
-    Parameters
-    ----------
-    network : ContrastiveNetwork
-        In evaluation mode.
-    labelled : Store
-        Clips of known tempo and style, none of them used in training.
-    unlabelled : Store
-        Unlabelled music; only packages held out of training are used.
-    split : Split
-        The split of the training.
-    clips : int
-        Maximum number of clips of the labelled store.
-
-    Returns
-    -------
-    found, chance : Locality
-    """
-    known = [clip for clip in labelled.clips if clip.bpm is not None][:clips]
-    embeddings = embed_clips(network, labelled, known)
-    bpms = np.array([clip.bpm for clip in known], np.float64)
-    style = equal_pairs([clip.style for clip in known])
-    _, held_out = split.parts(unlabelled.clips)
-    pairs = [
-        neighbour_share(embeddings, tempo_pairs(bpms, folded=False)),
-        neighbour_share(embeddings, tempo_pairs(bpms, folded=True)),
-        neighbour_share(embeddings, tempo_pairs(bpms, folded=False), ~style),
-        neighbour_share(embeddings, style),
-        neighbour_share(
-            embed_clips(network, unlabelled, held_out), equal_pairs([clip.group for clip in held_out])
-        ),
-    ]
-    pairs.append((rate_share(network, unlabelled, held_out), 1.0 / len(_RATES)))
-    return Locality(*(found for found, _ in pairs)), Locality(*(chance for _, chance in pairs))
-
-
 @torch.inference_mode()
-def rate_share(network: ContrastiveNetwork, store: Store, clips: Sequence[Clip]) -> float:
+def rate_share(
+    network: ContrastiveNetwork | SpectrogramNetwork, store: Store, clips: Sequence[Clip]
+) -> float:
     """Return how often an excerpt is nearest to the copy of another excerpt at the same rate.
 
     Parameters
     ----------
-    network : ContrastiveNetwork
+    network : ContrastiveNetwork or SpectrogramNetwork
         In evaluation mode.
     store : Store
     clips : sequence of Clip
@@ -172,22 +105,8 @@ def rate_share(network: ContrastiveNetwork, store: Store, clips: Sequence[Clip])
 
 
 def _embed_rates(
-    network: ContrastiveNetwork, frames: NDArray[np.float16], start: float, needed: int
+    network: ContrastiveNetwork | SpectrogramNetwork, frames: NDArray[np.float16], start: float, needed: int
 ) -> Tensor:
     copies = np.stack([stretch(frames, start=start, rate=float(rate), n_frames=needed) for rate in _RATES])
     windows = torch.from_numpy(copies.reshape(-1, network.config.n_frames, frames.shape[1]))
     return normalize(network(windows).reshape(len(_RATES), -1, network.config.embedding_dim).mean(dim=1))
-
-
-@torch.inference_mode()
-def embed_clips(network: ContrastiveNetwork, store: Store, clips: list[Clip]) -> NDArray[np.float32]:
-    """Embed clips: the mean of the embeddings of their windows, shape=(n_clips, embedding_dim)."""
-    n_frames = network.config.n_frames
-    reach = int(_MAX_SECONDS * store.front_end.frame_rate)
-    means = []
-    for clip in clips:
-        frames = np.asarray(store.frames[clip.start : clip.start + min(clip.length, reach)], np.float32)
-        whole = max(1, len(frames) // n_frames)
-        windows = np.resize(frames, (whole * n_frames, frames.shape[1])).reshape(whole, n_frames, -1)
-        means.append(network(torch.from_numpy(windows)).mean(dim=0).numpy())
-    return np.stack(means)

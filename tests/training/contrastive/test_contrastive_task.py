@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.cli import cli  # noqa: E402
+from tempocli.errors import DataError  # noqa: E402
 from tempocli.features.front_end import FrontEnd, onset_strength  # noqa: E402
+from tempocli.training.contrastive.build import build_encoder  # noqa: E402
 from tempocli.training.contrastive.losses import nt_xent  # noqa: E402
 from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402
 from tempocli.training.contrastive.sampler import ExcerptSampler  # noqa: E402
+from tempocli.training.contrastive.statistics import Whitened, whitening  # noqa: E402
+from tempocli.training.data.sampling import Split, UnlabelledTracks  # noqa: E402
 from tempocli.training.data.views import pitch_shift  # noqa: E402
 from tempocli.training.engine import HISTORY  # noqa: E402
 from tempocli.training.kinds import train  # noqa: E402
@@ -126,14 +130,63 @@ def test_a_pitch_shift_moves_bands_and_leaves_the_rhythm(click_track) -> None:
     np.testing.assert_allclose(pitch_shift(log_mel, 0.0, front_end), log_mel, atol=1e-5)
 
 
-def test_the_four_recipes_of_the_table_ship() -> None:
-    names = ("none", "eq", "pitch", "stretch")
-    recipes = {name: read_recipe(find_recipe(name), ContrastiveRecipe) for name in names}
-    assert all(recipe.name == name for name, recipe in recipes.items())
-    assert recipes["none"].max_stretch == recipes["none"].semitones == recipes["none"].augmentation.eq_db == 0
-    assert recipes["eq"].augmentation.eq_db > 0
-    assert recipes["pitch"].semitones > 0
-    assert recipes["stretch"].max_stretch > 0
+def test_the_recipes_of_the_table_differ_in_their_augmentation_only() -> None:
+    names = ("none", "eq", "pitch", "stretch", "all")
+    recipes = [read_recipe(find_recipe(f"locality-{name}"), ContrastiveRecipe) for name in names]
+    augmented = [
+        (recipe.augmentation.eq_db > 0, recipe.semitones > 0, recipe.max_stretch > 0) for recipe in recipes
+    ]
+    assert augmented == [
+        (False, False, False),
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+        (True, True, True),
+    ]
+    plain = recipes[0]
+    for recipe in recipes:
+        same = replace(
+            recipe, name=plain.name, augmentation=plain.augmentation, semitones=0.0, max_stretch=0.0
+        )
+        assert same == plain
+
+
+def test_tracks_of_an_album_come_together(data_folder: Path, recipe: ContrastiveRecipe) -> None:
+    tracks = UnlabelledTracks(data_folder, {"audio": 1.0}, Split(4))
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        drawn = tracks.draw_together(rng, 3)
+        assert 1 <= len(drawn) <= 3
+        assert len({clip.group for _, clip in drawn}) == 1
+        assert len({clip.name for _, clip in drawn}) == len(drawn)
+    sampler = ExcerptSampler(data_folder, replace(recipe, album=3, tracks=4))
+    assert sampler.batch(0)[0].shape[0] <= 4
+
+
+def test_the_backbone_of_the_music_embedding(recipe: ContrastiveRecipe) -> None:
+    config = replace(recipe.network, backbone="spectrogram", n_frames=512, channels=(4, 6, 8))
+    network = build_encoder(config).eval()
+    windows = torch.randn(3, 512, 40)
+    assert network(windows).shape == (3, 32)
+    # The mean and the maximum over time do not know when something happened.
+    silent = torch.zeros(1, 512, 40)
+    early, late = silent.clone(), silent.clone()
+    early[:, 224:232, 10:20], late[:, 256:264, 10:20] = 1.0, 1.0
+    torch.testing.assert_close(network(early), network(late), atol=1e-4, rtol=1e-4)
+    with pytest.raises(DataError, match="backbone 'cube' is none of time, spectrogram"):
+        build_encoder(replace(config, backbone="cube"))
+
+
+def test_whitening_evens_out_the_variances() -> None:
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(4000, 3)) * [10.0, 1.0, 0.5] + [5.0, 0.0, -1.0]).astype(np.float32)
+    mean, matrix = whitening(vectors, strength=1.0)
+    np.testing.assert_allclose(np.cov((vectors - mean) @ matrix, rowvar=False), np.eye(3), atol=0.02)
+    mean, matrix = whitening(vectors, strength=0.0)
+    np.testing.assert_allclose(matrix, np.eye(3), atol=1e-5)
+    whitened = Whitened(torch.nn.Identity(), *whitening(vectors, strength=0.5)).eval()
+    expected = (vectors - mean) @ whitening(vectors, strength=0.5)[1]
+    np.testing.assert_allclose(whitened(torch.from_numpy(vectors)).detach().numpy(), expected, atol=1e-3)
 
 
 @pytest.mark.slow

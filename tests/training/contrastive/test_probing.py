@@ -14,15 +14,13 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
-from tempocli.training.contrastive.network import ContrastiveConfig, ContrastiveNetwork  # noqa: E402
+from tempocli.training.contrastive.network import ContrastiveConfig  # noqa: E402
 from tempocli.training.contrastive.probing import (  # noqa: E402
     equal_pairs,
-    measure,
     neighbour_share,
     rate_share,
     tempo_pairs,
 )
-from tempocli.training.data.sampling import Split  # noqa: E402
 from tempocli.training.data.store import open_store  # noqa: E402
 
 
@@ -41,19 +39,6 @@ def test_neighbours_of_clusters_share_their_name() -> None:
     assert found == 1.0
     assert chance == pytest.approx(11 / 47)
     assert neighbour_share(embeddings, equal_pairs(names), ~equal_pairs(names))[0] == 0.0
-
-
-@pytest.mark.slow
-def test_a_network_is_measured(data_folder: Path) -> None:
-    torch.manual_seed(0)
-    network = ContrastiveNetwork(ContrastiveConfig()).eval()
-    clicks, audio = (open_store(data_folder / name) for name in ("clicks", "audio"))
-    found, chance = measure(network, clicks, audio, Split(4))
-    for share in (found.tempo, found.folded, chance.tempo, chance.folded):
-        assert 0.0 <= share <= 1.0
-    assert chance.folded >= chance.tempo
-    assert found.style == chance.style == 1.0
-    assert chance.rate == pytest.approx(0.2)
 
 
 class PulseCounter(torch.nn.Module):
