@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tempocli.cli.commands.prepare import data, progress_bar
+from tempocli.cli.commands.training.prepare import data, progress_bar
 from tempocli.errors import MissingExtraError
 from tempocli.output.formats.layout import printable
 
@@ -40,7 +40,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == _PROBE:
             # Imported on use: it needs other libraries than the rest.
-            from tempocli.cli.commands.train_probe import command as probe
+            from tempocli.cli.commands.training.probe import command as probe
 
             return probe
         return super().get_command(ctx, cmd_name)

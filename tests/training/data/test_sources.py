@@ -75,7 +75,10 @@ def test_the_lists_that_ship_name_the_packages_they_need(listed):
     names = listed.read_text().splitlines()
     assert len(names) == len(set(names)) > 500
     assert {name.split("/")[0] for name in names} == set(packages_of(listed))
-    assert not set(packages_of(listed)) & set(song_packages())
+
+
+def test_no_package_of_songs_has_recordings_that_the_tempo_models_learn_from():
+    assert not set(packages_of(music_list())) & set(song_packages())
 
 
 def test_music_for_measuring_is_not_trained_on():
