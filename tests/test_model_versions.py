@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from tempocli.cli import cli
 from tempocli.inference.classifier import Encoder
 from tempocli.inference.comparator import Comparator
+from tempocli.inference.music import MusicEncoder
 from tempocli.inference.registry import list_models
 from tempocli.output.formats import Layout
 from tempocli.output.results.settings import canonical, difference
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tempocli.inference.registry import ModelEntry
 
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
-OPENERS: dict[str, Any] = {"classify": Encoder, "compare": Comparator}
+OPENERS: dict[str, Any] = {"classify": Encoder, "compare": Comparator, "embed": MusicEncoder}
 
 
 def version_of(name: str) -> str:

@@ -123,7 +123,8 @@ class TranslationTask:
         """Compute the loss of a batch."""
         vectors, wanted, rates = (torch.from_numpy(each).to(device) for each in batch)
         dims = network.dims
-        outputs = MovedOutputs(network(vectors, rates).split(dims, dim=1), wanted.split(dims, dim=1))
+        moved = torch.split(network(vectors, rates), dims, dim=1)
+        outputs = MovedOutputs(moved, torch.split(wanted, dims, dim=1))
         return total_loss(LOSSES, outputs, self._recipe, step)
 
     @torch.inference_mode()
