@@ -8,7 +8,8 @@ instrument of Philharmonia's single notes (accuracy), and the key by profiles (M
 Cross-validation is nested: the regularisation is chosen within the training files. Linear probes are the
 mean of several divisions into folds (--seeds), those with a hidden layer and those of notes have one. GTZAN
 and dev do not say which album or artist a clip is from, and the notes are single files, so the folds are
-drawn by file. Needs the data of ../shared, scikit-learn, and the extra `train` for random weights.
+drawn by file. Needs the data of ../shared, scikit-learn, scipy, bliss-audio, and the
+extra `train` for random weights.
 """
 
 from __future__ import annotations

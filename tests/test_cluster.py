@@ -122,6 +122,32 @@ class TestRay:
         assert other.returncode == 1
         assert "made with other settings" in other.stderr
 
+    def test_an_index_is_the_same_as_without_ray(self, folder: Path) -> None:
+        import numpy as np
+
+        from tempocli.embedding.index.library import Library
+
+        for path in sorted((folder / "music").iterdir())[20:]:
+            path.unlink()
+        command = ["-m", "tempocli", "index", "music", "-o"]
+        on_ray = program(*command, "ray.tempo", "--engine", "ray", cwd=folder)
+        assert (on_ray.returncode, on_ray.stdout) == (3, ""), on_ray.stderr
+        assert on_ray.stderr.count("007.wav: ") == 1
+        local = program(*command, "local.tempo", "-q", cwd=folder)
+        assert local.returncode == 3
+        ours, theirs = (Library(str(folder / name)) for name in ("ray.tempo", "local.tempo"))
+        assert len(ours.tracks) == 19
+        assert ours.entries.keys() == theirs.entries.keys()
+        for key, entry in ours.entries.items():
+            assert (entry.bpm, entry.error) == (theirs.entries[key].bpm, theirs.entries[key].error)
+        for entry in ours.tracks:
+            expected = theirs.parts_of(theirs.entries[entry.key])
+            for name, part in ours.parts_of(entry).items():
+                np.testing.assert_array_equal(part, expected[name])
+        again = program(*command, "ray.tempo", "--engine", "ray", cwd=folder)
+        assert again.returncode == 3
+        assert (folder / "ray.tempo" / "tracks-0.jsonl").read_bytes().count(b"\n") == 20
+
 
 @pytest.mark.usefixtures("music")
 class TestResume:

@@ -23,6 +23,7 @@ _COEFFICIENTS = 20
 REPRESENTATIONS: dict[str, tuple[str, ...]] = {
     "mel statistics": ("mel",),
     "MFCC statistics": ("mfcc",),
+    "bliss-audio": ("bliss",),
     "random weights": ("random",),
     "timbre": ("timbre",),
     "rhythm": ("rhythm",),
@@ -58,7 +59,7 @@ class Representer:
 
     def __call__(self, path: Path) -> Vectors:
         """Return the vectors of a file."""
-        key = hashlib.sha256(f"2 {self._embedder.spec.checksum} {path}".encode()).hexdigest()[:24]
+        key = hashlib.sha256(f"3 {self._embedder.spec.checksum} {path}".encode()).hexdigest()[:24]
         kept = None if self._cache is None else self._cache / f"{key}.npz"
         if kept is not None and kept.is_file():
             with np.load(kept) as arrays:
@@ -77,6 +78,7 @@ class Representer:
             **track.parts,
             "mel": _statistics(log_mel),
             "mfcc": _statistics(_mfcc(log_mel)),
+            "bliss": _bliss(path),
             "random": self._of_random_weights(log_mel),
         }
 
@@ -106,6 +108,13 @@ def _statistics(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return mean and deviation of features and of their differences."""
     change = np.diff(frames, axis=0) if len(frames) > 1 else np.zeros_like(frames)
     return np.concatenate([frames.mean(axis=0), frames.std(axis=0), change.mean(axis=0), change.std(axis=0)])
+
+
+def _bliss(path: Path) -> NDArray[np.float32]:
+    """Return the features of bliss-audio, which music players use for playlists."""
+    from bliss_audio import Song
+
+    return np.asarray(Song(str(path)).analysis, np.float32)
 
 
 def _mfcc(log_mel: NDArray[np.float32]) -> NDArray[np.float32]:

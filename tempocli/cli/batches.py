@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import click
@@ -17,10 +18,11 @@ from tempocli.cli.terminal import console, progress
 from tempocli.cli.terminal.interrupts import stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import threading
+    from collections.abc import Callable, Iterable, Iterator
 
     from tempocli.batch.pool import SupportsBatch
-    from tempocli.cli.options import Function
+    from tempocli.cli.options import EngineOptions, Function
     from tempocli.schema import AudioInput, FileResult, Part
 
 _LONG_SECONDS = 30.0  # longer batches get a summary even without a terminal
@@ -125,6 +127,7 @@ def run(
     summary: BatchSummary | None = None,
     hashed: bool = False,
     bar: bool = True,
+    engine: EngineOptions | None = None,
 ) -> int:
     """Process files in worker processes, with progress and messages on stderr.
 
@@ -144,6 +147,9 @@ def run(
         Whether results include the checksum of the files.
     bar : bool
         Whether there may be a progress bar; without, no progress is shown.
+    engine : EngineOptions, optional
+        Where to process the files; by default, on this machine. Ray's results are in the order in which its
+        tasks end.
 
     Returns
     -------
@@ -160,16 +166,20 @@ def run(
     summary = summary or BatchSummary()
     messages = Messages()
     with stopping(quiet=batch.quiet) as stop:
-        results = process_files(
-            processor,
-            inputs.files() if files is None else files,
-            jobs=batch.jobs,
-            timeout=batch.timeout,
-            max_memory=batch.max_memory,
-            hashed=hashed,
-            stdin=inputs.stdin() if "-" in inputs.paths else None,
-            stop=stop,
-        )
+        wanted = inputs.files() if files is None else files
+        if engine is not None and engine.engine == "ray":
+            results = _on_ray(processor, wanted, batch, engine, stop, hashed=hashed)
+        else:
+            results = process_files(
+                processor,
+                wanted,
+                jobs=batch.jobs,
+                timeout=batch.timeout,
+                max_memory=batch.max_memory,
+                hashed=hashed,
+                stdin=inputs.stdin() if "-" in inputs.paths else None,
+                stop=stop,
+            )
         if bar and not batch.quiet:
             results = progress.shown(results, summary, inputs, bar=console.stderr_is_terminal())
         for result in results:
@@ -189,3 +199,25 @@ def run(
         for line in summary_lines(summary):
             console.error(line)
     return summary.exit_status()
+
+
+def _on_ray(
+    processor: SupportsBatch,
+    files: Iterable[AudioInput],
+    batch: BatchOptions,
+    engine: EngineOptions,
+    stop: threading.Event,
+    *,
+    hashed: bool,
+) -> Iterator[FileResult]:
+    """Process files on Ray; after the first Ctrl-C, no more tasks are started."""
+    from tempocli.batch.engines.ray.processing import process_on_ray
+
+    return process_on_ray(
+        processor,
+        takewhile(lambda _: not stop.is_set(), files),
+        address=engine.ray_address,
+        timeout=batch.timeout,
+        max_memory=batch.max_memory,
+        hashed=hashed,
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tempocli.batch.engines.summary import BatchSummary
     from tempocli.cli.batches import BatchOptions
     from tempocli.cli.inputs import Inputs
+    from tempocli.cli.options import EngineOptions
     from tempocli.embedding.index.writer import IndexWriter
     from tempocli.schema import AudioInput
 
@@ -42,6 +43,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option("--verify-hash", is_flag=True, help="Detect changed files by content instead of size and time.")
 @click.option("--rebuild", is_flag=True, help="Begin with an empty index, also of another version of tempo.")
 @click.option("--info", is_flag=True, help="Show what is in the index, and read no files.")
+@options.engine
 @options.embedding_model
 @options.device
 def command(
@@ -53,6 +55,7 @@ def command(
     verify_hash: bool,
     rebuild: bool,
     info: bool,
+    engine: EngineOptions,
     model: str | None,
     device: str,
 ) -> None:
@@ -65,6 +68,10 @@ def command(
             raise click.UsageError("--info reads no files: give -o INDEX only.")
         console.write(_info(output).encode())
         return
+    if engine.ray_address is not None and engine.engine != "ray":
+        raise click.UsageError("--ray-address needs --engine ray.")
+    if engine.engine == "ray" and device == "cuda":
+        raise click.UsageError("--engine ray uses the cores of the nodes: leave --device out.")
     inputs = batch.inputs(paths)
     if "-" in paths:
         raise click.UsageError("An index has files, not standard input.")
@@ -73,7 +80,7 @@ def command(
     from tempocli.embedding.index.layout import Layout
     from tempocli.embedding.index.writer import IndexWriter
 
-    indexer = Indexer.open(model, device=device)
+    indexer = Indexer.open(model, device="cpu" if engine.engine == "ray" else device)
     layout = Layout.of(indexer.spec, indexer.settings())
     summary = BatchSummary()
     with IndexWriter(output, layout, rebuild=rebuild) as writer:
@@ -82,7 +89,14 @@ def command(
             inputs, writer, summary, found, by_hash=verify_hash, retry_failed=retry_failed
         )
         status = batches.run(
-            indexer, batch, inputs, writer.add, files=wanted, summary=summary, hashed=verify_hash
+            indexer,
+            batch,
+            inputs,
+            writer.add,
+            files=wanted,
+            summary=summary,
+            hashed=verify_hash,
+            engine=engine,
         )
         n_removed = 0 if keep_missing else _remove_missing(writer, paths, found)
         writer.finish()

@@ -119,7 +119,7 @@ def _estimate(job: Job, done: Callable[[int], None] | None) -> BatchSummary:
         system.makedirs(lists, exist_ok=True)
     names = _write_lists(job, earlier, taken, system, lists)
     if names:
-        with _ray(job.address):
+        with cluster(job.address):
             _run(names, job.work, system.unstrip_protocol(folder), done)
     _verify(job, system, folder, taken, sum(names.values()), summary)
     system.rm(lists, recursive=True)
@@ -244,8 +244,23 @@ def _count(row: dict[str, Any], summary: BatchSummary, *, is_earlier: bool) -> N
 
 
 @contextmanager
-def _ray(address: str | None) -> Iterator[None]:
-    import ray
+def cluster(address: str | None) -> Iterator[None]:
+    """Connect to a cluster, or start Ray on this machine, for the time of the block.
+
+    Raises
+    ------
+    MissingExtraError
+        If ray is not installed.
+    TempoError
+        If the cluster cannot be reached.
+    """
+    # Disable Ray's usage reports; the processes that it starts here inherit this setting.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingExtraError("The engine ray", "ray") from error
 
     if ray.is_initialized():
         yield  # by whoever calls us
