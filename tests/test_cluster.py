@@ -167,7 +167,7 @@ class TestResume:
         chunk._workplace.cache_clear()
         monkeypatch.setattr(chunk, "Estimator", FakeEstimator)
         monkeypatch.setattr(chunk, "WorkerHandle", WorkerHandle)
-        monkeypatch.setattr(engine, "_ray", lambda _: nullcontext())
+        monkeypatch.setattr(engine, "cluster", lambda _: nullcontext())
         monkeypatch.setattr(engine, "_CHUNKS", ((None, 2),))
 
     def run(
