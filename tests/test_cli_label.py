@@ -13,6 +13,7 @@ import soundfile
 from click.testing import CliRunner, Result
 from songs import song
 
+from tempocli.audio import tags
 from tempocli.cli import cli
 from tempocli.embedding.probes import Probe
 from tempocli.errors import ModelError
@@ -168,3 +169,57 @@ def test_other_files_are_no_probes(music: Path, tmp_path: Path) -> None:
     for path in (resolve("tempo"), tmp_path / "junk"):
         with pytest.raises(ModelError):
             Probe(path, spec)
+
+
+@pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3", "wav"])
+@pytest.mark.parametrize("field", ["MOOD", "MY FIELD"])
+def test_fields_of_tags_are_written_and_the_rest_is_kept(tmp_path: Path, suffix: str, field: str) -> None:
+    pytest.importorskip("mutagen")
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, song(seconds=2.0), 22050)
+    before = soundfile.read(path)[0]
+    tags.write_tempo(str(path), 120.0)
+    assert tags.read_field(str(path), field) is None
+    tags.write_field(str(path), field, "calm; dark")
+    assert tags.read_field(str(path), field) == "calm; dark"
+    tags.write_field(str(path), field, "happy")
+    assert tags.read_field(str(path), field) == "happy"
+    assert tags.read_tempo(str(path)) == "120"
+    np.testing.assert_array_equal(soundfile.read(path)[0], before)
+
+
+def test_labels_are_written_into_tags_when_asked(music: Path, probe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mutagen")
+    path = tmp_path / "a.flac"
+    soundfile.write(path, song(117.0, 44, pattern="rock", seconds=6.0, decay=0.03), 22050)
+    command = ("label", path, "--probe", probe, "--write-tags", "mood")
+    dry = tempo(*command, "--dry-run")
+    assert (dry.exit_code, dry.stdout) == (0, "rock\n")
+    assert "MOOD none -> rock" in dry.stderr
+    assert tags.read_field(str(path), "MOOD") is None
+    assert tempo(*command).exit_code == 0
+    assert tags.read_field(str(path), "MOOD") == "rock"
+    tags.write_field(str(path), "MOOD", "mine")
+    kept = tempo(*command)
+    assert kept.exit_code == 3
+    assert "MOOD says mine, not rock; --overwrite replaces it" in kept.stderr
+    assert tags.read_field(str(path), "MOOD") == "mine"
+    assert tempo(*command, "--overwrite").exit_code == 0
+    assert tags.read_field(str(path), "MOOD") == "rock"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--write-tags", "ARTIST"], "not overwritten with labels"),
+        (["--write-tags", "a=b"], "no name of a field"),
+        (["--dry-run"], "need --write-tags"),
+        (["--write-tags", "MOOD", "--start", "1"], "whole files only"),
+        (["--format", "csv", "-o", "x.xyz", "--probe", "missing"], "does not exist"),
+        (["-o", "x.xyz"], "No format is known by the suffix"),
+    ],
+)
+def test_labelling_refuses(music: Path, probe: Path, arguments: list[str], message: str) -> None:
+    result = tempo("label", music / "0.wav", "--probe", probe, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr.replace("\n", " ")

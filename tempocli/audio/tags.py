@@ -17,9 +17,12 @@ from tempocli.errors import MissingExtraError, TagError
 from tempocli.system import temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _ID3V1_SIZE = 128
+_SEPARATOR = "; "
+_MOOD = "MOOD"  # has a frame of its own in ID3
+_MP4_KEY = "----:com.apple.iTunes:"
 _COPY_SIZE = 1 << 20
 # Errors that mutagen raises for damaged files, in addition to its own.
 _OF_BROKEN_FILES = (struct.error, LookupError, OverflowError, RecursionError, ValueError)
@@ -86,6 +89,57 @@ def write_tempo(path: str, bpm: float) -> None:
     ------
     As `read_tempo`; TagError also if the file is read-only, has changed meanwhile, or cannot be replaced.
     """
+    _rewrite(path, lambda tags: tags.write(bpm))
+
+
+def read_field(path: str, field: str) -> str | None:
+    """Read a field of the tags of a file, such as ``MOOD``; several values are joined by semicolons.
+
+    Parameters
+    ----------
+    path : str
+        An audio file.
+    field : str
+        Name of the field; see `write_field`.
+
+    Returns
+    -------
+    str or None
+        ``None`` if there is no such field, or it is empty.
+
+    Raises
+    ------
+    As `read_tempo`.
+    """
+    with _errors(path):
+        return _SEPARATOR.join(_Tags(path).field(field)) or None
+
+
+def write_field(path: str, field: str, value: str) -> None:
+    """Write a field of the tags of a file; the audio and the other tags are kept.
+
+    The field is a Vorbis comment of that name, a ``TXXX`` frame of ID3 (``TMOO`` for ``MOOD``), or a free
+    atom of MP4. The write is atomic, as that of `write_tempo`.
+
+    Parameters
+    ----------
+    path : str
+        An audio file.
+    field : str
+        Name of the field: letters, digits, spaces and underscores.
+    value : str
+        The value; several are separated by semicolons.
+
+    Raises
+    ------
+    As `write_tempo`.
+    """
+    values = [each.strip() for each in value.split(_SEPARATOR.strip())]
+    _rewrite(path, lambda tags: tags.write_field(field, values))
+
+
+def _rewrite(path: str, change: Callable[[_Tags], None]) -> None:
+    """Change the tags of a copy of a file, which then replaces the file."""
     target = os.path.realpath(path)
     with _errors(path):
         if not os.access(target, os.W_OK):
@@ -100,7 +154,7 @@ def write_tempo(path: str, bpm: float) -> None:
             shutil.copystat(target, copy)
             with suppress(PermissionError, AttributeError):  # superuser only; Windows has no owners
                 os.chown(copy, before.st_uid, before.st_gid)
-            _Tags(copy).write(bpm)
+            change(_Tags(copy))
             _sync(copy)
             now = os.stat(target)
             if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
@@ -151,9 +205,42 @@ class _Tags:
             return f"{bpm:.2f}".rstrip("0").rstrip(".")
         return str(round(bpm))
 
+    def field(self, name: str) -> list[str]:
+        if self._tags is None:
+            return []
+        if self._kind == "id3":
+            frames = self._tags.getall(_id3_key(name))
+            return [str(text) for frame in frames for text in frame.text]
+        if self._kind == "mp4":
+            return [bytes(value).decode("utf-8", "replace") for value in self._tags.get(_MP4_KEY + name, [])]
+        return [str(value) for value in self._tags.get(name, [])]
+
+    def write_field(self, name: str, values: list[str]) -> None:
+        if self._kind == "id3":
+            from mutagen.id3 import TMOO, TXXX, Encoding
+
+            # ID3 2.3 has no fields of several values.
+            text = [_SEPARATOR.join(values)]
+            if name == _MOOD:
+                frame: Any = TMOO(encoding=Encoding.UTF16, text=text)
+            else:
+                frame = TXXX(encoding=Encoding.UTF16, desc=name, text=text)
+            _write_id3(self._path, self._file, _id3_key(name), frame)
+            return
+        if self._tags is None:
+            self._file.add_tags()
+        if self._kind == "mp4":
+            self._file[_MP4_KEY + name] = [value.encode() for value in values]
+        else:
+            self._file[name] = values
+        self._file.save()
+
     def write(self, bpm: float) -> None:
         if self._kind == "id3":
-            _write_id3(self._path, self._file, self.text(bpm))
+            from mutagen.id3 import TBPM, Encoding
+
+            frame = TBPM(encoding=Encoding.LATIN1, text=[self.text(bpm)])
+            _write_id3(self._path, self._file, "TBPM", frame)
             return
         if self._tags is None:
             self._file.add_tags()
@@ -176,8 +263,11 @@ def _kind_of(file: Any) -> str | None:
     return next((kind for kind, types in kinds.items() if isinstance(file, types)), None)
 
 
-def _write_id3(path: str, file: Any, text: str) -> None:
-    from mutagen.id3 import TBPM, Encoding
+def _id3_key(field: str) -> str:
+    return "TMOO" if field == _MOOD else f"TXXX:{field}"
+
+
+def _write_id3(path: str, file: Any, key: str, frame: Any) -> None:
     from mutagen.mp3 import MP3
 
     if file.tags is None:
@@ -185,7 +275,7 @@ def _write_id3(path: str, file: Any, text: str) -> None:
         version = 3  # supported by all players
     else:
         version = 4 if file.tags.version[1] == 4 else 3
-    file.tags.setall("TBPM", [TBPM(encoding=Encoding.LATIN1, text=[text])])
+    file.tags.setall(key, [frame])
     if version == 3:
         # mutagen has converted the tags that it read to version 2.4.
         file.tags.update_to_v23()

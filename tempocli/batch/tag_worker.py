@@ -85,6 +85,14 @@ class TagWorker:
         """Write a tempo; TagError also if a limit is exceeded."""
         self._ask(self._write_seconds, "write_tempo", path, bpm)
 
+    def read_field(self, path: str, field: str) -> str | None:
+        """Read a field; TagError also if a limit is exceeded."""
+        return self._ask(self._read_seconds, "read_field", path, field)
+
+    def write_field(self, path: str, field: str, value: str) -> None:
+        """Write a field; TagError also if a limit is exceeded."""
+        self._ask(self._write_seconds, "write_field", path, field, value)
+
     def close(self) -> None:
         """End the process, after the file it is writing."""
         with self._lock:
@@ -95,7 +103,7 @@ class TagWorker:
                     self._process.join(_CLOSE_SECONDS)
             self._end()
 
-    def _ask(self, seconds: float, function: str, path: str, *more: float) -> str | None:
+    def _ask(self, seconds: float, function: str, path: str, *more: float | str) -> str | None:
         with self._lock:
             process, channel = self._process, self._channel
             if process is None or channel is None:
@@ -165,7 +173,7 @@ def _serve(channel: Connection) -> None:
             channel.send(_answer(function, *arguments))
 
 
-def _answer(function: str, path: str, *more: float) -> _Answer:
+def _answer(function: str, path: str, *more: float | str) -> _Answer:
     try:
         return _Answer(getattr(tags, function)(path, *more))
     except TagError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,33 @@ if TYPE_CHECKING:
     from tempocli.schema import FileResult
 
 _LIKELY = 0.5
+# Fields that say what a track is.
+_RESERVED = {"TITLE", "ARTIST", "ALBUM", "ALBUMARTIST", "DATE", "TRACKNUMBER", "DISCNUMBER", "BPM", "ISRC"}
 
 _EXAMPLES = """\b
 Examples:
   tempo label song.mp3 --probe mood.probe                 its labels
   tempo label ~/Music --probe mood.probe -o moods.csv     the probability of each label of each track
   tempo label ~/Music --probe mood.probe --format jsonl | jq .labels
+  tempo label ~/Music --probe mood.probe --write-tags MOOD --dry-run
 
 Text has the labels with a probability over 0.5; of a probe of one label a track, the most probable one.
 Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interrupted.
 """
+
+
+def _field(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Check the name of a field of tags; a click callback."""
+    if text is None:
+        return None
+    name = text.strip().upper()
+    if not re.fullmatch(r"[A-Z0-9][A-Z0-9 _]{0,40}", name, re.ASCII):
+        raise click.BadParameter(f"{text!r} is no name of a field, such as MOOD.", context, parameter)
+    if name in _RESERVED:
+        raise click.BadParameter(
+            f"{name} is not overwritten with labels; choose another field.", context, parameter
+        )
+    return name
 
 
 @click.command("label", epilog=_EXAMPLES)
@@ -50,6 +68,15 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
     type=click.Choice(["text", "csv", "jsonl"]),
     help="Output format.  [default: from the extension of --output, else text]",
 )
+@click.option(
+    "--write-tags",
+    "field",
+    metavar="FIELD",
+    callback=_field,
+    help="Write the labels into the field FIELD of the tags, such as MOOD (requires extra 'tags').",
+)
+@click.option("--overwrite", is_flag=True, help="With --write-tags, replace other values.")
+@click.option("--dry-run", is_flag=True, help="With --write-tags, show the changes without writing.")
 @options.embedding_model
 @options.device
 def command(
@@ -59,6 +86,9 @@ def command(
     probe_file: Path,
     output: str | None,
     format_name: str | None,
+    field: str | None,
+    overwrite: bool,
+    dry_run: bool,
     model: str | None,
     device: str,
 ) -> None:
@@ -70,8 +100,14 @@ def command(
     output = None if output == "-" else output
     format_name = format_name or _format_of(output)
     options.check_overwrites((output,), (*paths, batch.files_from, str(probe_file)))
+    if (overwrite or dry_run) and field is None:
+        raise click.UsageError("--overwrite and --dry-run need --write-tags.")
+    if field is not None and ("-" in paths or inputs.part is not None):
+        raise click.UsageError("--write-tags goes with whole files only.")
     from contextlib import ExitStack
 
+    from tempocli.batch.engines.summary import EXIT_SOME_FAILED
+    from tempocli.cli.commands.label_tags import LabelTags
     from tempocli.embedding.embedder import Embedder
     from tempocli.embedding.probes import Probe
     from tempocli.system.atomic_files import atomic_file
@@ -83,6 +119,9 @@ def command(
         probe = Probe(probe_file, embedder.spec)
         write: Callable[[bytes], Any] = console.write if file is None else file.write
         line = _LINES[format_name]
+        tagger = None
+        if field is not None:
+            tagger = stack.enter_context(LabelTags(field, batch, overwrite=overwrite, dry_run=dry_run))
         if format_name == "csv":
             write(encode(_csv_row(["path", *probe.labels])))
         n_labelled = 0
@@ -95,11 +134,15 @@ def command(
             n_labelled += 1
             found = {} if track.reason is not None else probe.probabilities(track.parts)
             write(encode(line(result.path, found, probe, inputs.single)))
+            if tagger is not None and found:
+                tagger.tag(result, _likely(found, probe))
 
         status = batches.run(embedder, batch, inputs, receive, bar=output is not None)
         if file is not None and not n_labelled:
             # Leaves the block by an exception, so that no empty file replaces a good one.
             click.get_current_context().exit(status)
+    if tagger is not None and tagger.n_failed and not status:
+        status = EXIT_SOME_FAILED
     click.get_current_context().exit(status)
 
 
