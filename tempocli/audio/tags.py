@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _ID3V1_SIZE = 128
 _SEPARATOR = "; "
-_MOOD = "MOOD"  # has a frame of its own in ID3
 _MP4_KEY = "----:com.apple.iTunes:"
 _COPY_SIZE = 1 << 20
 # Errors that mutagen raises for damaged files, in addition to its own.
@@ -118,8 +117,8 @@ def read_field(path: str, field: str) -> str | None:
 def write_field(path: str, field: str, value: str) -> None:
     """Write a field of the tags of a file; the audio and the other tags are kept.
 
-    The field is a Vorbis comment of that name, a ``TXXX`` frame of ID3 (``TMOO`` for ``MOOD``), or a free
-    atom of MP4. The write is atomic, as that of `write_tempo`.
+    The field is a Vorbis comment of that name, a ``TXXX`` frame of ID3, or a free-form atom of MP4. The write
+    is atomic, as that of `write_tempo`.
 
     Parameters
     ----------
@@ -209,7 +208,7 @@ class _Tags:
         if self._tags is None:
             return []
         if self._kind == "id3":
-            frames = self._tags.getall(_id3_key(name))
+            frames = self._tags.getall(f"TXXX:{name}")
             return [str(text) for frame in frames for text in frame.text]
         if self._kind == "mp4":
             return [bytes(value).decode("utf-8", "replace") for value in self._tags.get(_MP4_KEY + name, [])]
@@ -217,15 +216,11 @@ class _Tags:
 
     def write_field(self, name: str, values: list[str]) -> None:
         if self._kind == "id3":
-            from mutagen.id3 import TMOO, TXXX, Encoding
+            from mutagen.id3 import TXXX, Encoding
 
             # ID3 2.3 has no fields of several values.
-            text = [_SEPARATOR.join(values)]
-            if name == _MOOD:
-                frame: Any = TMOO(encoding=Encoding.UTF16, text=text)
-            else:
-                frame = TXXX(encoding=Encoding.UTF16, desc=name, text=text)
-            _write_id3(self._path, self._file, _id3_key(name), frame)
+            frame = TXXX(encoding=Encoding.UTF16, desc=name, text=[_SEPARATOR.join(values)])
+            _write_id3(self._path, self._file, f"TXXX:{name}", frame)
             return
         if self._tags is None:
             self._file.add_tags()
@@ -261,10 +256,6 @@ def _kind_of(file: Any) -> str | None:
 
     kinds = {"id3": MP3 | WAVE | AIFF, "mp4": MP4, "vorbis": FLAC | OggFileType}
     return next((kind for kind, types in kinds.items() if isinstance(file, types)), None)
-
-
-def _id3_key(field: str) -> str:
-    return "TMOO" if field == _MOOD else f"TXXX:{field}"
 
 
 def _write_id3(path: str, file: Any, key: str, frame: Any) -> None:
