@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,6 +201,23 @@ def test_missing_files_can_be_kept_and_other_folders_are_left(music: Path, tmp_p
     assert len(Library(str(out)).tracks) == 4
     assert index(music, "-o", out).exit_code == 0
     assert {Path(entry.path).name for entry in Library(str(out)).tracks} == {"1.wav", "2.wav", "x.wav"}
+
+
+@pytest.mark.slow
+def test_a_drive_that_is_not_mounted_loses_nothing(music: Path, tmp_path: Path) -> None:
+    out = tmp_path / "l.tempo"
+    assert index(music, "-o", out).exit_code == 0
+    shutil.move(music, tmp_path / "unplugged")
+    for mount in (False, True):  # gone, and an empty folder in its place
+        if mount:
+            music.mkdir()
+        result = index(music, "-o", out)
+        assert "the 3 tracks of the index from there are kept" in result.stderr
+        assert len(Library(str(out)).tracks) == 3
+    music.rmdir()
+    shutil.move(tmp_path / "unplugged", music)
+    assert index(music, "-o", out).exit_code == 0
+    assert len(Library(str(out)).entries) == 3
 
 
 @pytest.mark.slow

@@ -130,20 +130,28 @@ def _new_or_changed(
 
 
 def _remove_missing(writer: IndexWriter, paths: tuple[str, ...], found: set[str]) -> int:
-    """Remove the tracks below PATHS that were not found and whose files are gone."""
-    roots = [os.path.abspath(path) for path in paths]
-    gone = [
-        key
-        for key, entry in writer.entries.items()
-        if key not in found and not os.path.exists(entry.path) and _is_below(entry.path, roots)
-    ]
-    for key in gone:
-        writer.remove(key)
-    return len(gone)
+    """Remove the tracks below PATHS whose files are gone.
+
+    If there is nothing at all below a path, it may be a drive that is not mounted: its tracks are kept.
+    """
+    n_removed = 0
+    for path in paths:
+        root = os.path.abspath(path)
+        below = [key for key, entry in writer.entries.items() if _is_below(entry.path, root)]
+        gone = [key for key in below if key not in found and not os.path.exists(writer.entries[key].path)]
+        if len(gone) == sum(writer.entries[key].error is None for key in below) and gone:
+            console.error(
+                f"{path}: no audio files; the {len(gone):,} tracks of the index from there are kept"
+            )
+            continue
+        for key in gone:
+            writer.remove(key)
+        n_removed += len(gone)
+    return n_removed
 
 
-def _is_below(path: str, roots: list[str]) -> bool:
-    return any(path == root or path.startswith(os.path.join(root, "")) for root in roots)
+def _is_below(path: str, root: str) -> bool:
+    return path == root or path.startswith(os.path.join(root, ""))
 
 
 def _info(folder: str) -> str:

@@ -117,7 +117,9 @@ class IndexWriter:
         return not is_unchanged(path, entry.fingerprint, by_hash=by_hash)
 
     def add(self, result: FileResult) -> None:
-        """Add a result, or replace the track of this path."""
+        """Add a result, or replace the track of this path; a path without a file is left out."""
+        if result.error is not None and result.fingerprint is None:
+            return
         track = result.embedding
         row = None
         if track is not None and track.reason is None:
