@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from music import data, probing, scores
-from music.representations import REPRESENTATIONS, Representer, Vectors, matrix, of_all
+from music.representations import REPRESENTATIONS, Representer, Vectors, has_all, matrix, of_all
 
 from tempocli.errors import TempoError
 
@@ -72,7 +72,7 @@ def _task(task: data.Task, vectors: list[Vectors], probes: list[str], seeds: int
     for probe in probes:
         per_file: dict[str, list[Any]] = {}
         for name, blocks in REPRESENTATIONS.items():
-            if probe == "MLP" and name not in {*BASELINES, *OURS}:
+            if (probe == "MLP" and name not in {*BASELINES, *OURS}) or not has_all(vectors, blocks):
                 continue
             some = matrix(vectors, blocks)
             per_file[name] = [
@@ -88,6 +88,7 @@ def _task(task: data.Task, vectors: list[Vectors], probes: list[str], seeds: int
         found["nearest"] = {
             name: probing.nearest_share(matrix(vectors, blocks), task.targets)
             for name, blocks in REPRESENTATIONS.items()
+            if has_all(vectors, blocks)
         }
     return found
 

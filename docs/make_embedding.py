@@ -115,7 +115,10 @@ def probe_table(report: dict[str, Any], probe: str) -> str:
         "| chance | " + " | ".join(_shown(name)(task["chance"]) for name, task in tasks.items()) + " |"
     )
     for vectors in next(iter(tasks.values()))[probe]:
-        cells = [_with_interval(task[probe][vectors], _shown(name)) for name, task in tasks.items()]
+        cells = [
+            _with_interval(task[probe][vectors], _shown(name)) if vectors in task[probe] else "-"
+            for name, task in tasks.items()
+        ]
         lines.append(f"| {vectors} | " + " | ".join(cells) + " |")
     counts = ", ".join(f"{TITLES[name].split(',')[0]}: {task['files']} files" for name, task in tasks.items())
     return "\n".join(lines) + f"\n\n{counts[0].upper()}{counts[1:]}."
@@ -142,7 +145,10 @@ def nearest_table(report: dict[str, Any]) -> str:
         "|---" * (len(tasks) + 1) + "|",
     ]
     for vectors in next(iter(tasks.values()))["nearest"]:
-        cells = [_percent(task["nearest"][vectors]) for task in tasks.values()]
+        cells = [
+            _percent(task["nearest"][vectors]) if vectors in task["nearest"] else "-"
+            for task in tasks.values()
+        ]
         lines.append(f"| {vectors} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

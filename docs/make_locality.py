@@ -209,7 +209,7 @@ def draw(rows: dict[str, dict[str, float]], path: Path) -> None:
     axes.axhline(1.0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(titles)), [name.removeprefix("timbre, ") for name in titles])
     axes.set_ylabel("share of neighbours / chance")
-    axes.legend(ncols=len(DRAWN), frameon=False)
+    figure.legend(ncols=len(DRAWN), frameon=False, loc="outside lower center")
     figure.savefig(path, dpi=110)
 
 

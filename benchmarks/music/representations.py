@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Vectors = dict[str, NDArray[np.float32]]
 _COEFFICIENTS = 20
+_BLISS_SECONDS = 5.0
 
 # Names of representations, and the vectors that each joins.
 REPRESENTATIONS: dict[str, tuple[str, ...]] = {
@@ -78,7 +79,8 @@ class Representer:
             **track.parts,
             "mel": _statistics(log_mel),
             "mfcc": _statistics(_mfcc(log_mel)),
-            "bliss": _bliss(path),
+            # It refuses short files, such as single notes.
+            **({"bliss": _bliss(path)} if len(samples) >= _BLISS_SECONDS * sample_rate else {}),
             "random": self._of_random_weights(log_mel),
         }
 
@@ -97,6 +99,11 @@ def of_all(represent: Representer, paths: list[Path]) -> list[Vectors]:
         if number % 100 == 0:
             print(f"{number}/{len(paths)} files", file=sys.stderr)
     return vectors
+
+
+def has_all(vectors: list[Vectors], names: tuple[str, ...]) -> bool:
+    """Return whether all files have the vectors of these names."""
+    return all(name in each for each in vectors for name in names)
 
 
 def matrix(vectors: list[Vectors], names: tuple[str, ...]) -> list[NDArray[np.float32]]:
