@@ -155,7 +155,7 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("args", "complaint"),
         [
-            ([], "Nothing to estimate"),
+            ([], "No inputs: give PATHS"),
             (["-0", "a.wav"], "needs --files-from"),
             (["-", "-"], "only once"),
             (["-", "--files-from", "-"], "only once"),

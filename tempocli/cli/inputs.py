@@ -63,7 +63,7 @@ class Inputs:
         """
         if not self.paths and self.files_from is None:
             raise click.UsageError(
-                "Nothing to estimate: give PATHS, '-' for standard input, or --files-from."
+                "No inputs: give PATHS, '-' for standard input, or --files-from."
             )
         if self.null_separated and self.files_from is None:
             raise click.UsageError("-0/--null needs --files-from.")
