@@ -62,9 +62,7 @@ class Inputs:
             If there are no inputs, or the options contradict each other.
         """
         if not self.paths and self.files_from is None:
-            raise click.UsageError(
-                "No inputs: give PATHS, '-' for standard input, or --files-from."
-            )
+            raise click.UsageError("No inputs: give PATHS, '-' for standard input, or --files-from.")
         if self.null_separated and self.files_from is None:
             raise click.UsageError("-0/--null needs --files-from.")
         if self.paths.count("-") + (self.files_from == "-") > 1:
