@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from tempocli.batch.cores import most_jobs
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY
 from tempocli.schema import AudioInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tempocli.batch.worker import Done, Portable
     from tempocli.batch.worker_handle import WorkerHandle
-    from tempocli.inference.classifier import Encode
     from tempocli.schema import FileResult, Outcome
 
 # Files a worker may be ahead of the oldest unfinished one. Their results wait in memory and are lost if the
@@ -32,8 +31,8 @@ class SupportsBatch(Protocol):
     device: str
 
     @property
-    def encode(self) -> Encode:
-        """Function that runs the model; called from several threads at once."""
+    def encode(self) -> Callable[..., Any]:
+        """Function that runs the model for workers without one; called from several threads at once."""
 
     def portable(self) -> Portable:
         """Return a picklable form of the processor for the workers."""

@@ -131,7 +131,7 @@ class Embedder:
 
     def collector(self) -> TrackCollector:
         """Return what computes the embedding of samples that are pushed to it."""
-        return TrackCollector(self.spec, self._encoder.encode)
+        return TrackCollector(self.spec, self.encode)
 
     def process(
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
@@ -146,9 +146,9 @@ class Embedder:
             model = os.path.abspath(model)
         return PortableEmbedder(model, self.device, self.settings())
 
-    def encode(self, windows: NDArray[np.float32]) -> Any:
-        """Refuse: other processes open their own sessions."""
-        raise NotImplementedError
+    def encode(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the model; see `tempocli.inference.music.MusicEncoder.encode`."""
+        return self._encoder.encode(pieces)
 
     def settings(self) -> dict[str, Any]:
         """Return everything except the audio that a vector depends on, as JSON values."""
