@@ -40,6 +40,8 @@ class Embedder:
         Name of a bundled model, or path of an ONNX file; by default, the bundled model.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    windows : bool
+        Whether tracks keep the vectors of their windows, which take 14 MB for a mix of three hours.
 
     Attributes
     ----------
@@ -61,7 +63,10 @@ class Embedder:
     (256,)
     """
 
-    def __init__(self, model: str | Path | None = None, *, device: str = "auto") -> None:
+    def __init__(
+        self, model: str | Path | None = None, *, device: str = "auto", windows: bool = True
+    ) -> None:
+        self._windows = windows
         self._encoder = MusicEncoder(model, device=device)
         self._model = None if model is None else str(model)
         self.spec = self._encoder.spec
@@ -127,7 +132,8 @@ class Embedder:
         collector = self.collector()
         for block in blocks:
             collector.push(block)
-        return collector.finish()
+        track = collector.finish()
+        return track if self._windows else replace(track, windows={}, times=np.zeros(0))
 
     def collector(self) -> TrackCollector:
         """Return what computes the embedding of samples that are pushed to it."""
@@ -144,7 +150,7 @@ class Embedder:
         model = self._model
         if model is not None and not is_name(model):
             model = os.path.abspath(model)
-        return PortableEmbedder(model, self.device, self.settings())
+        return PortableEmbedder(model, self.device, self.settings(), windows=self._windows)
 
     def encode(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the model; see `tempocli.inference.music.MusicEncoder.encode`."""
@@ -162,6 +168,7 @@ class PortableEmbedder:
     model: str | None
     device: str
     settings: dict[str, Any]
+    windows: bool = True
 
     def connect(self, encode: Any) -> Embedder:
         """Create the embedder.
@@ -171,7 +178,7 @@ class PortableEmbedder:
         ModelError
             If the model cannot be opened, or has changed since.
         """
-        embedder = Embedder(self.model, device=self.device)
+        embedder = Embedder(self.model, device=self.device, windows=self.windows)
         if embedder.settings() != self.settings:
             raise ModelError(f"{embedder.model_name}: its file was replaced during the run")
         return embedder

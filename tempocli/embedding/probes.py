@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tempocli.errors import ModelError
+from tempocli.features.ranges import brief
 from tempocli.inference.session.runtime import open_session
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Probe:
             embedding = json.loads(metadata["embedding"])
             self._check(spec)
         except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-            raise ModelError(f"{path}: not a probe (metadata: {error})") from error
+            raise ModelError(f"{path}: not a probe (metadata: {brief(error)})") from error
         if embedding != spec.record():
             made = (
                 f"{embedding.get('name')} {embedding.get('version')}"

@@ -26,7 +26,8 @@ class TrackEmbedding:
         spectrum of its onsets on a log-tempo axis), ``chroma`` (square roots of the strengths of the pitch
         classes from C, less their mean), ``spectrum`` (statistics of the mel bands).
     windows : dict of str to ndarray of float32, shape=(n_windows, dim)
-        The same of windows of about 12 s, every 4 s. Silent windows are left out.
+        The same of windows of about 12 s, every 4 s. Silent windows are left out. Empty
+        if the embedder keeps none.
     times : ndarray of float64, shape=(n_windows,)
         Centres of the windows, in seconds from the start of the file.
     duration : float

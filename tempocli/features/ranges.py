@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_LONGEST = 200  # characters of a message
+
 
 def number(value: Any, name: str, low: float, high: float) -> float:
     """Return a number after checking that it is from `low` to `high`.
@@ -37,3 +39,9 @@ def word(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 100:
         raise ValueError(f"{name} is not a text of 1 to 100 printable characters")
     return value
+
+
+def brief(error: Exception) -> str:
+    """Return the message of an error as one short printable line; it may quote what a file says."""
+    text = "".join(character if character.isprintable() else "?" for character in str(error))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tempocli.errors import ModelError
-from tempocli.features.ranges import whole
+from tempocli.features.ranges import brief, whole
 from tempocli.inference.registry import ships
 from tempocli.inference.session.runtime import open_session
 from tempocli.inference.spec import checksum_of, read_classifier
@@ -60,7 +60,7 @@ class Encoder:
             n_bins = self.spec.axis.n_bins
             whole(self._session.width("logits"), "length of logits", n_bins, n_bins)
         except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-            raise ModelError(f"{path}: not a model of tempo (metadata: {error})") from error
+            raise ModelError(f"{path}: not a model of tempo (metadata: {brief(error)})") from error
 
     def encode(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Encode windows.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tempocli.errors import ModelError
+from tempocli.features.ranges import brief
 from tempocli.inference.references.patterns import AXIS
 from tempocli.inference.registry import ships
 from tempocli.inference.session.runtime import open_session
@@ -59,7 +60,7 @@ class Comparator:
                 checksum=checksum_of(path),
             )
         except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-            raise ModelError(f"{path}: not a model that compares (metadata: {error})") from error
+            raise ModelError(f"{path}: not a model that compares (metadata: {brief(error)})") from error
         self._no_window = np.zeros((1, self.spec.n_frames, self.spec.front_end.n_mels), np.float32)
         self._no_embedding = np.zeros((1, self.spec.embedding_dim), np.float32)
 

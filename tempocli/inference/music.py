@@ -11,7 +11,7 @@ import numpy as np
 from tempocli.errors import ModelError
 from tempocli.features.chroma import ChromaFrontEnd
 from tempocli.features.front_end import FrontEnd
-from tempocli.features.ranges import number, whole, word
+from tempocli.features.ranges import brief, number, whole, word
 from tempocli.features.rhythm import RhythmAxis
 from tempocli.inference.registry import list_models, resolve, ships
 from tempocli.inference.session.runtime import open_session
@@ -27,6 +27,7 @@ FORMAT = "music-1"
 METHOD = "embed"
 PARTS = ("timbre", "rhythm", "chroma", "spectrum")
 _SHOWN_CHECKSUM = 16  # of the 64 digits
+_MAX_BASIS = 4_000_000  # the rhythm is a product with as many cosines and sines; ours has 186,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,12 @@ def read_music(metadata: Mapping[str, str], *, embedding_dim: object, checksum: 
     front_end = FrontEnd.from_json(metadata["front_end"])
     n_frames, pieces = json.loads(metadata["n_frames"]), json.loads(metadata["pieces"])
     front_end.check_window(n_frames)
+    pieces = whole(pieces, "pieces", 1, 32)
+    front_end.check_window(n_frames * pieces)
     rhythm = RhythmAxis(**json.loads(metadata["rhythm"]))
     rhythm.check(front_end)
+    whole(rhythm.dim, "length of rhythm", 1, MAX_EMBEDDING)
+    whole(rhythm.n_bins * n_frames * pieces, "bins of rhythm times frames of a window", 1, _MAX_BASIS)
     chroma = ChromaFrontEnd(sample_rate=front_end.sample_rate, **json.loads(metadata["chroma"]))
     chroma.check()
     return MusicSpec(
@@ -120,7 +125,7 @@ def read_music(metadata: Mapping[str, str], *, embedding_dim: object, checksum: 
         checksum=checksum,
         front_end=front_end,
         n_frames=n_frames,
-        pieces=whole(pieces, "pieces", 1, 32),
+        pieces=pieces,
         rhythm=rhythm,
         chroma=chroma,
         spectrum_mean=_numbers(metadata, "spectrum_mean", -1e3, front_end),
@@ -172,7 +177,9 @@ class MusicEncoder:
                 checksum=checksum_of(path),
             )
         except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-            raise ModelError(f"{path}: not a model of the music embedding (metadata: {error})") from error
+            raise ModelError(
+                f"{path}: not a model of the music embedding (metadata: {brief(error)})"
+            ) from error
 
     def encode(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed pieces.

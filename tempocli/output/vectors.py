@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -89,6 +91,9 @@ class VectorWriter(Protocol):
     def close(self) -> None:
         """Write what is left."""
 
+    def discard(self) -> None:
+        """Write nothing more; what was written is of no use."""
+
 
 def open_writer(format_name: str, file: BinaryIO, columns: Columns) -> VectorWriter:
     """Return a writer of one of `FORMATS` to an open file.
@@ -124,6 +129,9 @@ class _NpzWriter:
             arrays[name] = np.stack(vectors) if vectors else np.zeros((0, dim), np.float32)
         np.savez(self._file, **arrays)  # type: ignore[arg-type]
 
+    def discard(self) -> None:
+        self._rows = []
+
 
 class _ParquetWriter:
     def __init__(self, file: BinaryIO, columns: Columns) -> None:
@@ -147,6 +155,12 @@ class _ParquetWriter:
     def close(self) -> None:
         self._flush()
         self._writer.close()
+
+    def discard(self) -> None:
+        # pyarrow would close it later, when the file is closed already, and print the error.
+        with suppress(Exception):
+            self._writer.close()
+        self._writer.is_open = False
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -179,6 +193,9 @@ class _JsonWriter:
 
     def close(self) -> None:
         self._file.flush()
+
+    def discard(self) -> None:
+        pass
 
 
 _WRITERS: dict[str, Callable[[BinaryIO, Columns], VectorWriter]] = {
@@ -222,48 +239,99 @@ def read_vectors(path: Path, names: Sequence[str]) -> Vectors:
     MissingExtraError
         If it is Parquet and the extra ``parquet`` is not installed.
     """
+    if path.suffix.lower() == ".jsonl":
+        raise DataError(f"{path}: vectors are read from npz and Parquet only; write one with tempo embed -o")
     try:
         table = _read_parquet(path, names) if path.suffix.lower() == ".parquet" else _read_npz(path, names)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a file of vectors that tempo embed wrote ({error})") from error
-    models = set(zip(table["model"], table["model_version"], strict=True))
+        raise DataError(f"{path}: {error.strerror or _short(error)}") from error
+    except MemoryError as error:
+        raise DataError(f"{path}: does not fit into memory") from error
+    except _UNREADABLE as error:
+        raise DataError(f"{path}: not a file of vectors that tempo embed wrote ({_short(error)})") from error
+    models = set(zip(table.model, table.model_version, strict=True))
     if len(models) != 1:
         raise DataError(f"{path}: has vectors of {len(models)} models, not of one")
     ((model, version),) = models
-    return Vectors(
-        [str(each) for each in table["path"]], {name: table[name] for name in names}, model, version
-    )
+    return Vectors(table.path, table.parts, model, version)
 
 
-def _read_npz(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        if "time" in arrays:
-            raise ValueError("it has windows, not tracks")
-        table: dict[str, Any] = {name: arrays[name].tolist() for name in ("path", "model", "model_version")}
-        for name in names:
-            table[name] = _checked(arrays[name], len(table["path"]), name)
-    return table
+# What zipfile, zlib, NumPy and pyarrow raise for files that are damaged, or of something else.
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,  # encrypted, or compressed in a way that Python does not know
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
-def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, Any]:
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+class _Table:
+    """Columns as they were read, after checking that they are whole."""
+
+    def __init__(self, texts: Mapping[str, Any], parts: Mapping[str, NDArray[Any]]) -> None:
+        self.path, self.model, self.model_version = (_words(name, texts[name]) for name in _READ)
+        n_rows = len(self.path)
+        if len(self.model) != n_rows or len(self.model_version) != n_rows:
+            raise ValueError("its columns differ in length")
+        self.parts = {name: _checked(vectors, n_rows, name) for name, vectors in parts.items()}
+
+
+_READ = ("path", "model", "model_version")
+
+
+def _read_npz(path: Path, names: Sequence[str]) -> _Table:
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("no npz")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            if "time" in arrays:
+                raise ValueError("it has windows, not tracks")
+            texts = {name: arrays[name].tolist() for name in _READ}
+            return _Table(texts, {name: arrays[name] for name in names})
+
+
+def _read_parquet(path: Path, names: Sequence[str]) -> _Table:
     parquet.require()
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(path) as file:
         if "time" in file.schema_arrow.names:
             raise ValueError("it has windows, not tracks")
-        read = file.read(columns=["path", "model", "model_version", *names])
-    table: dict[str, Any] = {name: read[name].to_pylist() for name in ("path", "model", "model_version")}
+        read = file.read(columns=[*_READ, *names])
+    parts = {}
     for name in names:
-        dim = read.schema.field(name).type.list_size
-        flat = read[name].combine_chunks().flatten().to_numpy()
-        table[name] = _checked(flat.reshape(-1, dim), len(table["path"]), name)
-    return table
+        # Other programs keep the vectors as lists of any length.
+        vectors = read[name].combine_chunks()
+        flat = vectors.flatten().to_numpy(zero_copy_only=False)
+        n_rows = max(1, len(vectors))
+        if (
+            len(flat) % n_rows
+            or vectors.null_count
+            or set(vectors.value_lengths().to_pylist()) - {len(flat) // n_rows}
+        ):
+            raise ValueError(f"the vectors of its part {name} differ in length")
+        parts[name] = flat.reshape(len(vectors), len(flat) // n_rows)
+    return _Table({name: read[name].to_pylist() for name in _READ}, parts)
+
+
+def _words(name: str, values: Any) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"its column {name} is no list of words")
+    return values
 
 
 def _checked(vectors: NDArray[Any], n_rows: int, name: str) -> NDArray[np.float32]:
-    if vectors.ndim != 2 or len(vectors) != n_rows or not np.isfinite(vectors).all():
+    with np.errstate(over="ignore"):
+        single = vectors.astype(np.float32) if vectors.dtype.kind == "f" else np.zeros(0, np.float32)
+    if single.ndim != 2 or len(single) != n_rows or not np.isfinite(single).all():
         raise ValueError(f"its part {name} is no table of {n_rows} finite vectors")
-    return np.asarray(vectors, np.float32)
+    return single

@@ -10,6 +10,7 @@ import click
 
 from tempocli.cli import batches, options
 from tempocli.cli.terminal import console
+from tempocli.cli.terminal.words import input_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,22 +77,39 @@ def command(
         file = stack.enter_context(_opened(output))
         from tempocli.embedding.embedder import Embedder
 
-        embedder = Embedder(model, device=device)
+        embedder = Embedder(model, device=device, windows=windows)
         writer = open_writer(format_name, file, Columns(_parts(embedder.spec, names), windows))
-
+        # Before the file is closed, in case the block ends by an exception.
+        stack.callback(writer.discard)
         n_embedded = 0
 
         def receive(result: FileResult) -> None:
             nonlocal n_embedded
-            if result.embedding is not None:
-                writer.add(result)
-                n_embedded += 1
+            track = result.embedding
+            if track is None:
+                return
+            if windows and track.reason is not None and not batch.quiet:
+                console.error(f"{input_name(result.path, result.part)}: no windows: {track.reason}")
+            writer.add(result)
+            n_embedded += 1
 
-        status = batches.run(embedder, batch, inputs, receive, bar=output is not None)
+        try:
+            status = batches.run(embedder, batch, inputs, receive, bar=output is not None)
+        except KeyboardInterrupt:
+            if output is None or not n_embedded:
+                raise
+            if os.path.exists(output):
+                # A whole file of an earlier run is worth more than a part of a new one.
+                console.error(f"{output}: is as it was before; the vectors of this run are lost")
+                raise
+            status = console.INTERRUPTED
         if not n_embedded:
             # Leaves the block by an exception, so that no empty file replaces a good one.
             click.get_current_context().exit(status)
         writer.close()
+    if status == console.INTERRUPTED:
+        console.error(f"{output}: has the {n_embedded:,} inputs that were done")
+        raise KeyboardInterrupt
     click.get_current_context().exit(status)
 
 
