@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +14,9 @@ import soundfile
 from click.testing import CliRunner, Result
 from songs import song
 
-from tempocli.cli import cli
+from tempocli.cli import cli, inputs
 from tempocli.errors import DataError
 from tempocli.output.vectors import read_vectors
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -128,3 +128,72 @@ def test_broken_vector_files_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="vectors of 2 models"):
         read_vectors(tmp_path / "e.npz", ["timbre"])
+
+
+def test_silence_has_a_row_as_a_track_and_a_note_without_windows(folder: Path, tmp_path: Path) -> None:
+    soundfile.write(folder / "c.wav", np.zeros(22050, np.float32), 22050)
+    out = tmp_path / "v.npz"
+    assert embed(folder, "-o", out).stderr == ""
+    with np.load(out) as arrays:
+        assert arrays["reason"].tolist() == ["", "", "silence"]
+        assert not arrays["timbre"][2].any()
+    result = embed(folder, "--windows", "-o", out)
+    assert (result.exit_code, result.stderr) == (0, f"tempo: {folder / 'c.wav'}: no windows: silence\n")
+    assert embed(folder, "--windows", "-o", out, "-q").stderr == ""
+
+
+def test_a_long_standard_input_is_refused_without_naming_a_strange_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inputs, "MAX_STDIN", 5_000_000)
+    result = CliRunner().invoke(cli, ["embed", "-", "--device", "cpu"], input=bytes(5_000_001))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "tempo: -: standard input has more than the 5 MB that are read of it\n"
+
+
+class TestInterrupt:
+    def interrupt(self, folder: Path, out: Path) -> str:
+        """Interrupt a run after its first input; return what it says."""
+        paths = [str(folder / name) for name in ("a.wav", "b.wav")] * 500
+        code = (
+            "import sys\n"
+            "from tempocli.cli import main\n"
+            "from tempocli.output import vectors\n"
+            "rows = vectors.Columns.rows\n"
+            "def told(*args):\n"
+            "    print(flush=True)\n"
+            "    return rows(*args)\n"
+            "vectors.Columns.rows = told\n"
+            "main()\n"
+        )
+        command = [sys.executable, "-c", code, "embed", "--device", "cpu", "-o", str(out), *paths]
+        root = Path(__file__).resolve().parents[1]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"\n"
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=60)
+        assert child.returncode == 130
+        lines = said.decode().splitlines()
+        assert lines[0] == "tempo: finishing the files under way; Ctrl-C again to leave them"
+        assert lines[2:] == ["tempo: interrupted"]
+        return lines[1].removeprefix(f"tempo: {out}: ")
+
+    @pytest.mark.parametrize("suffix", ["npz", "parquet"])
+    def test_what_was_done_is_kept(self, folder: Path, tmp_path: Path, suffix: str) -> None:
+        if suffix == "parquet":
+            pytest.importorskip("pyarrow")
+        out = tmp_path / f"v.{suffix}"
+        said = self.interrupt(folder, out)
+        n_rows = len(read_vectors(out, ["timbre"]).paths)
+        assert 1 <= n_rows < 1000
+        assert said == f"has the {n_rows} inputs that were done"
+
+    def test_a_file_of_an_earlier_run_stays(self, folder: Path, tmp_path: Path) -> None:
+        pytest.importorskip("pyarrow")
+        out = tmp_path / "v.parquet"
+        out.write_bytes(b"mine")
+        said = self.interrupt(folder, out)
+        assert said == "is as it was before; the vectors of this run are lost"
+        assert out.read_bytes() == b"mine"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["music", "v.parquet"]

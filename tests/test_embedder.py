@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from songs import song
 
 from tempocli import Embedder, TrackEmbedding, embed
+from tempocli.batch import process_files
 from tempocli.embedding.translation import shift_rhythm, tempo_blind
-from tempocli.errors import AudioError, ModelError
+from tempocli.errors import AudioError, DeviceError, ModelError
 from tempocli.inference.registry import resolve
 
 if TYPE_CHECKING:
@@ -149,6 +150,34 @@ def test_a_drum_hit_has_a_sound(embedder: Embedder) -> None:
     hit = embedder.embed_array(song(seconds=14.0)[: RATE // 5], RATE)
     assert hit.reason is None
     assert np.linalg.norm(hit.parts["timbre"]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_collector_is_used_once(embedder: Embedder) -> None:
+    collector = embedder.collector()
+    collector.push(song())
+    assert collector.finish().reason is None
+    for again in (collector.finish, lambda: collector.push(song())):
+        with pytest.raises(ValueError, match="the track is finished"):
+            again()
+
+
+def test_windows_can_be_left_out_also_by_workers(
+    embedder: Embedder, track: TrackEmbedding, tmp_path: Path
+) -> None:
+    small = Embedder(device="cpu", windows=False)
+    path = tmp_path / "song.wav"
+    soundfile.write(path, song(), RATE, subtype="FLOAT")
+    (result,) = process_files(small, [str(path)])
+    assert result.embedding is not None
+    for found in (small.embed(path, start=0.0, duration=14.0), result.embedding):
+        np.testing.assert_allclose(found.vector, track.vector, atol=1e-5)
+        assert (dict(found.windows), len(found.times)) == ({}, 0)
+    assert small.settings() == embedder.settings()
+
+
+def test_a_device_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(DeviceError, match="device tpu: the devices are auto, cpu, cuda"):
+        Embedder(device="tpu")
 
 
 def test_bad_audio_and_bad_models_are_refused(embedder: Embedder, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class TestLimit:
 
     @pytest.mark.parametrize("size", [-1, None, 1, 100, 1000])
     def test_what_is_beyond_is_refused(self, size: int | None) -> None:
-        with limited(io.BytesIO(101 * b"a"), 100) as stream:
+        with limited(io.BytesIO(101 * b"a"), 100, option="--max-stdin") as stream:
 
             def read() -> None:
                 while stream.read(size):

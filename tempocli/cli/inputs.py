@@ -42,8 +42,9 @@ class Inputs:
         Which files to take from folders.
     part : Part or None
         The part of each input to read; ``None`` for the whole input.
-    max_stdin : int
-        Maximum number of bytes to read from standard input for ``-``.
+    max_stdin : int or None
+        Maximum number of bytes to read from standard input for ``-``, if the command has an option for it;
+        otherwise `MAX_STDIN`.
     """
 
     paths: tuple[str, ...]
@@ -51,7 +52,7 @@ class Inputs:
     null_separated: bool
     selection: Selection = field(default_factory=Selection)
     part: Part | None = None
-    max_stdin: int = MAX_STDIN
+    max_stdin: int | None = None
 
     def check(self) -> None:
         """Check the inputs.
@@ -82,7 +83,9 @@ class Inputs:
 
     def stdin(self) -> BinaryIO:
         """Return the byte stream that ``-`` stands for."""
-        return limited(console.stdin(), self.max_stdin)
+        if self.max_stdin is None:
+            return limited(console.stdin(), MAX_STDIN)
+        return limited(console.stdin(), self.max_stdin, option="--max-stdin")
 
     def names(self) -> Iterator[str]:
         """Yield the paths as given, without expanding folders and lists."""

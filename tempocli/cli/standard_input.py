@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-def limited(stream: BinaryIO, limit: int) -> BinaryIO:
+def limited(stream: BinaryIO, limit: int, *, option: str | None = None) -> BinaryIO:
     """Limit a stream to `limit` bytes, unless it is a regular file, which needs no copy.
 
-    Reading more raises AudioError.
+    Reading more raises AudioError, which names the option that sets the limit, if there is one.
     """
     if stream.isatty() or _is_file(stream):
         return stream
-    return cast("BinaryIO", _Limited(stream, limit))
+    return cast("BinaryIO", _Limited(stream, limit, option))
 
 
 def _is_file(stream: BinaryIO) -> bool:
@@ -32,9 +32,10 @@ def _is_file(stream: BinaryIO) -> bool:
 
 
 class _Limited(io.BufferedIOBase):
-    def __init__(self, stream: BinaryIO, limit: int) -> None:
+    def __init__(self, stream: BinaryIO, limit: int, option: str | None) -> None:
         self._stream = stream
         self._limit = limit
+        self._option = option
         self._n_left = limit
 
     def readable(self) -> bool:
@@ -46,8 +47,8 @@ class _Limited(io.BufferedIOBase):
         data = self._stream.read(wanted if size is None or size < 0 else min(size, wanted))
         self._n_left -= len(data)
         if self._n_left < 0:
-            reason = f"standard input has more than the {shown(self._limit)} that --max-stdin allows"
-            raise AudioError("-", reason)
+            allowed = f"that {self._option} allows" if self._option else "that are read of it"
+            raise AudioError("-", f"standard input has more than the {shown(self._limit)} {allowed}")
         return data
 
     def read1(self, size: int = -1, /) -> bytes:

@@ -48,10 +48,18 @@ class TrackCollector:
         self._first = 0  # index of the first kept frame
         self._next = 0  # index of the first frame of the next piece
         self._n_samples = 0
+        self._is_finished = False
         self._windows: list[tuple[float, int, Floats, Floats]] = []  # centre, end in pieces, rhythm, spectrum
 
     def push(self, block: Floats) -> None:
-        """Add mono samples at the sample rate of the front end, shape=(n_samples,)."""
+        """Add mono samples at the sample rate of the front end, shape=(n_samples,).
+
+        Raises
+        ------
+        ValueError
+            If the track is finished.
+        """
+        self._check_open()
         self._n_samples += len(block)
         self._chroma.push(block)
         self._add(self._log_mel.push(block))
@@ -63,13 +71,17 @@ class TrackCollector:
             yield block
 
     def finish(self) -> TrackEmbedding:
-        """Return the embedding of all that was pushed.
+        """Return the embedding of all that was pushed; nothing can be added after it.
 
         Raises
         ------
         ModelError
             If the model fails.
+        ValueError
+            If the track is finished.
         """
+        self._check_open()
+        self._is_finished = True
         self._add(self._log_mel.finish())
         self._add_rest()
         seconds = self._n_samples / self._spec.front_end.sample_rate
@@ -79,6 +91,10 @@ class TrackCollector:
         if not heard.any():
             return self._empty("silence", seconds)
         return self._embedding(timbre, heard, seconds)
+
+    def _check_open(self) -> None:
+        if self._is_finished:
+            raise ValueError("the track is finished; make another collector")
 
     def _add(self, log_mel: Floats | None) -> None:
         """Add frames; cut the pieces and windows that are complete."""

@@ -43,5 +43,6 @@ def word(value: Any, name: str) -> str:
 
 def brief(error: Exception) -> str:
     """Return the message of an error as one short printable line; it may quote what a file says."""
-    text = "".join(character if character.isprintable() else "?" for character in str(error))
+    words = " ".join(str(error).split())
+    text = "".join(character if character.isprintable() else "?" for character in words)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

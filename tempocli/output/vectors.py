@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import numpy as np
 
 from tempocli.errors import DataError
+from tempocli.features.ranges import brief
 from tempocli.output.formats.layout import encode
 from tempocli.output.results import parquet
 
@@ -244,11 +245,11 @@ def read_vectors(path: Path, names: Sequence[str]) -> Vectors:
     try:
         table = _read_parquet(path, names) if path.suffix.lower() == ".parquet" else _read_npz(path, names)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or _short(error)}") from error
+        raise DataError(f"{path}: {error.strerror or brief(error)}") from error
     except MemoryError as error:
         raise DataError(f"{path}: does not fit into memory") from error
     except _UNREADABLE as error:
-        raise DataError(f"{path}: not a file of vectors that tempo embed wrote ({_short(error)})") from error
+        raise DataError(f"{path}: not a file of vectors that tempo embed wrote ({brief(error)})") from error
     models = set(zip(table.model, table.model_version, strict=True))
     if len(models) != 1:
         raise DataError(f"{path}: has vectors of {len(models)} models, not of one")
@@ -267,10 +268,6 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 class _Table:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 MAX_SECONDS = 60.0
 _GRACE_SECONDS = 2.0  # for a node to end, after which alone a run can be ended
 
+_DEVICES = ("auto", "cpu", "cuda")
 _SWITCH = "ORT_DISABLE_TELEMETRY"
 
 log = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ def open_session(path: Path, device: str, threads: int, *, trusted: bool = False
     ModelError
         If the file is not an ONNX model, or keeps weights in other files.
     DeviceError
-        If `device` is ``"cuda"`` and that does not work.
+        If `device` is ``"cuda"`` and that does not work, or is none of the three.
     """
     if not trusted:
         onnxfile.check(path)
@@ -186,6 +187,8 @@ def open_session(path: Path, device: str, threads: int, *, trusted: bool = False
 def _open(
     path: Path, device: str, threads: int, *, trusted: bool
 ) -> tuple[onnxruntime.InferenceSession, str]:
+    if device not in _DEVICES:
+        raise DeviceError(f"device {device}: the devices are {', '.join(_DEVICES)}")
     if device != "cpu":
         # Checked before opening a session: without a driver, the attempt takes seconds and prints errors.
         reason = _cuda_reason()
