@@ -108,7 +108,7 @@ def open_writer(format_name: str, file: BinaryIO, columns: Columns) -> VectorWri
 
 
 class _NpzWriter:
-    """Keeps all vectors in memory, about 5 kB a row, and writes them at the end."""
+    """Keeps all vectors in memory and writes them at the end, which takes about 10 kB a row."""
 
     def __init__(self, file: BinaryIO, columns: Columns) -> None:
         self._file, self._columns = file, columns
