@@ -82,6 +82,22 @@ class TempoSection:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """One beat.
+
+    Attributes
+    ----------
+    time : float
+        In seconds.
+    position : int
+        Position in the bar, from 1, which is the downbeat; 0 if it is not known.
+    """
+
+    time: float
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """The estimated tempo of one piece of audio.
 

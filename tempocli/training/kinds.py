@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tempocli.errors import DataError
+from tempocli.training.beats.export import export_beats
+from tempocli.training.beats.network import BeatNetwork
+from tempocli.training.beats.recipe import BeatRecipe
+from tempocli.training.beats.task import BeatTask
 from tempocli.training.checkpoint import CHECKPOINT, load_network
 from tempocli.training.comparator.build import build_comparator
 from tempocli.training.comparator.export import export_comparator
@@ -90,6 +94,13 @@ KINDS = {
             build=lambda recipe, encoder: build_translation(recipe),
             export=export_translation,
             scores=("validation_moved", "validation_unmoved"),
+        ),
+        Kind(
+            recipe=BeatRecipe,
+            task=BeatTask,
+            build=lambda recipe, encoder: BeatNetwork(recipe.network),
+            export=export_beats,
+            scores=("validation_beat", "validation_downbeat"),
         ),
     )
 }

@@ -31,7 +31,7 @@ from tempocli.training.synth.midi import (
 from tempocli.training.synth.render import Renderer, master
 from tempocli.training.synth.score import DRUMS, Note, Score
 from tempocli.training.synth.speech import speak
-from tempocli.training.synth.styles import draw_style, draw_tempo, load_styles
+from tempocli.training.synth.styles import NO_OTHER_METRE, draw_style, draw_tempo, in_metre, load_styles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,6 +55,7 @@ class Prepared:
     bpm: float | None
     style: str
     group: str
+    beats: tuple[tuple[float, int], ...] = ()
 
 
 def find_soundfonts(folder: Path = _SOUNDFONTS) -> list[Path]:
@@ -110,7 +111,14 @@ def prepare(
         with multiprocessing.get_context("fork").Pool(jobs) as pool:
             for name, clip in zip(missing, pool.imap(make, missing, chunksize=1), strict=True):
                 if clip is not None:
-                    writer.add(clip.name, clip.log_mel, bpm=clip.bpm, style=clip.style, group=clip.group)
+                    writer.add(
+                        clip.name,
+                        clip.log_mel,
+                        bpm=clip.bpm,
+                        style=clip.style,
+                        group=clip.group,
+                        beats=clip.beats,
+                    )
                 yield name
 
 
@@ -122,7 +130,8 @@ def _render(score: Score, rng: np.random.Generator, name: str, group: str, front
         kits = sorted(path.parent for path in _KITS.glob("*/drumkit.xml"))
         _renderers[0] = Renderer(find_soundfonts(), kits, front_end.sample_rate)
     samples = _renderers[0].render(score, rng)
-    return Prepared(name, front_end.log_mel(samples), score.bpm, score.style, group)
+    beats = tuple((round(beat.time, 4), beat.position) for beat in score.beats)
+    return Prepared(name, front_end.log_mel(samples), score.bpm, score.style, group, beats)
 
 
 def _rng(kind: int, seed: int, index: int) -> np.random.Generator:
@@ -134,6 +143,21 @@ def make_synthetic(name: str, *, seed: int, front_end: FrontEnd = TEMPO_FRONT_EN
     rng = _rng(1, seed, int(name.split("-")[-1]))
     score = compose(draw_style(rng), rng, duration=CLIP_SECONDS)
     return _render(score, rng, name, name, front_end)
+
+
+def make_metres(name: str, *, seed: int) -> Prepared:
+    """Compose and render one clip whose beats are known, half of them in other metres than four.
+
+    `name` ends in its index.
+    """
+    rng = _rng(7, seed, int(name.split("-")[-1]))
+    style = draw_style(rng)
+    while style.beats != round(style.beats):
+        style = draw_style(rng)
+    if style.beats == 4 and style.name not in NO_OTHER_METRE and rng.random() < 0.5:
+        style = in_metre(style, int(rng.choice([3, 3, 5, 6, 6, 7])))
+    score = compose(style, rng, duration=CLIP_SECONDS)
+    return _render(score, rng, name, name, TEMPO_FRONT_END)
 
 
 def make_mma(name: str, *, seed: int, front_end: FrontEnd = TEMPO_FRONT_END) -> Prepared | None:
@@ -167,8 +191,12 @@ _ACCOMPANIMENTS = {
 }
 
 
-def make_groove(name: str, *, seed: int, folder: Path) -> Prepared:
-    """Render one drum performance of the Groove MIDI Dataset, usually with an accompaniment in its style."""
+def make_groove(name: str, *, seed: int, folder: Path, aligned: bool = False) -> Prepared:
+    """Render one drum performance of the Groove MIDI Dataset, usually with an accompaniment in its style.
+
+    The bars of the accompaniment start anywhere, or with those of the drummer if `aligned`; the beats are
+    those of the drummer's click.
+    """
     index = int(name.split("-")[-1])
     rng = _rng(3, seed, index)
     performances = groove_performances(folder, min_duration=15.0)
@@ -181,7 +209,8 @@ def make_groove(name: str, *, seed: int, folder: Path) -> Prepared:
     if parts and rng.random() < 0.75:
         wanted = _ACCOMPANIMENTS.get(style, ("pop", "rock", "soul"))
         choices = [style for style in load_styles() if style.name in wanted]
-        accompany(score, choices[int(rng.integers(len(choices)))], rng, parts=parts)
+        other = choices[int(rng.integers(len(choices)))]
+        accompany(score, other, rng, parts=parts, aligned=aligned)
     return _render(score, rng, name, str(path.relative_to(folder).parent), TEMPO_FRONT_END)
 
 

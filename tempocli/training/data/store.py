@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tempocli.errors import DataError
 from tempocli.features.front_end import FrontEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -38,6 +38,9 @@ class Clip:
         Style, or kind of audio.
     group : str
         Package, groove or composed clip; a group is never split between training and validation.
+    beats : sequence of (float, int)
+        Times of the beats, in seconds, and their positions in the bar, 0 if not known; empty if the beats are
+        not known.
     """
 
     name: str
@@ -46,6 +49,14 @@ class Clip:
     bpm: float | None
     style: str
     group: str
+    beats: Sequence[tuple[float, int]] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields as JSON values, without beats if there are none."""
+        fields = asdict(self)
+        if not self.beats:
+            del fields["beats"]
+        return fields
 
 
 class StoreWriter:
@@ -86,13 +97,20 @@ class StoreWriter:
         self._frames = frames.open("ab")
 
     def add(
-        self, name: str, log_mel: NDArray[np.float32], *, bpm: float | None, style: str, group: str
+        self,
+        name: str,
+        log_mel: NDArray[np.float32],
+        *,
+        bpm: float | None,
+        style: str,
+        group: str,
+        beats: Sequence[tuple[float, int]] = (),
     ) -> None:
         """Append one clip; `log_mel` has shape=(n_frames, n_mels)."""
-        clip = Clip(name, self._n_frames, len(log_mel), bpm, style, group)
+        clip = Clip(name, self._n_frames, len(log_mel), bpm, style, group, beats)
         self._frames.write(log_mel.astype(np.float16).tobytes())
         self._frames.flush()
-        self._index.write(json.dumps(asdict(clip)) + "\n")
+        self._index.write(json.dumps(clip.record()) + "\n")
         self._index.flush()
         self._n_frames += len(log_mel)
         self.names.add(name)

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tempocli.schema import Beat
 from tempocli.training.synth.expression import SUSTAINED, hairpins, pulsate, rubato, slow_attacks
 from tempocli.training.synth.instruments import DRUM_NOTES, ELECTRONIC, PROGRAMS
 from tempocli.training.synth.score import DRUMS, Echo, Note, Score
@@ -57,12 +58,27 @@ def compose(style: Style, rng: np.random.Generator, *, duration: float, bpm: flo
 
 
 def accompany(
-    score: Score, style: Style, rng: np.random.Generator, *, parts: tuple[str, ...] = ("bass", "chords")
+    score: Score,
+    style: Style,
+    rng: np.random.Generator,
+    *,
+    parts: tuple[str, ...] = ("bass", "chords"),
+    aligned: bool = False,
 ) -> None:
-    """Add bass, chords and melody of a style to a score with drums, at the tempo of the score."""
+    """Add bass, chords and melody of a style to a score with drums, at the tempo of the score.
+
+    Parameters
+    ----------
+    score : Score
+    style : Style
+    rng : numpy.random.Generator
+    parts : tuple of str
+    aligned : bool
+        Whether bars start with those of the score, which start at 0; otherwise anywhere.
+    """
     # No rubato: the drums already have their timing.
     strict = replace(style, rubato=(0.0, 0.0))
-    other = _Composer(strict, rng, score.duration, score.bpm, drums=False, parts=parts).score
+    other = _Composer(strict, rng, score.duration, score.bpm, drums=False, parts=parts, aligned=aligned).score
     score.notes.extend(other.notes)
     score.expression.update(other.expression)
     score.programs.update(other.programs)
@@ -80,6 +96,7 @@ class _Composer:
         *,
         drums: bool = True,
         parts: tuple[str, ...] | None = None,
+        aligned: bool = False,
     ) -> None:
         self.style, self.rng = style, rng
         self.beat = 60.0 / bpm
@@ -98,13 +115,26 @@ class _Composer:
         self.progression = _PROGRESSIONS[int(rng.integers(len(_PROGRESSIONS)))]
         self.bars_per_chord = int(rng.choice([1, 1, 2, 4]))
         # Start at a random position within a bar, since music rarely starts on the first sample.
-        self.offset = -float(rng.uniform(0.0, self.bar))
+        self.offset = 0.0 if aligned else -float(rng.uniform(0.0, self.bar))
         self.n_bars = math.ceil((duration - self.offset) / self.bar)
+        self.score.beats = self._beats()
         self.breaks = self._draw_breaks()
         if drums and kit != "none" and style.drums:
             self._drums()
         self._harmony(self._draw_parts() if parts is None else parts)
         self._express()
+
+    def _beats(self) -> list[Beat]:
+        """List the beats; none in bars of a whole number of beats and a half."""
+        beats = round(self.style.beats)
+        if beats != self.style.beats:
+            return []
+        times = [self.offset + index * self.beat for index in range(beats * self.n_bars)]
+        return [
+            Beat(time, index % beats + 1)
+            for index, time in enumerate(times)
+            if 0.0 <= time < self.score.duration
+        ]
 
     def _express(self) -> None:
         """Add expression and effects: rubato, attacks, loudness, reverberation and echo."""

@@ -25,7 +25,7 @@ def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
     Parameters
     ----------
     score : Score
-        The notes are moved in place.
+        Its notes and beats are moved in place.
     rng : numpy.random.Generator
     depth : float
         Maximum relative deviation of the tempo.
@@ -46,6 +46,7 @@ def rubato(score: Score, rng: np.random.Generator, *, depth: float) -> None:
         start, stop = np.interp([note.time, note.time + note.duration], times, warped)
         held = stop - start if note.time + note.duration <= score.duration else note.duration
         score.notes[index] = replace(note, time=float(start), duration=float(held))
+    score.beats = [replace(beat, time=float(np.interp(beat.time, times, warped))) for beat in score.beats]
 
 
 def slow_attacks(score: Score, channel: int, *, attack: float, floor: float) -> None:

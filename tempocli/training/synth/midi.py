@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 import shutil
 import struct
 import subprocess
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempocli.errors import DataError, MissingExtraError
+from tempocli.schema import Beat
 from tempocli.training.synth.score import DRUMS, Note, Score
 from tempocli.training.synth.styles import draw_tempo
 
@@ -111,6 +113,7 @@ def read_midi(
     midi, messages = _open_midi(song)
     score = Score(bpm=bpm or _own_tempo(song, messages), style=style, duration=0.0)
     score.duration = min(duration, midi.length - start)
+    score.beats = _beats(messages, start=start, stop=start + score.duration)
     sounding: dict[tuple[int, int], tuple[float, int]] = {}
     now = -start
     for message in messages:
@@ -128,6 +131,38 @@ def read_midi(
         score.notes.append(Note(began, 0.5, channel, pitch, velocity))
     score.programs.pop(DRUMS, None)
     return score
+
+
+def _beats(messages: list[Any], *, start: float, stop: float) -> list[Beat]:
+    """List the beats of a part by the tempo and the time signatures of the file; quarter notes are beats.
+
+    Bars are counted from the first message or the last time signature. They are not known in bars that are
+    no whole number of quarter notes.
+    """
+    changes = [(0.0, "set_tempo", 0.5), (0.0, "time_signature", 4.0)]
+    now = 0.0
+    for message in messages:
+        now += message.time
+        if message.type == "set_tempo":
+            changes.append((now, message.type, message.tempo / 1e6))
+        elif message.type == "time_signature":
+            changes.append((now, message.type, 4.0 * message.numerator / message.denominator))
+    beats: list[Beat] = []
+    time, index, beat, bar = 0.0, 0, 0.5, 4.0
+    changes.append((math.inf, "end", 0.0))
+    for when, kind, value in changes:
+        while time < min(when - 0.02, stop):
+            position = index % round(bar) + 1 if bar >= 1.0 and bar == round(bar) else 0
+            if time >= start:
+                beats.append(Beat(time - start, position))
+            time, index = time + beat, index + 1
+        if kind == "set_tempo":
+            # From the change on, the rest of the beat passes at the new tempo.
+            left = max(0.0, time - when)
+            time, beat = (time if left < 0.02 else when + left / beat * value), value
+        elif kind == "time_signature" and time - when < 0.02:
+            index, bar = 0, value
+    return beats
 
 
 def midi_length(song: Song) -> float:
@@ -278,4 +313,5 @@ def _start_anywhere(score: Score, rng: np.random.Generator) -> None:
         for note in score.notes
         if note.time >= shift
     ]
+    score.beats = [replace(beat, time=beat.time - shift) for beat in score.beats if beat.time >= shift]
     score.duration -= shift

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tempocli.schema import Beat
 
 DRUMS = 9  # the General MIDI percussion channel
 EXPRESSION_RATE = 100  # expression levels of a channel per second
@@ -80,6 +84,8 @@ class Score:
     echo : Echo, optional
     hall : bool
         Whether to add the reverberation of a large room.
+    beats : list of Beat
+        In time order; empty if they are not known.
     """
 
     bpm: float
@@ -94,3 +100,4 @@ class Score:
     expression: dict[int, list[float]] = field(default_factory=dict)
     echo: Echo | None = None
     hall: bool = False
+    beats: list[Beat] = field(default_factory=list)

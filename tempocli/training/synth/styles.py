@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+NO_OTHER_METRE = {"trap", "dubstep"}  # styles of which some bars have eight steps a beat
 _PARTS = ("bass", "chords", "melody", "pad", "ostinato")
 
 
@@ -65,6 +66,33 @@ def draw_style(rng: np.random.Generator) -> Style:
     styles = load_styles()
     total = sum(style.weight for style in styles)
     return styles[int(rng.choice(len(styles), p=[style.weight / total for style in styles]))]
+
+
+def in_metre(style: Style, beats: int) -> Style:
+    """Return a style in four with bars of another length: cut off, or continued with their first beats.
+
+    Parameters
+    ----------
+    style : Style
+        In four, with three or four steps a beat.
+    beats : int
+        Beats a bar.
+    """
+
+    def changed(pattern: str) -> str:
+        per_bar = 16 if len(pattern) % 16 == 0 else 12
+        per_beat = per_bar // 4
+        bars = [pattern[first : first + per_bar] for first in range(0, len(pattern), per_bar)]
+        return "".join((bar + bar)[: beats * per_beat] for bar in bars)
+
+    return replace(
+        style,
+        name=f"{style.name} in {beats}",
+        beats=float(beats),
+        drums=tuple({part: changed(steps) for part, steps in drums.items()} for drums in style.drums),
+        bass=tuple(map(changed, style.bass)),
+        chords=tuple(map(changed, style.chords)),
+    )
 
 
 def draw_tempo(tempo: tuple[float, float], rng: np.random.Generator) -> float:

@@ -120,6 +120,32 @@ def music_of_all_kinds(out: Path, jobs: int, sources: Path, free: Path | None) -
         _run(len(names), clips_made)
 
 
+@data.command("beats")
+@_shared
+@_sources
+@click.option(
+    "--groove", "performances", type=_THERE, required=True, help="Folder of the Groove MIDI Dataset."
+)
+def music_with_beats(out: Path, jobs: int, sources: Path, performances: Path) -> None:
+    """Prepare music whose beats are known, and recordings, for the beat network (Debian only)."""
+    from tempocli.training.data import prepare as made
+    from tempocli.training.data.sources import music_list
+    from tempocli.training.synth.midi import groove_performances, midi_songs, mma_grooves
+
+    songs, music = _fetch(sources, music_list())
+    mma_grooves(), midi_songs(songs), groove_performances(performances, min_duration=0.0)
+    kinds: list[tuple[str, Callable[..., Any], int]] = [
+        ("metres", made.make_metres, 2000),
+        ("mma", made.make_mma, 600),
+        ("midi", partial(made.make_midi, folder=songs), 600),
+        ("groove", partial(made.make_groove, folder=performances, aligned=True), 400),
+    ]
+    for kind, make, clips in kinds:
+        names = [f"{kind}-{index}" for index in range(clips)]
+        _run(clips, made.prepare(out / f"beats-{kind}", names, partial(make, seed=2), jobs=jobs))
+    _audio(music, made.listed_music(music, music_list()), out, jobs)
+
+
 def _fetch(sources: Path, listed: Path) -> tuple[Path, Path]:
     """Download the packages of songs and of listed recordings; return their folders."""
     from tempocli.training.data.sources import fetch, packages_of, song_packages
