@@ -15,7 +15,7 @@ from tempocli.inference.window_analysis import analyse_windows
 from tempocli.schema import Outcome, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -154,16 +154,26 @@ class Analyser:
         blocks = array_blocks(samples, sample_rate, wanted_rate=self.front_end.sample_rate)
         return self.analyse_blocks(blocks).estimate
 
-    def analyse_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> Analysis:
+    def analyse_blocks(
+        self,
+        blocks: Iterable[NDArray[np.float32]],
+        *,
+        watch: Callable[[NDArray[np.float32]], None] | None = None,
+    ) -> Analysis:
         """Estimate the tempo of samples given in blocks.
 
         Parameters
         ----------
         blocks : iterable of ndarray of float32, shape=(n_samples,)
             Consecutive mono samples at the sample rate of the front end.
+        watch : callable, optional
+            Is passed the log-mel frames, shape=(n_frames, n_mels), chunk by chunk.
         """
         counted = _Counted(blocks)
-        heard = analyse_windows(self.spec, self.encode, self.front_end.stream(counted))
+        chunks: Iterable[NDArray[np.float32]] = self.front_end.stream(counted)
+        if watch is not None:
+            chunks = _watched(chunks, watch)
+        heard = analyse_windows(self.spec, self.encode, chunks)
         seconds = counted.n_samples / self.front_end.sample_rate
         return self._decide(replace(heard, duration=seconds, is_exact=True))
 
@@ -191,6 +201,14 @@ class Analyser:
     def front_end(self) -> FrontEnd:
         """Front end the model was trained with."""
         return self.spec.front_end
+
+
+def _watched(
+    chunks: Iterable[NDArray[np.float32]], watch: Callable[[NDArray[np.float32]], None]
+) -> Iterator[NDArray[np.float32]]:
+    for chunk in chunks:
+        watch(chunk)
+        yield chunk
 
 
 class _Counted:

@@ -91,10 +91,16 @@ class Beat:
         In seconds.
     position : int
         Position in the bar, from 1, which is the downbeat; 0 if it is not known.
+    confidence : float
+        How clear the beat is in the audio, 0 to 1; low where the beat goes on through a break.
+    downbeat_confidence : float
+        Probability that it is a downbeat, given that it is a beat and that the metre is right.
     """
 
     time: float
     position: int
+    confidence: float = 1.0
+    downbeat_confidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,71 @@ class Estimate:
     def doubtful(self) -> bool:
         """Whether there is a `bpm` and its confidence is below `DOUBTFUL_CONFIDENCE`."""
         return self.bpm is not None and self.confidence < DOUBTFUL_CONFIDENCE
+
+
+@dataclass(frozen=True, slots=True)
+class GridSection:
+    """A stretch of beats at equal intervals.
+
+    Attributes
+    ----------
+    start, end : float
+        Times of its first and last beat, in seconds.
+    anchor : float
+        Time of its first downbeat on the grid, in seconds; of its first beat if it has no downbeat.
+    bpm : float
+        Tempo of the grid, in BPM.
+    n_beats : int
+        Number of beats.
+    residual : float
+        Median distance of the beats from the grid, in seconds.
+    """
+
+    start: float
+    end: float
+    anchor: float
+    bpm: float
+    n_beats: int
+    residual: float
+
+
+@dataclass(frozen=True, slots=True)
+class BeatTrack:
+    """The beats of one piece of audio.
+
+    Attributes
+    ----------
+    beats : tuple of Beat
+        In time order; empty if there is no tempo.
+    metre : int or None
+        Beats a bar, 2 to 7; ``None`` if there are no beats.
+    metre_confidence : float
+        Probability of the metre, 0 to 1.
+    estimate : Estimate
+        The tempo that the beats follow; its `reason` says why there are none.
+    model, model_version : str
+        Name and version of the beat network.
+    grid : tuple of GridSection
+        The beats at constant tempi: one section where one tempo fits the track, otherwise several.
+    """
+
+    beats: tuple[Beat, ...]
+    metre: int | None
+    metre_confidence: float
+    estimate: Estimate = field(repr=False)
+    model: str
+    model_version: str
+    grid: tuple[GridSection, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """Why there are no beats; ``None`` if there are."""
+        return self.estimate.reason
+
+    @property
+    def downbeats(self) -> tuple[Beat, ...]:
+        """The beats that begin a bar."""
+        return tuple(beat for beat in self.beats if beat.position == 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,10 +350,13 @@ class Outcome:
         The tempo, if it was asked for.
     embedding : TrackEmbedding or None
         The vectors, if they were asked for.
+    beats : BeatTrack or None
+        The beats, if they were asked for.
     """
 
     estimate: Estimate | None = None
     embedding: TrackEmbedding | None = None
+    beats: BeatTrack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +377,8 @@ class FileResult:
         Part of the file that was analysed; ``None`` for the whole file.
     embedding : TrackEmbedding or None
         The vectors, if they were asked for and the input could be read.
+    beats : BeatTrack or None
+        The beats, if they were asked for and the input could be read.
     """
 
     path: str
@@ -311,6 +387,7 @@ class FileResult:
     fingerprint: Fingerprint | None = None
     part: Part | None = None
     embedding: TrackEmbedding | None = None
+    beats: BeatTrack | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,13 @@ def process_file(
 
 
 def _found(path: str, outcome: Outcome, fingerprint: Fingerprint | None = None) -> FileResult:
-    return FileResult(path, estimate=outcome.estimate, fingerprint=fingerprint, embedding=outcome.embedding)
+    return FileResult(
+        path,
+        estimate=outcome.estimate,
+        fingerprint=fingerprint,
+        embedding=outcome.embedding,
+        beats=outcome.beats,
+    )
 
 
 def _folder_error(path: str) -> str | None:

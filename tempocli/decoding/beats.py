@@ -10,12 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tempocli.schema import Estimate
-
     Curve = NDArray[np.float64]
 
 # An interval that differs from the beat by 3 % costs as much as a weak beat.
-_TRANSITION = 1000.0
+_TRANSITION = 300.0
 _SHORTEST, _LONGEST = 0.85, 1.18  # intervals, in beats
 
 

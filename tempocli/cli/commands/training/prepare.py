@@ -146,6 +146,23 @@ def music_with_beats(out: Path, jobs: int, sources: Path, performances: Path) ->
     _audio(music, made.listed_music(music, music_list()), out, jobs)
 
 
+@data.command()
+@_shared
+@click.option(
+    "--model", type=_FILE, required=True, help="ONNX file of the beat network that finds the beats."
+)
+def recordings(out: Path, jobs: int, model: Path) -> None:
+    """Find beats in the music of 'audio', for a second beat network to learn from."""
+    from tempocli.training.data.prepare import prepare
+    from tempocli.training.data.recordings import make_recording
+    from tempocli.training.data.store import open_store
+
+    source = out / "audio"
+    names = [clip.name for clip in open_store(source).clips]
+    make = partial(make_recording, source=source, model=model)
+    _run(len(names), prepare(out / "beats-recordings", names, make, jobs=jobs))
+
+
 def _fetch(sources: Path, listed: Path) -> tuple[Path, Path]:
     """Download the packages of songs and of listed recordings; return their folders."""
     from tempocli.training.data.sources import fetch, packages_of, song_packages

@@ -1,0 +1,1 @@
+"""Beats of music: from audio to beats, bars, grids and click tracks."""
