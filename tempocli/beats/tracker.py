@@ -175,7 +175,8 @@ class BeatTracker:
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
     ) -> Outcome:
         """Find the beats of one input of a batch; parameters and errors are those of `track`."""
-        return Outcome(beats=self.track(source, start=start, duration=duration))
+        track = self.track(source, start=start, duration=duration)
+        return Outcome(estimate=track.estimate, beats=track)
 
     def encode(self, windows: NDArray[np.float32]) -> Any:
         """Run the tempo models for other processes."""

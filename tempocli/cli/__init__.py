@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 _NEW_OBJECTS = 100_000  # between two runs of the garbage collector
 
-# Name -> help. A command lives in the module of its name, as `command`.
+# Name -> help. A command lives in the module of its name, as `command`; some in a folder.
 _COMMANDS = {
     "estimate": "Estimate the tempo of audio files.",
+    "beats": "Find the beats and bars of audio files.",
     "compare": "Compare the tempi of recordings.",
     "embed": "Compute vectors of audio files, for search and learning.",
     "index": "Make an index of a music library, or bring it up to date.",
@@ -34,6 +35,7 @@ _COMMANDS = {
     "references": "Export the reference clips of --method compare.",
     "train": "Prepare data, train and export models.",
 }
+_FOLDERS = dict.fromkeys(("embed", "index", "similar", "label"), "library.")
 
 
 class LazyGroup(click.Group):
@@ -52,7 +54,9 @@ class LazyGroup(click.Group):
         """Import the command."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"tempocli.cli.commands.{cmd_name}").command
+        command: click.Command = import_module(
+            f"tempocli.cli.commands.{_FOLDERS.get(cmd_name, '')}{cmd_name}"
+        ).command
         return command
 
     def resolve_command(

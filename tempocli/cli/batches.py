@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,14 @@ import click
 from tempocli.batch import Selection, process_files
 from tempocli.batch.engines.local import TIMEOUT
 from tempocli.batch.engines.summary import BatchSummary
+from tempocli.batch.memory import call_within
 from tempocli.cli import limits, options
 from tempocli.cli.inputs import Inputs
 from tempocli.cli.tally import Messages, summary_lines
 from tempocli.cli.terminal import console, progress
 from tempocli.cli.terminal.interrupts import stopping
+from tempocli.errors import AudioError
+from tempocli.schema import FileResult
 
 if TYPE_CHECKING:
     import threading
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
     from tempocli.batch.pool import SupportsBatch
     from tempocli.cli.options import EngineOptions, Function
-    from tempocli.schema import AudioInput, FileResult, Part
+    from tempocli.schema import AudioInput, Part
 
 _LONG_SECONDS = 30.0  # longer batches get a summary even without a terminal
 
@@ -43,7 +47,7 @@ class BatchOptions:
     jobs : int
         Number of worker processes.
     timeout : float or None
-        Time limit of a file, in seconds.
+        Time limit of a file, in seconds; ``None`` for the default.
     max_memory : int or None
         Memory limit of a file, in bytes.
     verbose, quiet : bool
@@ -107,9 +111,7 @@ def batch(function: Function) -> Function:
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
-            default=TIMEOUT,
-            show_default=True,
-            help="Abort a file after this time.",
+            help=f"Abort a file after this time.  [default: {TIMEOUT:g} for several files]",
         ),
         limits.max_memory,
         options.verbosity,
@@ -128,6 +130,7 @@ def run(
     hashed: bool = False,
     bar: bool = True,
     engine: EngineOptions | None = None,
+    alone: bool = False,
 ) -> int:
     """Process files in worker processes, with progress and messages on stderr.
 
@@ -150,6 +153,8 @@ def run(
     engine : EngineOptions, optional
         Where to process the files; by default, on this machine. Ray's results are in the order in which its
         tasks end.
+    alone : bool
+        Whether to read a single file in this process, which starts faster, unless a timeout is given.
 
     Returns
     -------
@@ -167,14 +172,16 @@ def run(
     messages = Messages()
     with stopping(quiet=batch.quiet) as stop:
         wanted = inputs.files() if files is None else files
-        if engine is not None and engine.engine == "ray":
+        if alone and inputs.single and batch.timeout is None:
+            results = _in_process(processor, wanted, inputs, batch.max_memory)
+        elif engine is not None and engine.engine == "ray":
             results = _on_ray(processor, wanted, batch, engine, stop, hashed=hashed)
         else:
             results = process_files(
                 processor,
                 wanted,
                 jobs=batch.jobs,
-                timeout=batch.timeout,
+                timeout=batch.timeout or TIMEOUT,
                 max_memory=batch.max_memory,
                 hashed=hashed,
                 stdin=inputs.stdin() if "-" in inputs.paths else None,
@@ -201,6 +208,28 @@ def run(
     return summary.exit_status()
 
 
+def _in_process(
+    processor: SupportsBatch, files: Iterable[AudioInput], inputs: Inputs, max_memory: int | None
+) -> Iterator[FileResult]:
+    """Process the files one after the other in this process."""
+    for each in files:
+        source = inputs.stdin() if each.path == "-" else each.path
+        start, duration = (0.0, None) if each.part is None else (each.part.start, each.part.duration)
+        process = partial(processor.process, source, start=start, duration=duration)
+        try:
+            outcome = call_within(max_memory, each.path, process)
+        except AudioError as error:
+            yield FileResult(each.path, error=error.reason, part=each.part)
+            continue
+        yield FileResult(
+            each.path,
+            estimate=outcome.estimate,
+            part=each.part,
+            embedding=outcome.embedding,
+            beats=outcome.beats,
+        )
+
+
 def _on_ray(
     processor: SupportsBatch,
     files: Iterable[AudioInput],
@@ -217,7 +246,7 @@ def _on_ray(
         processor,
         takewhile(lambda _: not stop.is_set(), files),
         address=engine.ray_address,
-        timeout=batch.timeout,
+        timeout=batch.timeout or TIMEOUT,
         max_memory=batch.max_memory,
         hashed=hashed,
     )

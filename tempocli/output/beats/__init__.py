@@ -6,7 +6,7 @@ Each format is a function from results to pieces of the output, one or more for 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tempocli.output.formats.layout import encode
 
@@ -48,26 +48,44 @@ SUFFIXES = {
 }
 
 
-def write_beats(
-    name: str, results: Iterable[FileResult], layout: Layout, *, grid: bool = False
-) -> Iterator[bytes]:
-    """Write results in a format.
+class BeatWriter:
+    """Writes results to a stream as they arrive; a JSON document at the end.
 
     Parameters
     ----------
+    write : callable
+        Takes the bytes of the output.
     name : str
         One of `FORMATS`.
-    results : iterable of FileResult
-        Taken one at a time.
     layout : Layout
         How numbers and names are written.
     grid : bool
         Whether to write the grid; only for `GRID_FORMATS`.
-
-    Yields
-    ------
-    bytes
     """
-    function: Format = getattr(import_module(f"tempocli.output.beats.{_HOMES[name]}"), f"write_{name}")
-    for piece in function(results, layout, grid=grid):
-        yield encode(piece) if isinstance(piece, str) else piece
+
+    def __init__(
+        self, write: Callable[[bytes], Any], name: str, layout: Layout, *, grid: bool = False
+    ) -> None:
+        module = import_module(f"tempocli.output.beats.{_HOMES[name]}")
+        self._format: Format = getattr(module, f"write_{name}")
+        self._header: str = module.HEADERS[grid] if name == "csv" else ""
+        self._write, self._layout, self._grid = write, layout, grid
+        self._kept: list[FileResult] | None = [] if name == "json" else None
+
+    def add(self, result: FileResult) -> None:
+        """Write one result."""
+        if self._kept is None:
+            self._put([result])
+        else:
+            self._kept.append(result)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._kept is not None:
+            self._put(self._kept)
+
+    def _put(self, results: Iterable[FileResult]) -> None:
+        for piece in self._format(results, self._layout, grid=self._grid):
+            whole = self._header + piece if isinstance(piece, str) else piece
+            self._header = ""
+            self._write(encode(whole) if isinstance(whole, str) else whole)

@@ -13,18 +13,11 @@ if TYPE_CHECKING:
     from tempocli.output.formats import Layout
     from tempocli.schema import BeatTrack, FileResult
 
-_COLUMNS = ("path", "part_start", "part_duration", "time", "position", "confidence", "downbeat_confidence")
-_GRID_COLUMNS = (
-    "path",
-    "part_start",
-    "part_duration",
-    "start",
-    "end",
-    "anchor",
-    "bpm",
-    "beats",
-    "residual_ms",
-)
+# Header of CSV, without and with the grid.
+HEADERS = {
+    False: "path,part_start,part_duration,time,position,confidence,downbeat_confidence\n",
+    True: "path,part_start,part_duration,start,end,anchor,bpm,beats,residual_ms\n",
+}
 
 
 def write_text(results: Iterable[FileResult], layout: Layout, *, grid: bool) -> Iterator[str]:
@@ -41,8 +34,7 @@ def write_text(results: Iterable[FileResult], layout: Layout, *, grid: bool) -> 
 
 
 def write_csv(results: Iterable[FileResult], layout: Layout, *, grid: bool) -> Iterator[str]:
-    """Write the beats, or the stretches of the grid, with a header."""
-    yield ",".join(_GRID_COLUMNS if grid else _COLUMNS) + "\n"
+    """Write the beats, or the stretches of the grid; `HEADERS` come first."""
     for result in results:
         if result.beats is None:
             continue

@@ -55,6 +55,8 @@ class ResultFile:
         How numbers are written.
     resume : bool
         Whether to resume from ``FILE.part`` or, if missing, from FILE. Otherwise FILE is replaced at the end.
+    rows : RowFormat, optional
+        How results are written and read; by default, as estimates.
 
     Raises
     ------
@@ -67,14 +69,22 @@ class ResultFile:
         If it cannot be written.
     """
 
-    def __init__(self, path: str, format_name: str, layout: Layout, *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        format_name: str,
+        layout: Layout,
+        *,
+        resume: bool = False,
+        rows: RowFormat | None = None,
+    ) -> None:
         self._name = path
         self._target = os.path.realpath(path)
         self.part = part_of(path)
         self._format_name = format_name
         self._is_parquet = format_name == "parquet"
         self._mark = mark_of(format_name)
-        self._rows: RowFormat = _ROW_FORMATS[format_name]()
+        self._rows: RowFormat = _ROW_FORMATS[format_name]() if rows is None else rows
         self._layout = layout
         self._resume = resume
         self._settings = ""

@@ -15,7 +15,7 @@ from tempocli.output.formats.lines import COLUMNS, cells, quote
 from tempocli.schema import Fingerprint, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from tempocli.output.formats import Layout
@@ -101,25 +101,41 @@ class CsvRows:
 
 
 class JsonRows:
-    """Rows as JSON objects, one per line."""
+    """Rows as JSON objects, one per line.
+
+    Parameters
+    ----------
+    record : callable
+        From a result and the layout to the object of its line.
+    keys : sequence of str
+        The keys that every object has.
+    """
 
     header = b""
+
+    def __init__(
+        self,
+        record: Callable[[FileResult, Layout], dict[str, Any]] = line_record,
+        keys: Sequence[str] = RECORD_KEYS,
+    ) -> None:
+        self._record = record
+        self._keys = (*keys, *ADDED)
 
     def encode(self, result: FileResult, layout: Layout, settings: str) -> bytes:
         """Write a result as one row."""
         added = dict(zip(ADDED, _added(result, settings), strict=True))
-        return encode(dump(line_record(result, layout) | added))
+        return encode(dump(self._record(result, layout) | added))
 
     def read(self, file: BinaryIO, name: str) -> Iterator[tuple[Row, bytes]]:
         """Read rows; see `RowFormat.read`."""
-        wanted = set(KEYS)
+        wanted = set(self._keys)
         for number, record in enumerate(file):
             values = _json_object(record)
             # If the first line is not a row, this is another file and not a truncated result file.
             if values is None and (number or (record.startswith(b"{") and not record.endswith(b"\n"))):
                 return
             if values is None or not wanted <= values.keys():
-                raise unlike(name, "keys", KEYS, values or ())
+                raise unlike(name, "keys", self._keys, values or ())
             fingerprint = _fingerprint(values["size"], values["mtime_ns"], values["sha256"])
             part = read_part(values)
             yield (

@@ -107,7 +107,7 @@ def command(
     from contextlib import ExitStack
 
     from tempocli.batch.engines.summary import EXIT_SOME_FAILED
-    from tempocli.cli.commands.label_tags import LabelTags
+    from tempocli.cli.commands.library.label_tags import LabelTags
     from tempocli.embedding.embedder import Embedder
     from tempocli.embedding.probes import Probe
     from tempocli.system.atomic_files import atomic_file

@@ -1,0 +1,259 @@
+"""``tempo beats``: beats and bars of audio files."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from tempocli.batch.engines.summary import BatchSummary
+from tempocli.cli import batches, options
+from tempocli.cli.sinks import saying_what_is_kept
+from tempocli.cli.terminal import console
+from tempocli.cli.terminal.words import input_name
+from tempocli.output.beats import FORMATS, GRID_FORMATS, SINGLE_FORMATS, SUFFIXES, BeatWriter
+from tempocli.output.beats.documents import RECORD_KEYS, line_record
+from tempocli.output.formats import Layout
+from tempocli.output.results import ResultFile
+from tempocli.output.results.rows import JsonRows
+from tempocli.output.results.settings import canonical
+from tempocli.system.atomic_files import atomic_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+    from tempocli.beats.tracker import BeatTracker
+    from tempocli.cli.batches import BatchOptions
+    from tempocli.cli.inputs import Inputs
+    from tempocli.cli.options import PartOptions, ResumeOptions
+    from tempocli.schema import AudioInput, FileResult
+
+_EXAMPLES = """\b
+Examples:
+  tempo beats song.flac                          time and position in the bar of each beat
+  tempo beats song.flac --click check.wav        the music with clicks, to hear whether they are right
+  tempo beats song.flac --grid                   one line per stretch of constant tempo
+  tempo beats song.flac -o song.beats            as beat_this and madmom write it
+  tempo beats song.flac -o song.mid              a MIDI tempo map; --format audacity: a label track
+  tempo beats ~/Music -o beats.jsonl             all files of a folder
+  tempo beats ~/Music -o beats.jsonl --resume    resume an interrupted run
+  tempo beats --min-bpm 140 --max-bpm 200 dnb.mp3    twice as many beats
+  tempo export --to rekordbox-xml beats.jsonl -o collection.xml    for DJ software
+
+Text output is TIME<TAB>POSITION, with the path in front for several files. Position 1 is the downbeat.
+Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interrupted.
+"""
+
+
+@click.command("beats", epilog=_EXAMPLES)
+@batches.batch
+@options.part
+@click.option("-o", "--output", metavar="FILE", help="Write the beats to FILE.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    help="Output format.  [default: from the extension of --output, else text]",
+)
+@click.option(
+    "--grid", is_flag=True, help="Write stretches of constant tempo in place of beats (text, csv, midi)."
+)
+@click.option("--click", "click_path", metavar="FILE.wav", help="Write the music of one input with clicks.")
+@options.resuming
+@options.tempo_range
+@click.option(
+    "--model",
+    metavar="NAME|PATH",
+    show_default="beats",
+    help="Beat network: a name (see 'tempo models') or path of an ONNX file.",
+)
+@options.device
+def command(
+    paths: tuple[str, ...],
+    batch: BatchOptions,
+    part: PartOptions,
+    output: str | None,
+    format_name: str | None,
+    grid: bool,
+    click_path: str | None,
+    resuming: ResumeOptions,
+    min_bpm: float,
+    max_bpm: float,
+    model: str | None,
+    device: str,
+) -> None:
+    """Find the beats, downbeats and metre of audio files, at the tempo of 'tempo estimate'.
+
+    PATHS are files, folders, playlists, CUE sheets, or '-' for standard input, as for 'tempo estimate'.
+    """
+    inputs = batch.inputs(paths, part.of_files())
+    options.check_tempo_range(min_bpm, max_bpm)
+    output = None if output == "-" else output
+    format_name = format_name or _format_of(output)
+    _check_format(format_name, output, inputs, grid=grid)
+    _check_click(click_path, inputs)
+    _check_resume(resuming, format_name, output)
+    options.check_overwrites((output, click_path), (*paths, batch.files_from))
+    with ExitStack() as stack:
+        # Opened before the work, so that an error does not lose a long run.
+        sink: _Rows | _Pieces
+        if format_name == "jsonl" and output is not None:
+            sink = _Rows(stack, output, resuming)
+        else:
+            sink = _Pieces(stack, output, format_name, named=not inputs.single, grid=grid)
+        clicks = None if click_path is None else stack.enter_context(atomic_file(click_path))
+        from tempocli.beats.tracker import BeatTracker
+
+        tracker = BeatTracker(model, device=device, min_bpm=min_bpm, max_bpm=max_bpm)
+        found: list[FileResult] = []
+
+        def receive(result: FileResult) -> None:
+            sink.add(result)
+            if inputs.single:
+                found.append(result)
+            if not batch.quiet:
+                _note(result, alone=inputs.single)
+
+        summary = BatchSummary()
+        status = batches.run(
+            tracker,
+            batch,
+            inputs,
+            receive,
+            files=sink.missing(inputs, tracker, summary),
+            summary=summary,
+            hashed=resuming.verify_hash,
+            bar=output is not None,
+            alone=not resuming.resume,
+        )
+        if inputs.single and status:
+            # Leaves the block by an exception, so that no empty file replaces a good one.
+            click.get_current_context().exit(status)
+        if clicks is not None:
+            for result in found:
+                _write_clicks(result, clicks)
+        sink.close()
+    click.get_current_context().exit(status)
+
+
+class _Pieces:
+    """Results on stdout, or in a file that is written atomically."""
+
+    def __init__(
+        self, stack: ExitStack, output: str | None, format_name: str, *, named: bool, grid: bool
+    ) -> None:
+        file = None if output is None else stack.enter_context(atomic_file(output))
+        write = console.write if file is None else file.write
+        self._writer = BeatWriter(write, format_name, Layout(named=named), grid=grid)
+
+    def missing(
+        self, inputs: Inputs, tracker: BeatTracker, summary: BatchSummary
+    ) -> Iterable[AudioInput] | None:
+        return None
+
+    def add(self, result: FileResult) -> None:
+        self._writer.add(result)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Rows:
+    """Results in a file of JSON lines that can be resumed."""
+
+    def __init__(self, stack: ExitStack, output: str, resuming: ResumeOptions) -> None:
+        rows = JsonRows(line_record, RECORD_KEYS)
+        self._layout = Layout()
+        self._file = stack.enter_context(
+            ResultFile(output, "jsonl", self._layout, resume=resuming.resume, rows=rows)
+        )
+        stack.enter_context(saying_what_is_kept(self._file))
+        self._resuming = resuming
+
+    def missing(self, inputs: Inputs, tracker: BeatTracker, summary: BatchSummary) -> Iterable[AudioInput]:
+        self._file.begin(
+            canonical(tracker.settings(), self._layout),
+            by_hash=self._resuming.verify_hash,
+            without_failed=self._resuming.retry_failed,
+        )
+        return self._unfinished(inputs, summary)
+
+    def _unfinished(self, inputs: Inputs, summary: BatchSummary) -> Iterator[AudioInput]:
+        for each in inputs.files():
+            had_failed = self._file.take(each.key)
+            if had_failed is None:
+                yield each
+            else:
+                summary.add_earlier(failed=had_failed)
+
+    def add(self, result: FileResult) -> None:
+        self._file.append(result)
+
+    def close(self) -> None:
+        self._file.finish()
+
+
+def _format_of(output: str | None) -> str:
+    suffix = os.path.splitext(output or "")[1].lower()
+    if suffix not in SUFFIXES:
+        raise click.UsageError(f"No format is known by the suffix {suffix!r} of {output!r}: give --format.")
+    return SUFFIXES[suffix]
+
+
+def _check_format(format_name: str, output: str | None, inputs: Inputs, *, grid: bool) -> None:
+    if format_name in SINGLE_FORMATS and not inputs.single:
+        raise click.UsageError(
+            f"--format {format_name} describes one track: give one file (jsonl takes many)."
+        )
+    if format_name == "midi" and output is None and console.stdout_is_terminal():
+        raise click.UsageError("--format midi is binary: give --output FILE.")
+    if grid and format_name not in GRID_FORMATS:
+        formats = ", ".join(sorted(GRID_FORMATS))
+        raise click.UsageError(f"--grid goes with the formats {formats}; JSON has the grid anyway.")
+
+
+def _check_resume(resuming: ResumeOptions, format_name: str, output: str | None) -> None:
+    if (resuming.resume or resuming.verify_hash) and (format_name != "jsonl" or output is None):
+        raise click.UsageError("--resume and --verify-hash need --output FILE.jsonl.")
+    if resuming.retry_failed and not resuming.resume:
+        raise click.UsageError("--retry-failed needs --resume.")
+
+
+def _check_click(path: str | None, inputs: Inputs) -> None:
+    if path is None:
+        return
+    if not inputs.single or "-" in inputs.paths:
+        raise click.UsageError("--click reads the music again: give one file.")
+    if os.path.splitext(path)[1].lower() != ".wav":
+        raise click.UsageError(f"--click writes a WAV file: give a name in .wav, not {path!r}.")
+
+
+def _note(result: FileResult, *, alone: bool) -> None:
+    """Say on stderr why there are no beats; of a single file on a terminal, a summary."""
+    track = result.beats
+    if track is None:
+        return
+    name = input_name(result.path, result.part)
+    if not track.beats:
+        console.error(f"{name}: no beats: {track.reason}")
+        return
+    if track.estimate.doubtful and alone:
+        console.error(f"{name}: doubtful: confidence {track.estimate.confidence:.2f}")
+    if alone and console.stderr_is_terminal():
+        first = track.downbeats[0].time if track.downbeats else track.beats[0].time
+        residual = 1000.0 * track.grid[0].residual
+        grid = f"one grid, {residual:.0f} ms off" if len(track.grid) == 1 else f"{len(track.grid)} grids"
+        console.error(
+            f"{name}: {track.estimate.bpm:.2f} BPM, {len(track.beats)} beats, {track.metre} a bar "
+            f"({100 * track.metre_confidence:.0f} %), first bar at {first:.2f} s, {grid}"
+        )
+
+
+def _write_clicks(result: FileResult, file: BinaryIO) -> None:
+    from tempocli.beats.clicks import write_clicks
+
+    if result.beats is not None:
+        write_clicks(result.path, result.beats.beats, file, part=result.part)

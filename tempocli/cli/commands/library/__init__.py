@@ -1,0 +1,1 @@
+"""Commands for a library of music: vectors, an index, search and labels."""
