@@ -6,6 +6,7 @@ replaces the file in one step.
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import stat
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _ID3V1_SIZE = 128
 _SEPARATOR = "; "
+_SERATO_NAME, _SERATO_VORBIS = "Serato BeatGrid", "SERATO_BEATGRID"
+_SERATO_MP4 = "----:com.serato.dj:beatgrid"
+_SERATO_HEAD = b"application/octet-stream\0\0Serato BeatGrid\0"
 _MP4_KEY = "----:com.apple.iTunes:"
 _COPY_SIZE = 1 << 20
 # Errors that mutagen raises for damaged files, in addition to its own.
@@ -137,6 +141,39 @@ def write_field(path: str, field: str, value: str) -> None:
     _rewrite(path, lambda tags: tags.write_field(field, values))
 
 
+def read_serato(path: str) -> bytes | None:
+    """Return the beat grid that Serato DJ, or `write_serato`, has left in the tags of a file.
+
+    Parameters
+    ----------
+    path : str
+        An audio file.
+
+    Raises
+    ------
+    As `read_tempo`.
+    """
+    with _errors(path):
+        return _Tags(path).serato()
+
+
+def write_serato(path: str, grid: bytes | None) -> None:
+    """Write the beat grid of Serato DJ to the tags of a file: MP3, AIFF, WAV, FLAC, MP4 and M4A.
+
+    Parameters
+    ----------
+    path : str
+        An audio file.
+    grid : bytes or None
+        See `tempocli.output.dj.serato.grid_bytes`; ``None`` removes it.
+
+    Raises
+    ------
+    As `write_tempo`.
+    """
+    _rewrite(path, lambda tags: tags.write_serato(grid))
+
+
 def _rewrite(path: str, change: Callable[[_Tags], None]) -> None:
     """Change the tags of a copy of a file, which then replaces the file."""
     target = os.path.realpath(path)
@@ -230,6 +267,47 @@ class _Tags:
             self._file[name] = values
         self._file.save()
 
+    def serato(self) -> bytes | None:
+        if self._tags is None:
+            return None
+        if self._kind == "id3":
+            frames = self._tags.getall(f"GEOB:{_SERATO_NAME}")
+            return bytes(frames[0].data) if frames else None
+        values = self._tags.get(_SERATO_MP4 if self._kind == "mp4" else _SERATO_VORBIS, [])
+        if not values:
+            return None
+        text = bytes(values[0]) if self._kind == "mp4" else str(values[0]).encode()
+        packed = b"".join(text.split())
+        head, found, data = base64.b64decode(packed + b"=" * (-len(packed) % 4)).partition(_SERATO_HEAD)
+        if head or not found:
+            raise TagError(self._path, "has a beat grid of Serato that cannot be read")
+        return data
+
+    def write_serato(self, grid: bytes | None) -> None:
+        if self._kind == "vorbis" and type(self._file).__name__ != "FLAC":
+            raise TagError(self._path, "Serato's grids in this kind of file are not known")
+        if self._tags is None and grid is None:
+            return
+        if self._kind == "id3":
+            from mutagen.id3 import GEOB, Encoding
+
+            frame = GEOB(
+                encoding=Encoding.LATIN1, mime="application/octet-stream", desc=_SERATO_NAME, data=grid or b""
+            )
+            _write_id3(self._path, self._file, f"GEOB:{_SERATO_NAME}", None if grid is None else frame)
+            return
+        if self._tags is None:
+            self._file.add_tags()
+        key = _SERATO_MP4 if self._kind == "mp4" else _SERATO_VORBIS
+        if grid is None:
+            self._file.tags.pop(key, None)
+        else:
+            packed = base64.b64encode(_SERATO_HEAD + grid).rstrip(b"=")
+            # Line feeds after 72 characters are Serato's own, and only in FLAC.
+            lines = [packed[place : place + 72] for place in range(0, len(packed), 72)]
+            self._file[key] = [packed] if self._kind == "mp4" else [b"\n".join(lines).decode()]
+        self._file.save()
+
     def write(self, bpm: float) -> None:
         if self._kind == "id3":
             from mutagen.id3 import TBPM, Encoding
@@ -266,7 +344,7 @@ def _write_id3(path: str, file: Any, key: str, frame: Any) -> None:
         version = 3  # supported by all players
     else:
         version = 4 if file.tags.version[1] == 4 else 3
-    file.tags.setall(key, [frame])
+    file.tags.setall(key, [] if frame is None else [frame])
     if version == 3:
         # mutagen has converted the tags that it read to version 2.4.
         file.tags.update_to_v23()

@@ -160,6 +160,17 @@ def make_metres(name: str, *, seed: int) -> Prepared:
     return _render(score, rng, name, name, TEMPO_FRONT_END)
 
 
+def make_bars(name: str, *, seed: int) -> Prepared:
+    """Compose and render one clip in a metre from two to seven, each as often as the others."""
+    rng = _rng(8, seed, int(name.split("-")[-1]))
+    style = draw_style(rng)
+    while style.beats != 4 or style.name in NO_OTHER_METRE:
+        style = draw_style(rng)
+    metre = int(rng.integers(2, 8))
+    score = compose(style if metre == 4 else in_metre(style, metre), rng, duration=CLIP_SECONDS)
+    return _render(score, rng, name, name, TEMPO_FRONT_END)
+
+
 def make_mma(name: str, *, seed: int, front_end: FrontEnd = TEMPO_FRONT_END) -> Prepared | None:
     """Play and render one MMA groove; `name` ends in its index."""
     index = int(name.split("-")[-1])

@@ -136,6 +136,7 @@ def music_with_beats(out: Path, jobs: int, sources: Path, performances: Path) ->
     mma_grooves(), midi_songs(songs), groove_performances(performances, min_duration=0.0)
     kinds: list[tuple[str, Callable[..., Any], int]] = [
         ("metres", made.make_metres, 2000),
+        ("bars", made.make_bars, 1500),
         ("mma", made.make_mma, 600),
         ("midi", partial(made.make_midi, folder=songs), 600),
         ("groove", partial(made.make_groove, folder=performances, aligned=True), 400),

@@ -1,0 +1,1 @@
+"""Tempi and beat grids for DJ software."""
