@@ -14,6 +14,7 @@ from tempocli.audio.parts import moved, stream_part
 from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.decoding.beat_decoder import BEAT_DECODING_VERSION, BeatDecoder, rise_of, rounded
 from tempocli.decoding.grid import fit_grid
+from tempocli.decoding.metre import METRES
 from tempocli.errors import ModelError
 from tempocli.estimator import Estimator
 from tempocli.inference.beats import BeatActivations
@@ -42,6 +43,8 @@ class BeatTracker:
     min_bpm, max_bpm : float
         Range of the tempo, within 30 to 300 BPM; see `tempocli.estimator.Estimator`. It can choose the
         octave: at 140 to 200 BPM, the beats are those of drum and bass, not half as many.
+    metre : int, optional
+        Beats a bar, 2 to 7, if they are known; by default, they are estimated.
 
     Attributes
     ----------
@@ -57,12 +60,13 @@ class BeatTracker:
     DeviceError
         If ``"cuda"`` is requested and does not work.
     ValueError
-        If the range is invalid.
+        If the range or the metre is invalid.
 
     Notes
     -----
     A network finds activations of beats and downbeats (after Böck and Davies, ISMIR 2020). Dynamic
-    programming at the estimated tempo finds the beats (Ellis 2007), and a hidden Markov model the bars.
+    programming at the estimated tempo finds the beats (Ellis 2007), a linear classifier of the similarity of
+    beats the metre, and a hidden Markov model the bars.
 
     Examples
     --------
@@ -79,13 +83,18 @@ class BeatTracker:
         device: str = "auto",
         min_bpm: float = MIN_BPM,
         max_bpm: float = MAX_BPM,
+        metre: int | None = None,
     ) -> None:
+        if metre is not None and metre not in METRES:
+            raise ValueError(f"metre {metre} is none of {', '.join(map(str, METRES))}")
         estimator = Estimator(device=device, min_bpm=min_bpm, max_bpm=max_bpm)
-        self._join(estimator, BeatActivations(model, device=device))
+        self._join(estimator, BeatActivations(model, device=device), metre)
         self._model = None if model is None else str(model)
 
     @classmethod
-    def of(cls, estimator: Analyser, activations: BeatActivations) -> BeatTracker:
+    def of(
+        cls, estimator: Analyser, activations: BeatActivations, *, metre: int | None = None
+    ) -> BeatTracker:
         """Join an estimator and a beat network.
 
         Raises
@@ -95,14 +104,15 @@ class BeatTracker:
         """
         tracker = cls.__new__(cls)
         tracker._model = None
-        tracker._join(estimator, activations)
+        tracker._join(estimator, activations, metre)
         return tracker
 
-    def _join(self, estimator: Any, activations: BeatActivations) -> None:
+    def _join(self, estimator: Any, activations: BeatActivations, metre: int | None) -> None:
         if estimator.front_end != activations.spec.front_end:
             raise ModelError(f"{activations.spec.name}: needs another spectrogram than the tempo models")
         self._estimator, self._activations = estimator, activations
-        self._decoder = BeatDecoder(activations.spec)
+        self._metre = metre
+        self._decoder = BeatDecoder(activations.spec, metre=metre)
         self.spec = activations.spec
         self.device = activations.device
 
@@ -158,6 +168,8 @@ class BeatTracker:
         """Find the beats of mono samples at the sample rate of the front end, given in blocks."""
         collector = self._activations.collector()
         rises: list[NDArray[np.float64]] = []
+        # Half precision, 25 MB an hour, is enough for the metre.
+        kept: list[NDArray[np.float16]] = []
         last: NDArray[np.float32] | None = None
 
         def watch(log_mel: NDArray[np.float32]) -> None:
@@ -165,11 +177,13 @@ class BeatTracker:
             if len(log_mel):
                 collector.push(log_mel)
                 rises.append(rise_of(log_mel, last))
+                kept.append(log_mel.astype(np.float16))
                 last = log_mel[-1]
 
         estimate = self._estimator.analyse_blocks(blocks, watch=watch).estimate
         rise = np.concatenate([np.zeros(0), *rises])
-        return self._decoder.decode(collector.finish(), rise, estimate)
+        frames = np.concatenate([np.zeros((0, self.spec.front_end.n_mels), np.float16), *kept])
+        return self._decoder.decode(collector.finish(), frames, rise, estimate)
 
     def process(
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
@@ -187,13 +201,15 @@ class BeatTracker:
         model = self._model
         if model is not None and not is_name(model):
             model = os.path.abspath(model)
-        return PortableTracker(self._estimator.portable(), model, self.device, self.spec.record())
+        record = self.spec.record()
+        return PortableTracker(self._estimator.portable(), model, self.device, record, self._metre)
 
     def settings(self) -> dict[str, Any]:
         """Return everything except the audio that the beats depend on, as JSON values."""
         return {
             "beat_decoding": BEAT_DECODING_VERSION,
             "beat_model": self.spec.record(),
+            "metre": self._metre,
             **self._estimator.settings(),
         }
 
@@ -206,6 +222,7 @@ class PortableTracker:
     model: str | None
     device: str
     record: dict[str, Any]
+    metre: int | None
 
     def connect(self, encode: Any) -> BeatTracker:
         """Create the tracker.
@@ -216,7 +233,9 @@ class PortableTracker:
             If a model cannot be opened, or has changed since.
         """
         tracker = BeatTracker.of(
-            self.estimator.connect(encode), BeatActivations(self.model, device=self.device)
+            self.estimator.connect(encode),
+            BeatActivations(self.model, device=self.device),
+            metre=self.metre,
         )
         if tracker.spec.record() != self.record:
             raise ModelError(f"{tracker.spec.name}: its file was replaced during the run")

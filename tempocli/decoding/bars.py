@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempocli.decoding.metre import METRES, metre_probabilities
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-METRES = (2, 3, 4, 5, 6, 7)  # beats a bar
-_PRIOR = {2: 0.06, 3: 0.12, 4: 0.7, 5: 0.03, 6: 0.06, 7: 0.03}
+    from tempocli.inference.beats import MetreWeights
+
 _RATE = 0.25  # share of downbeats among the beats that the network learned from
 _SLIP = 1e-3  # probability that a beat does not go on counting
 _LEAST = 0.02  # of the probability of a downbeat, and of none
-_INDEPENDENT = 0.15  # of the evidence of each beat, since those of one song resemble each other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +47,17 @@ _POSITION = np.concatenate([np.arange(1, metre + 1) for metre in METRES])
 _FIRST = np.cumsum([0, *METRES[:-1]])
 _BEFORE = np.arange(len(_METRE)) - 1 + np.where(_POSITION == 1, _METRE, 0)
 _AFTER = np.arange(len(_METRE)) + 1 - np.where(_POSITION == _METRE, _METRE, 0)
-_LOG_PRIOR = np.log([_PRIOR[metre] for metre in METRES])
 
 
-def find_bars(beat: NDArray[np.float64], downbeat: NDArray[np.float64]) -> Bars:
-    """Find the metre and the position of each beat by a hidden Markov model (after Böck et al. 2016).
+def find_bars(
+    beat: NDArray[np.float64],
+    downbeat: NDArray[np.float64],
+    similarity: NDArray[np.float64],
+    weights: MetreWeights,
+    *,
+    metre: int | None = None,
+) -> Bars:
+    """Find the metre, and the position of each beat by a hidden Markov model (after Böck et al. 2016).
 
     A track has one metre. Its counting may start anew at any beat, which is improbable.
 
@@ -58,15 +65,21 @@ def find_bars(beat: NDArray[np.float64], downbeat: NDArray[np.float64]) -> Bars:
     ----------
     beat, downbeat : ndarray of float64, shape=(n_beats,)
         Activations at the beats, 0 to 1; at least one beat.
+    similarity : ndarray of float64, shape=(N_LAGS,)
+        See `tempocli.decoding.metre.bar_similarity`.
+    weights : MetreWeights
+        Of the classifier of the metre.
+    metre : int, optional
+        The metre, if it is known.
     """
-    share = np.clip(downbeat / np.maximum(np.maximum(beat, downbeat), 0.05), _LEAST, 1.0 - _LEAST)
-    yes, no = share / _RATE, (1.0 - share) / (1.0 - _RATE)
-    observed = np.where(_POSITION == 1, yes[:, None], no[:, None])
+    observed = _observed(beat, downbeat)
     forward, evidence = _forward(observed)
-    total = _INDEPENDENT * evidence + _LOG_PRIOR
-    of_metre = np.exp(total - total.max())
-    of_metre /= of_metre.sum()
-    best = int(of_metre.argmax())
+    if metre is None:
+        probabilities = metre_probabilities(similarity, evidence / len(beat), weights)
+        best = int(probabilities.argmax())
+        confidence = float(probabilities[best])
+    else:
+        best, confidence = METRES.index(metre), 1.0
     states = slice(_FIRST[best], _FIRST[best] + METRES[best])
     posterior = (forward * _backward(observed))[:, states]
     posterior /= posterior.sum(axis=1, keepdims=True)
@@ -74,8 +87,20 @@ def find_bars(beat: NDArray[np.float64], downbeat: NDArray[np.float64]) -> Bars:
         positions=_best_path(observed[:, states]),
         downbeat=posterior[:, 0],
         metre=METRES[best],
-        confidence=float(of_metre[best]),
+        confidence=confidence,
     )
+
+
+def metre_evidence(beat: NDArray[np.float64], downbeat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log evidence of each metre in activations at beats, per beat, shape=(n_metres,)."""
+    return _forward(_observed(beat, downbeat))[1] / len(beat)
+
+
+def _observed(beat: NDArray[np.float64], downbeat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the likelihood ratio of each state at each beat."""
+    share = np.clip(downbeat / np.maximum(np.maximum(beat, downbeat), 0.05), _LEAST, 1.0 - _LEAST)
+    yes, no = share / _RATE, (1.0 - share) / (1.0 - _RATE)
+    return np.asarray(np.where(_POSITION == 1, yes[:, None], no[:, None]))
 
 
 def _per_metre(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoding.bars import find_bars
+from tempocli.decoding.bars import find_bars, metre_evidence
 from tempocli.decoding.beats import find_beats
 from tempocli.decoding.grid import fit_grid
+from tempocli.decoding.metre import bar_similarity
 from tempocli.schema import Beat, BeatTrack
 
 if TYPE_CHECKING:
@@ -29,6 +31,15 @@ _NEAR = 0.04  # seconds around a beat in which its activation is read
 _CURVE_POINTS = 3  # of a section, to follow a tempo that rises or falls
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """Beats: their places in frames, and the activations near them."""
+
+    places: Curve
+    beat: Curve
+    downbeat: Curve
+
+
 class BeatDecoder:
     """Finds beats at the tempo of an estimate, and the bars that they form.
 
@@ -36,19 +47,26 @@ class BeatDecoder:
     ----------
     spec : BeatSpec
         Description of the beat network.
+    metre : int, optional
+        Beats a bar, 2 to 7, if they are known.
     """
 
-    def __init__(self, spec: BeatSpec) -> None:
+    def __init__(self, spec: BeatSpec, *, metre: int | None = None) -> None:
         self._spec = spec
+        self._metre = metre
         self._frame_rate = spec.front_end.frame_rate
 
-    def decode(self, activations: NDArray[np.float32], rise: Curve, estimate: Estimate) -> BeatTrack:
+    def decode(
+        self, activations: NDArray[np.float32], log_mel: NDArray[np.floating], rise: Curve, estimate: Estimate
+    ) -> BeatTrack:
         """Find the beats of a track.
 
         Parameters
         ----------
         activations : ndarray of float32, shape=(n_activations, 2)
             Of beats and downbeats, 0 to 1.
+        log_mel : ndarray, shape=(n_frames, n_mels)
+            In any precision.
         rise : ndarray of float64, shape=(n_frames,)
             Onset strength; see `rise_of`.
         estimate : Estimate
@@ -57,22 +75,41 @@ class BeatDecoder:
         spec = self._spec
         if estimate.bpm is None or not rise.any():
             return BeatTrack((), None, 0.0, estimate, spec.name, spec.version)
-        period = 60.0 * self._frame_rate / self._tempi(estimate, len(rise))
-        beat, downbeat = self._per_frame(activations, len(rise))
-        strength = beat + _ONSET_WEIGHT * _smoothed(rise, _SMOOTHING * float(np.median(period)))
-        frames = find_beats(strength, period)
-        frames = frames[_within_sound(frames, rise, period)]
-        bars = find_bars(self._near(beat, frames), self._near(downbeat, frames))
-        times = (frames + _between(strength, frames)) / self._frame_rate
+        found = self._find(activations, rise, estimate)
+        similarity = bar_similarity(log_mel, found.places)
+        bars = find_bars(found.beat, found.downbeat, similarity, spec.metre, metre=self._metre)
+        times = found.places / self._frame_rate
         beats = tuple(
             Beat(rounded(max(0.0, float(time))), int(position), float(clear), float(first))
             for time, position, clear, first in zip(
-                times, bars.positions, self._near(beat, frames), bars.downbeat, strict=True
+                times, bars.positions, found.beat, bars.downbeat, strict=True
             )
         )
         return BeatTrack(
             beats, bars.metre, bars.confidence, estimate, spec.name, spec.version, fit_grid(beats)
         )
+
+    def features(
+        self, activations: NDArray[np.float32], log_mel: NDArray[np.floating], rise: Curve, estimate: Estimate
+    ) -> Curve:
+        """Return what the metre of a track with a tempo is told by; parameters as for `decode`.
+
+        Returns
+        -------
+        ndarray of float64, shape=(N_LAGS + n_metres,)
+        """
+        found = self._find(activations, rise, estimate)
+        evidence = metre_evidence(found.beat, found.downbeat)
+        return np.concatenate([bar_similarity(log_mel, found.places), evidence])
+
+    def _find(self, activations: NDArray[np.float32], rise: Curve, estimate: Estimate) -> _Found:
+        period = 60.0 * self._frame_rate / self._tempi(estimate, len(rise))
+        beat, downbeat = self._per_frame(activations, len(rise))
+        strength = beat + _ONSET_WEIGHT * _smoothed(rise, _SMOOTHING * float(np.median(period)))
+        frames = find_beats(strength, period)
+        frames = frames[_within_sound(frames, rise, period)]
+        places = frames + _between(strength, frames)
+        return _Found(places, self._near(beat, frames), self._near(downbeat, frames))
 
     def _per_frame(self, activations: NDArray[np.float32], n_frames: int) -> tuple[Curve, Curve]:
         places = np.arange(n_frames) / self._spec.frame_step

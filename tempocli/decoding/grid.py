@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _TOLERANCE = 0.04  # seconds that a beat may lie off the grid
 _OUTLIERS = 0.1  # share of the beats of a stretch that may lie further off
 _FEWEST = 4  # beats of a stretch
+_SYSTEMATIC = 0.003  # seconds by which beats at one end may all be late, as other sounds play there
 _WHOLE = 2.0  # standard errors from a whole number of BPM within which the tempo is taken to be it
 
 
@@ -100,7 +101,8 @@ def _section(beats: Sequence[Beat], times: NDArray[np.float64], weights: NDArray
     bpm = 60.0 / period
     if len(times) >= _FEWEST:
         deviation = 1.48 * float(np.median(np.abs(off)))
-        error = bpm * deviation * math.sqrt(12.0) / (period * len(times) ** 1.5)
+        chance = deviation * math.sqrt(12.0) / (period * len(times) ** 1.5)
+        error = bpm * math.hypot(chance, _SYSTEMATIC / (period * len(times)))
         if abs(bpm - round(bpm)) <= _WHOLE * error:
             bpm = float(round(bpm))
             start = float(np.median(times - 60.0 / bpm * index))

@@ -314,6 +314,11 @@ def _chance_errors(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([reliability.expected_calibration_error(confidence, right) for right in trials])
 
 
+def mean_score(values: NDArray[np.float64]) -> Score:
+    """Return the mean of the values of some tracks, at least one, and its bootstrap interval."""
+    return _score(_mean, values)
+
+
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.mean(values, axis=-1))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tempocli.errors import ModelError
 from tempocli.features.front_end import FrontEnd
-from tempocli.features.ranges import brief, whole, word
+from tempocli.features.ranges import brief, number, whole, word
 from tempocli.inference.registry import list_models, resolve, ships
 from tempocli.inference.session.runtime import open_session
 from tempocli.inference.spec import checksum_of
@@ -25,8 +25,27 @@ if TYPE_CHECKING:
 
 FORMAT = "beats-1"
 METHOD = "beats"
+# Of the classifier of the metre: two to seven beats a bar, and similarities at 24 distances, then evidence
+# of each metre.
+N_METRES, N_FEATURES = 6, 30
 _SHOWN_CHECKSUM = 16  # of the 64 digits
 _BATCH = 4  # windows per call
+
+
+@dataclass(frozen=True, slots=True)
+class MetreWeights:
+    """Weights of the linear classifier of the metre; see `tempocli.decoding.metre`.
+
+    Attributes
+    ----------
+    weights : tuple of tuple of float
+        For each metre, one weight for each feature.
+    bias : tuple of float
+        One for each metre.
+    """
+
+    weights: tuple[tuple[float, ...], ...]
+    bias: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +63,7 @@ class BeatSpec:
         Frames per activation.
     margin : int
         Frames at each end of a window whose activations are not used if the neighbouring window has them.
+    metre : MetreWeights
     """
 
     name: str
@@ -53,6 +73,7 @@ class BeatSpec:
     n_frames: int
     frame_step: int
     margin: int
+    metre: MetreWeights
 
     @property
     def activation_rate(self) -> float:
@@ -100,6 +121,17 @@ def read_beats(metadata: Mapping[str, str], *, checksum: str) -> BeatSpec:
         n_frames=n_frames,
         frame_step=frame_step,
         margin=margin,
+        metre=_metre(json.loads(metadata["metre"])),
+    )
+
+
+def _metre(record: Any) -> MetreWeights:
+    weights, bias = record["weights"], record["bias"]
+    if len(weights) != N_METRES or len(bias) != N_METRES or {len(row) for row in weights} != {N_FEATURES}:
+        raise ValueError(f"metre has not {N_METRES} times {N_FEATURES} weights")
+    return MetreWeights(
+        tuple(tuple(number(value, "metre", -1e4, 1e4) for value in row) for row in weights),
+        tuple(number(value, "metre", -1e4, 1e4) for value in bias),
     )
 
 

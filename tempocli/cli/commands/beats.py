@@ -64,6 +64,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option("--click", "click_path", metavar="FILE.wav", help="Write the music of one input with clicks.")
 @options.resuming
 @options.tempo_range
+@click.option("--metre", type=click.IntRange(2, 7), metavar="N", help="Beats a bar, if they are known.")
 @click.option(
     "--model",
     metavar="NAME|PATH",
@@ -82,6 +83,7 @@ def command(
     resuming: ResumeOptions,
     min_bpm: float,
     max_bpm: float,
+    metre: int | None,
     model: str | None,
     device: str,
 ) -> None:
@@ -107,7 +109,7 @@ def command(
         clicks = None if click_path is None else stack.enter_context(atomic_file(click_path))
         from tempocli.beats.tracker import BeatTracker
 
-        tracker = BeatTracker(model, device=device, min_bpm=min_bpm, max_bpm=max_bpm)
+        tracker = BeatTracker(model, device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre)
         found: list[FileResult] = []
 
         def receive(result: FileResult) -> None:

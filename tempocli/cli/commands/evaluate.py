@@ -32,10 +32,32 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("reference", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
+    "--task",
+    type=click.Choice(["tempo", "beats"]),
+    default="tempo",
+    show_default=True,
+    help="What to score; with beats, REFERENCE is a folder of annotations (.beats, .txt, .jams).",
+)
+@click.option(
     "--estimates",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Score the estimates in this CSV (columns path, bpm); no model is run.",
+    help="Score the estimates in FILE, and run no model: CSV with the columns path and bpm; for beats, "
+    "JSON of 'tempo beats' or a folder.",
+)
+@click.option(
+    "--audio",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="With --task beats: the audio files, with the names of the annotations.",
+)
+@click.option(
+    "--skip",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    default=0.0,
+    show_default=True,
+    help="With --task beats: do not score the beats before this time; 5 is usual.",
 )
 @options.method
 @options.model
@@ -62,7 +84,10 @@ if TYPE_CHECKING:
 def command(
     context: click.Context,
     reference: tuple[Path, ...],
+    task: str,
     estimates: Path | None,
+    audio: Path | None,
+    skip: float,
     method: str,
     references: str | None,
     model: str | None,
@@ -81,8 +106,22 @@ def command(
     REFERENCE has a header with the columns path and bpm; bpm2, salience, steady and others are optional.
     Paths are relative to its folder. With --min-bpm or --max-bpm, any octave of a reference within the range
     is correct; if there is none, the correct answer is no tempo.
+
+    With --task beats, REFERENCE is a folder with one annotation per track: lines of time and position.
     """
     console.configure(verbose=verbose, quiet=quiet)
+    if task == "beats":
+        from tempocli.cli.commands import evaluate_beats
+
+        _refuse(context, ("method", "references", "save", "by"), "with --task beats")
+        if estimates is not None:
+            _refuse(context, ("model", "device", "jobs", "min_bpm", "max_bpm"))
+        options.check_tempo_range(min_bpm, max_bpm)
+        request = evaluate_beats.Request(
+            reference, estimates, audio, skip, model, device, jobs, min_bpm, max_bpm, quiet
+        )
+        context.exit(evaluate_beats.run(request, as_json=format_name == "json"))
+    _refuse(context, ("audio", "skip"), "without --task beats")
     from tempocli.evaluation.scoring import TempoRange, evaluate, group_by
 
     options.check_tempo_range(min_bpm, max_bpm)
@@ -120,7 +159,7 @@ def command(
         }
         click.echo(json.dumps(source | _document(report, by, group_reports), indent=2))
     else:
-        _print_tables(_tables(report, by, group_reports))
+        print_tables(_tables(report, by, group_reports))
     if n_failed:
         context.exit(EXIT_SOME_FAILED)
 
@@ -144,10 +183,12 @@ def _read(tables: Sequence[Path], *, unique: bool) -> list[tuple[Reference, Path
     return found
 
 
-def _refuse(context: click.Context, names: Sequence[str]) -> None:
+def _refuse(
+    context: click.Context, names: Sequence[str], why: str = "with --estimates, which needs no model"
+) -> None:
     for name in names:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} has no use with --estimates, which needs no model")
+            raise click.UsageError(f"--{name.replace('_', '-')} has no use {why}")
 
 
 def _match(references: Sequence[Reference], path: Path) -> list[TrackEstimate]:
@@ -217,7 +258,7 @@ def _score_rows(report: Report) -> Rows:
     ]
     rows: Rows = [("score", "value", "95 % interval", "tracks")]
     rows += [
-        (name, *_cells(score, decimals, unit), str(n_tracks))
+        (name, *cells(score, decimals, unit), str(n_tracks))
         for name, score, n_tracks, decimals, unit in entries
         if score is not None
     ]
@@ -227,7 +268,7 @@ def _score_rows(report: Report) -> Rows:
     ):
         if calibration is not None:
             n_tracks = str(calibration.n)
-            rows.append((name, *_cells(calibration.ece, 3, ""), n_tracks))
+            rows.append((name, *cells(calibration.ece, 3, ""), n_tracks))
             rows.append(("  by chance, on average", f"{calibration.by_chance:.3f}", "", n_tracks))
             rows.append(("  by chance, 90 % point", f"{calibration.by_chance_p90:.3f}", "", n_tracks))
     return rows
@@ -239,7 +280,7 @@ def _share_rows(report: Report) -> Rows:
         title += f", {report.tempo_range.min_bpm:g} to {report.tempo_range.max_bpm:g} BPM"
     rows: Rows = [(title, "share", "95 % interval")]
     shares = report.relations or report.outcomes or {}
-    rows += [(name, *_cells(score, 1, " %")) for name, score in shares.items()]
+    rows += [(name, *cells(score, 1, " %")) for name, score in shares.items()]
     return rows
 
 
@@ -249,17 +290,19 @@ def _group_rows(report: Report, by: str, groups: dict[str, Report]) -> Rows:
     rows: Rows = [(printable(by), "tracks", *header)]
     for name, group in [*groups.items(), ("all", report)]:
         scores = [score for score in (group.accuracy1, group.accuracy2) if score is not None]
-        cells = [cell for score in scores for cell in _cells(score, 1, " %")]
-        rows.append((printable(name) or "(empty)", str(group.n), *cells))
+        values = [cell for score in scores for cell in cells(score, 1, " %")]
+        rows.append((printable(name) or "(empty)", str(group.n), *values))
     return rows
 
 
-def _cells(score: Score, decimals: int, unit: str) -> tuple[str, str]:
+def cells(score: Score, decimals: int, unit: str) -> tuple[str, str]:
+    """Return the cells of a score and of its interval."""
     interval = f"{score.low:z.{decimals}f} to {score.high:z.{decimals}f}"
     return f"{score.value:z.{decimals}f}{unit}", interval
 
 
-def _print_tables(tables: list[Rows]) -> None:
+def print_tables(tables: list[Rows]) -> None:
+    """Print tables whose first row is the header."""
     if console.stdout_is_terminal():
         _print_rich(tables)
     else:

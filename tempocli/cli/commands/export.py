@@ -66,7 +66,7 @@ def command(
 ) -> None:
     """Export tempi and beat grids for DJ software.
 
-    RESULTS is a file that 'tempo beats' wrote (.jsonl, .json) or, without a grid, 'tempo estimate' (.csv too).
+    RESULTS is a file that 'tempo beats' wrote (.jsonl, .json), or 'tempo estimate' (also .csv; no grid).
     """
     console.configure(verbose=False, quiet=quiet)
     if restore is not None:

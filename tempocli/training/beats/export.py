@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tempocli.inference.beats import FORMAT, BeatActivations
+from tempocli.training.beats.metre import fit_metre, no_metre
 from tempocli.training.beats.network import FRAME_STEP
 from tempocli.training.beats.sampler import BeatSampler
 from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
@@ -34,6 +35,8 @@ class _Activations(nn.Module):
 
 def export_beats(network: BeatNetwork, recipe: BeatRecipe, data: Path, path: Path) -> float:
     """Export a beat network to ONNX (``log_mel`` to ``activation``) and verify it against torch.
+
+    The classifier of the metre is fitted to the activations of the recipe's store `metres`.
 
     Parameters
     ----------
@@ -70,8 +73,12 @@ def export_beats(network: BeatNetwork, recipe: BeatRecipe, data: Path, path: Pat
         "n_frames": json.dumps(n_frames),
         "frame_step": json.dumps(FRAME_STEP),
         "margin": json.dumps(FRAME_STEP * round(_MARGIN_SECONDS * front_end.frame_rate / FRAME_STEP)),
+        "metre": no_metre(),
     }
     with proven(path) as partial:
+        save(model, partial, metadata)
+        opened = BeatActivations(partial, device="cpu")
+        metadata["metre"] = fit_metre(data / recipe.metres, opened.spec, opened.encode)
         save(model, partial, metadata)
         opened = BeatActivations(partial, device="cpu")
         difference = parity(

@@ -32,6 +32,8 @@ class BeatRecipe(Recipe):
         Maximum pitch shift, drawn for each window; 0 for none.
     overlay : str
         Store of the unlabelled music that `views.overlay` mixes under the clips; empty for none.
+    metres : str
+        Store of music in metres from two to seven, by which the export fits the classifier of the metre.
     network : BeatConfig
     views : ViewConfig
         Stretch and augmentation of the windows.
@@ -44,6 +46,7 @@ class BeatRecipe(Recipe):
     downbeat_weight: float = 1.0
     semitones: float = 3.0
     overlay: str = ""
+    metres: str = field(default="beats-bars", metadata=NOT_IN_WEIGHTS)
     ema: float = 0.995
     validate_every: int = field(default=250, metadata=NOT_IN_WEIGHTS)
     network: BeatConfig = field(default_factory=BeatConfig)

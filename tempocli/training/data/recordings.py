@@ -47,7 +47,8 @@ def make_recording(name: str, *, source: Path, model: Path) -> Prepared | None:
         return None
     collector = activations.collector()
     collector.push(log_mel)
-    track = BeatDecoder(activations.spec).decode(collector.finish(), rise_of(log_mel, None), estimate)
+    decoder = BeatDecoder(activations.spec)
+    track = decoder.decode(collector.finish(), log_mel, rise_of(log_mel, None), estimate)
     if not track.beats or np.mean([beat.confidence for beat in track.beats]) < _MIN_CLEAR:
         return None
     certain = np.mean([beat.downbeat_confidence for beat in track.downbeats] or [0.0])
