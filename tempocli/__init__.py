@@ -11,22 +11,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tempocli.beats.tracker import BeatTracker, track_beats
     from tempocli.embedding.embedder import Embedder, embed
     from tempocli.embedding.track import TrackEmbedding
     from tempocli.errors import AudioError, DeviceError, ModelError, TempoError
     from tempocli.estimator import Estimator, estimate
-    from tempocli.schema import Candidate, CurvePoint, Estimate, TempoSection
+    from tempocli.schema import Beat, BeatTrack, Candidate, CurvePoint, Estimate, GridSection, TempoSection
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AudioError",
+    "Beat",
+    "BeatTrack",
+    "BeatTracker",
     "Candidate",
     "CurvePoint",
     "DeviceError",
     "Embedder",
     "Estimate",
     "Estimator",
+    "GridSection",
     "ModelError",
     "TempoError",
     "TempoSection",
@@ -34,6 +39,7 @@ __all__ = [
     "__version__",
     "embed",
     "estimate",
+    "track_beats",
 ]
 
 # Imported on first use, so that `tempo --help` does not load numpy or onnxruntime.
@@ -42,14 +48,19 @@ _HOMES = {
     "DeviceError": "errors",
     "ModelError": "errors",
     "TempoError": "errors",
+    "BeatTracker": "beats.tracker",
+    "track_beats": "beats.tracker",
     "Embedder": "embedding.embedder",
     "embed": "embedding.embedder",
     "TrackEmbedding": "embedding.track",
     "Estimator": "estimator",
     "estimate": "estimator",
+    "Beat": "schema",
+    "BeatTrack": "schema",
     "Candidate": "schema",
     "CurvePoint": "schema",
     "Estimate": "schema",
+    "GridSection": "schema",
     "TempoSection": "schema",
 }
 

@@ -36,13 +36,14 @@ RANKS = {
     "comparison": 6,
     "estimator": 7,
     "batch": 8,
+    "beats": 8,
     "embedding": 9,
     "cli": 10,
 }
 # What training shares with inference; nothing but the command line imports training.
 TRAINING_MAY_IMPORT = {
     "axis", "errors", "schema", "system", "audio", "features", "inference", "decoding", "evaluation", "batch",
-    "embedding",
+    "embedding", "estimator",
 }  # fmt: skip
 # Rooms within training, ranked likewise: a room imports rooms of lower ranks, and itself.
 TRAINING_RANKS = {
@@ -58,6 +59,7 @@ TRAINING_RANKS = {
     "export": 3,
     "calibrate": 3,
     "recalibrate": 4,
+    "beats": 4,
     "tempo": 4,
     "contrastive": 4,
     "translation": 4,

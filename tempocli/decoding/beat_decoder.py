@@ -12,7 +12,8 @@ import numpy as np
 from tempocli.decoding.bars import find_bars, metre_evidence
 from tempocli.decoding.beats import find_beats
 from tempocli.decoding.grid import fit_grid
-from tempocli.decoding.metre import bar_similarity
+from tempocli.decoding.metre import bar_novelty, bar_similarity
+from tempocli.features.front_end import mel_centres
 from tempocli.schema import Beat, BeatTrack
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ BEAT_DECODING_VERSION = 1  # raised when beats change with the same models
 _ONSET_WEIGHT = 0.1
 _SMOOTHING = 1 / 32  # of a beat
 _NEAR = 0.04  # seconds around a beat in which its activation is read
+_HARMONIC_HERTZ = (350.0, 4000.0)  # where chords change, and drums sound little
+_REACH = 2  # frames
+# Seconds by which the rises of drums of known times is early: a window has an onset before its centre.
+_DELAY = 0.003
 _CURVE_POINTS = 3  # of a section, to follow a tempo that rises or falls
 
 
@@ -55,6 +60,8 @@ class BeatDecoder:
         self._spec = spec
         self._metre = metre
         self._frame_rate = spec.front_end.frame_rate
+        low, high = np.searchsorted(mel_centres(spec.front_end), _HARMONIC_HERTZ)
+        self._harmonic = slice(int(low), int(high))
 
     def decode(
         self, activations: NDArray[np.float32], log_mel: NDArray[np.floating], rise: Curve, estimate: Estimate
@@ -77,8 +84,9 @@ class BeatDecoder:
             return BeatTrack((), None, 0.0, estimate, spec.name, spec.version)
         found = self._find(activations, rise, estimate)
         similarity = bar_similarity(log_mel, found.places)
-        bars = find_bars(found.beat, found.downbeat, similarity, spec.metre, metre=self._metre)
-        times = found.places / self._frame_rate
+        novelty = bar_novelty(log_mel[:, self._harmonic], found.places)
+        bars = find_bars(found.beat, found.downbeat, similarity, novelty, spec.metre, metre=self._metre)
+        times = found.places / self._frame_rate + _DELAY
         beats = tuple(
             Beat(rounded(max(0.0, float(time))), int(position), float(clear), float(first))
             for time, position, clear, first in zip(
@@ -108,7 +116,7 @@ class BeatDecoder:
         strength = beat + _ONSET_WEIGHT * _smoothed(rise, _SMOOTHING * float(np.median(period)))
         frames = find_beats(strength, period)
         frames = frames[_within_sound(frames, rise, period)]
-        places = frames + _between(strength, frames)
+        places = frames + _between(rise, frames)
         return _Found(places, self._near(beat, frames), self._near(downbeat, frames))
 
     def _per_frame(self, activations: NDArray[np.float32], n_frames: int) -> tuple[Curve, Curve]:
@@ -124,7 +132,10 @@ class BeatDecoder:
         return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)[frames].max(axis=1))
 
     def _tempi(self, estimate: Estimate, n_frames: int) -> Curve:
-        """Return the tempo at each frame, in BPM: of each section, straight where it rises or falls."""
+        """Return the tempo at each frame, in BPM: of each section, straight where it rises or falls.
+
+        All sections are counted in the octave next to the tempo of the track.
+        """
         assert estimate.bpm is not None
         tempi = np.full(n_frames, estimate.bpm)
         if estimate.steady or not estimate.tempo_sections:
@@ -135,12 +146,13 @@ class BeatDecoder:
         for section, end in zip(estimate.tempo_sections, ends, strict=True):
             inside = (time >= start) & (time < end)
             points = [point for point in estimate.curve if section.start <= point.time <= section.end]
-            tempi[inside] = section.bpm
+            bpm = section.bpm * 2.0 ** round(math.log2(estimate.bpm / section.bpm))
+            tempi[inside] = bpm
             if len(points) >= _CURVE_POINTS:
                 tempi[inside] = _line(
                     np.array([point.time for point in points]),
                     np.array([point.bpm for point in points]),
-                    section.bpm,
+                    bpm,
                     np.clip(time[inside], points[0].time, points[-1].time),
                 )
             start = end
@@ -178,13 +190,12 @@ def _smoothed(rise: Curve, deviation: float) -> Curve:
     return np.asarray(smooth / max(float(smooth.std()), 1e-9))[: len(rise)]
 
 
-def _between(strength: Curve, frames: NDArray[np.int64]) -> Curve:
-    """Return the offset of each beat from its frame by a parabola through the neighbouring frames."""
-    padded = np.pad(strength, 1, mode="edge")
-    left, middle, right = padded[frames], padded[frames + 1], padded[frames + 2]
-    bend = left - 2.0 * middle + right
-    shift = np.divide(0.5 * (left - right), bend, out=np.zeros(len(frames)), where=bend < -1e-9)
-    return np.clip(shift, -0.5, 0.5)
+def _between(rise: Curve, frames: NDArray[np.int64]) -> Curve:
+    """Return the offset of each beat from its frame: that of the centre of the rises around it."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(rise, _REACH), 2 * _REACH + 1)[frames]
+    weights = windows - windows.min(axis=1, keepdims=True)
+    moments = weights @ np.arange(-_REACH, _REACH + 1)
+    return np.asarray(moments / np.maximum(weights.sum(axis=1), 1e-9))
 
 
 def _within_sound(frames: NDArray[np.int64], rise: Curve, period: Curve) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _TOLERANCE = 0.04  # seconds that a beat may lie off the grid
 _OUTLIERS = 0.1  # share of the beats of a stretch that may lie further off
 _FEWEST = 4  # beats of a stretch
+_ROUNDS, _EXACT = 10, 0.001  # of the fit; distances in seconds below which beats are as good as on the grid
 _SYSTEMATIC = 0.003  # seconds by which beats at one end may all be late, as other sounds play there
 _WHOLE = 2.0  # standard errors from a whole number of BPM within which the tempo is taken to be it
 
@@ -90,13 +91,11 @@ def _line(times: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[flo
 def _section(beats: Sequence[Beat], times: NDArray[np.float64], weights: NDArray[np.float64]) -> GridSection:
     index = np.arange(len(times))
     period, start = _line(times, weights)
-    for _ in range(3):
-        # Beats far off the grid, such as those of a fill, do not move it.
+    for _ in range(_ROUNDS):
+        # The line of least absolute distances: beats far off the grid, such as those of a fill, and passages
+        # where all beats are a little late do not move it.
         off = np.abs(times - start - period * index)
-        kept = weights * (off <= max(0.01, 3.0 * float(np.median(off))))
-        if np.count_nonzero(kept) < 2:
-            break
-        period, start = _line(times, kept)
+        period, start = _line(times, weights / np.maximum(off, _EXACT))
     off = times - start - period * index
     bpm = 60.0 / period
     if len(times) >= _FEWEST:

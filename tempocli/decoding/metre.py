@@ -15,6 +15,7 @@ METRES = (2, 3, 4, 5, 6, 7)  # beats a bar
 N_LAGS = 24  # beats; a multiple of all metres but five and seven
 _PER_BEAT = 4  # vectors of a beat, so that its rhythm counts
 _FEWEST = 12  # beats, below which nothing repeats often enough
+_NOVELTY_BEATS = 4
 # Of music in general, where a bar of four is by far the most common; the weights are of metres that are
 # equally common.
 _PRIOR = {2: 0.02, 3: 0.1, 4: 0.8, 5: 0.02, 6: 0.04, 7: 0.02}
@@ -51,6 +52,43 @@ def bar_similarity(log_mel: NDArray[np.floating], frames: NDArray[np.float64]) -
         scale = float(np.square(before).sum() * np.square(after).sum())
         out[lag - 1] = float((before * after).sum()) / max(scale, 1e-12) ** 0.5
     return out
+
+
+def bar_novelty(log_mel: NDArray[np.floating], frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Measure how different the four beats from each beat on are from the four before it.
+
+    Chords and parts mostly change at downbeats.
+
+    Parameters
+    ----------
+    log_mel : ndarray, shape=(n_frames, n_bands)
+        Of the bands of chords.
+    frames : ndarray of float64, shape=(n_beats,)
+        Places of the beats, in frames.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n_beats,)
+        One minus the correlation of the mean spectra, with mean 0 and standard deviation 1.
+    """
+    n_beats = len(frames)
+    if n_beats < _FEWEST:
+        return np.zeros(n_beats)
+    ends = np.append(frames, 2.0 * frames[-1] - frames[-2])
+    edges = np.clip(np.round(ends).astype(np.int64), 0, len(log_mel) - 1)
+    sums = np.add.reduceat(log_mel[: edges[-1] + 1], edges[:-1], axis=0, dtype=np.float32)
+    spectra = sums / np.maximum(np.diff(edges), 1)[:, None]
+    totals = np.concatenate([np.zeros((1, spectra.shape[1])), np.cumsum(spectra, axis=0, dtype=np.float64)])
+    here = np.arange(1, n_beats)
+    first, last = np.maximum(here - _NOVELTY_BEATS, 0), np.minimum(here + _NOVELTY_BEATS, n_beats)
+    before = (totals[here] - totals[first]) / (here - first)[:, None]
+    after = (totals[last] - totals[here]) / (last - here)[:, None]
+    before -= before.mean(axis=1, keepdims=True)
+    after -= after.mean(axis=1, keepdims=True)
+    scale = np.sqrt(np.square(before).sum(axis=1) * np.square(after).sum(axis=1))
+    novelty = np.zeros(n_beats)
+    novelty[1:] = 1.0 - (before * after).sum(axis=1) / np.maximum(scale, 1e-9)
+    return np.asarray((novelty - novelty.mean()) / max(float(novelty.std()), 1e-9))
 
 
 def metre_probabilities(

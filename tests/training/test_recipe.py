@@ -46,7 +46,7 @@ TEMPO = "kind = 'tempo'\nname = 'x'\n"
         ("kind = 'tempo'\nmix = {}", "name"),
         ("name = ", "not a recipe"),
         ("name = 'x'\n[mix]\n", 'it has no kind; needed is kind = "tempo" or "comparison" or "contrastive"'),
-        ("kind = 'beats'\nname = 'x'\n[mix]\n", "its kind is 'beats'"),
+        ("kind = 'chords'\nname = 'x'\n[mix]\n", "its kind is 'chords'"),
         ("kind = []\nname = 'x'\n[mix]\n", "its kind is"),
         (TEMPO + "[mix]\n[network]\nwidth = 3\n", "unknown setting 'width'"),
     ],
