@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from bars import bars, beats_of
+from drums import hat, kick, snare
 
 from tempocli import BeatTracker, track_beats
 from tempocli.errors import AudioError
@@ -111,6 +112,19 @@ def test_beats_follow_a_change_of_tempo(
     assert len(track.grid) >= 2
     assert track.grid[0].bpm == pytest.approx(first, rel=0.01)
     assert track.grid[-1].bpm == pytest.approx(second, rel=0.01)
+
+
+def test_beats_follow_a_rising_tempo(tracker: BeatTracker) -> None:
+    out, times = np.zeros(62 * RATE), [0.3]
+    while times[-1] < 59.0:
+        times.append(times[-1] + 60.0 / (100.0 + 40.0 * times[-1] / 60.0))
+    for number, time in enumerate(times):
+        for sound in (hat(), 0.5 * snare() if number % 4 else kick()):
+            place = round(time * RATE)
+            out[place : place + len(sound)] += sound
+    track = tracker.track_array((0.6 * out / np.abs(out).max()).astype(np.float32), RATE)
+    assert off(np.array(times), times_of(track)).max() < 0.03
+    assert len(track.grid) > 2
 
 
 def test_a_part_counts_from_the_start_of_its_file(tracker: BeatTracker, tmp_path: Path) -> None:
