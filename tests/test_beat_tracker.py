@@ -95,11 +95,8 @@ def test_a_metre_that_cannot_be() -> None:
         BeatTracker(metre=8)
 
 
-@pytest.mark.parametrize(("bpms", "most"), [((100.0, 128.0), 0.03), ((150.0, 118.0), 0.03), ((100.0, 138.0), 0.03)])
-def test_beats_follow_a_change_of_tempo(
-    tracker: BeatTracker, bpms: tuple[float, float], most: float
-) -> None:
-    first, second = bpms
+@pytest.mark.parametrize(("first", "second"), [(100.0, 128.0), (150.0, 118.0), (100.0, 138.0)])
+def test_beats_follow_a_change_of_tempo(tracker: BeatTracker, first: float, second: float) -> None:
     beats = int((40.0 - 0.3) * first / 60.0)
     join = 0.3 + beats * 60.0 / first
     music = np.concatenate([bars(first, seconds=join), bars(second, seconds=40.0, start=0.0)])
@@ -107,7 +104,7 @@ def test_beats_follow_a_change_of_tempo(
     expected = np.concatenate([beats_of(first, join), join + beats_of(second, 40.0, start=0.0)])
     # Near the change, a beat or two may be missed.
     far = expected[np.abs(expected - join) > 6.0]
-    assert np.mean(off(far, times_of(track)) < most) > 0.97
+    assert np.mean(off(far, times_of(track)) < 0.03) > 0.97
     assert not track.estimate.steady
     assert len(track.grid) >= 2
     assert track.grid[0].bpm == pytest.approx(first, rel=0.01)

@@ -76,7 +76,9 @@ def test_beats_follow_the_period() -> None:
     assert len(found & set(places)) > 0.95 * len(places)
 
 
-def activations(metre: int, n_beats: int, *, first: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def activations(
+    metre: int, n_beats: int, *, first: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     beat = np.full(n_beats, 0.9)
     downbeat = np.where((np.arange(n_beats) - first) % metre == 0, 0.7, 0.05)
     return beat, downbeat

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tempocli.cli import cli
+from tempocli.inference.beats import BeatActivations
 from tempocli.inference.classifier import Encoder
 from tempocli.inference.comparator import Comparator
 from tempocli.inference.music import MusicEncoder
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
     from tempocli.inference.registry import ModelEntry
 
 SAMPLE = Path(__file__).resolve().parents[1] / "docs" / "sample.ogg"
-OPENERS: dict[str, Any] = {"classify": Encoder, "compare": Comparator, "embed": MusicEncoder}
+OPENERS: dict[str, Any] = {
+    "classify": Encoder,
+    "compare": Comparator,
+    "embed": MusicEncoder,
+    "beats": BeatActivations,
+}
 
 
 def version_of(name: str) -> str:

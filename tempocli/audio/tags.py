@@ -300,7 +300,8 @@ class _Tags:
             self._file.add_tags()
         key = _SERATO_MP4 if self._kind == "mp4" else _SERATO_VORBIS
         if grid is None:
-            self._file.tags.pop(key, None)
+            if key in self._file.tags:
+                del self._file.tags[key]
         else:
             packed = base64.b64encode(_SERATO_HEAD + grid).rstrip(b"=")
             # Line feeds after 72 characters are Serato's own, and only in FLAC.

@@ -68,8 +68,17 @@ def _longest(times: NDArray[np.float64], weights: NDArray[np.float64], first: in
             step //= 2
         else:
             break
+    # The last beats may belong to the next stretch.
+    while good < len(times) and good - first > _FEWEST and not _ends_well(times[first:good]):
+        good -= 1
     # One beat would be left over.
     return good if len(times) - good != 1 else len(times)
+
+
+def _ends_well(times: NDArray[np.float64]) -> bool:
+    """Return whether the last interval is like the others, as a beat of the next tempo's is not."""
+    steps = np.diff(times)
+    return bool(abs(steps[-1] - np.median(steps)) <= _TOLERANCE)
 
 
 def _fits(times: NDArray[np.float64], weights: NDArray[np.float64]) -> bool:

@@ -7,6 +7,7 @@ beats (``BeatMap-1.0``), with positions in sample frames.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import struct
 import time
@@ -76,10 +77,13 @@ def update_library(database: Path, tracks: Iterable[DjTrack]) -> MixxxUpdate:
             columns = {row[1] for row in library.execute("PRAGMA table_info(library)")}
             if not columns >= _COLUMNS:
                 raise OutputError(f"{database}: not a library of Mixxx")
+            # So that all of it is in one file.
+            library.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             # Held until the end, so that nobody else changes what was copied.
             library.execute("BEGIN EXCLUSIVE")
-            with closing(sqlite3.connect(backup)) as copy:
-                library.backup(copy)
+            if os.path.exists(f"{database}-wal") and os.path.getsize(f"{database}-wal"):
+                raise OutputError(f"{database}: is in use; nothing was changed (is Mixxx running?)")
+            _copy(database, backup)
             for track in tracks:
                 counts[_update(library, track)] += 1
             library.execute("COMMIT")
@@ -140,3 +144,10 @@ def _free_name(path: str) -> str:
         number += 1
         name = f"{path}-{number}"
     return name
+
+
+def _copy(database: Path, backup: str) -> None:
+    try:
+        shutil.copy2(database, backup)
+    except OSError as error:
+        raise OutputError(f"{backup}: {error.strerror}; nothing was changed") from error

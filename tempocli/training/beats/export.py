@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tempocli.training.beats.network import BeatNetwork
     from tempocli.training.beats.recipe import BeatRecipe
 
-_MARGIN_SECONDS = 3.0  # at each end of a window, where activations lack context
+_MARGIN_SECONDS = 3.0  # at each end of a window, where activations lack context; at most a quarter of it
 
 
 class _Activations(nn.Module):
@@ -63,6 +63,7 @@ def export_beats(network: BeatNetwork, recipe: BeatRecipe, data: Path, path: Pat
     sampler = BeatSampler(data, recipe)
     activations = _Activations(network).eval()
     n_frames, front_end = recipe.network.n_frames, sampler.front_end
+    margin = min(_MARGIN_SECONDS * front_end.frame_rate, n_frames / 4)
     example = torch.zeros(2, n_frames, front_end.n_mels)
     model = to_onnx(activations, {"log_mel": example}, {"log_mel": "windows"}, ["activation"])
     metadata = {
@@ -72,7 +73,7 @@ def export_beats(network: BeatNetwork, recipe: BeatRecipe, data: Path, path: Pat
         "front_end": front_end.to_json(),
         "n_frames": json.dumps(n_frames),
         "frame_step": json.dumps(FRAME_STEP),
-        "margin": json.dumps(FRAME_STEP * round(_MARGIN_SECONDS * front_end.frame_rate / FRAME_STEP)),
+        "margin": json.dumps(FRAME_STEP * round(margin / FRAME_STEP)),
         "metre": no_metre(),
     }
     with proven(path) as partial:

@@ -26,8 +26,6 @@ class BeatRecipe(Recipe):
         Windows per step.
     beatless : float
         Share of windows without beats: silence, noise, or events at random times.
-    downbeat_weight : float
-        Weight of the downbeats in the loss; that of the beats is 1.
     semitones : float
         Maximum pitch shift, drawn for each window; 0 for none.
     overlay : str
@@ -43,7 +41,6 @@ class BeatRecipe(Recipe):
     mix: dict[str, float]
     batch_size: int = 32
     beatless: float = 0.03
-    downbeat_weight: float = 1.0
     semitones: float = 3.0
     overlay: str = ""
     metres: str = field(default="beats-bars", metadata=NOT_IN_WEIGHTS)

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from tempocli.training.beats.sampler import BeatBatch, BeatSampler
+from tempocli.training.beats.losses import LOSSES, BeatOutputs
+from tempocli.training.beats.sampler import BeatSampler
+from tempocli.training.losses import total_loss
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from tempocli.training.beats.network import BeatNetwork
     from tempocli.training.beats.recipe import BeatRecipe
+    from tempocli.training.beats.sampler import BeatBatch
 
 _BATCH = 32
 _THRESHOLD = 0.25
@@ -48,12 +51,11 @@ class BeatTask:
         self, network: BeatNetwork, batch: BeatBatch, step: int, device: str
     ) -> tuple[Tensor, dict[str, float]]:
         """Compute the loss of a batch."""
-        logits = network(torch.from_numpy(batch.windows).to(device))
-        targets, known = (torch.from_numpy(each).to(device) for each in (batch.targets, batch.known))
-        entropy = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        beat, downbeat = (entropy * known).mean(dim=(0, 1)) / known.mean(dim=(0, 1)).clamp(min=1e-3)
-        loss = beat + self._recipe.downbeat_weight * downbeat
-        return loss, {"loss": loss.item(), "beat": beat.item(), "downbeat": downbeat.item()}
+        windows, targets, known = (
+            torch.from_numpy(each).to(device) for each in (batch.windows, batch.targets, batch.known)
+        )
+        outputs = BeatOutputs(network(windows), targets, known)
+        return total_loss(LOSSES, outputs, self._recipe, step)
 
     @torch.inference_mode()
     def validate(self, network: BeatNetwork, device: str) -> dict[str, float]:

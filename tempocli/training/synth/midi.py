@@ -151,7 +151,7 @@ def _beats(messages: list[Any], *, start: float, stop: float) -> list[Beat]:
     time, index, beat, bar = 0.0, 0, 0.5, 4.0
     changes.append((math.inf, "end", 0.0))
     for when, kind, value in changes:
-        while time < min(when - 0.02, stop):
+        while time < min(when - 0.02, stop - 1e-6):
             position = index % round(bar) + 1 if bar >= 1.0 and bar == round(bar) else 0
             if time >= start:
                 beats.append(Beat(time - start, position))

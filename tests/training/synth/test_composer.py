@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,8 +14,8 @@ from tempocli.training.data.prepare import make_clicks
 from tempocli.training.synth.composer import accompany, compose
 from tempocli.training.synth.drum_kits import ROLES, synthesise_kit
 from tempocli.training.synth.render import Renderer
-from tempocli.training.synth.score import DRUMS
-from tempocli.training.synth.styles import draw_style, load_styles
+from tempocli.training.synth.score import DRUMS, Score
+from tempocli.training.synth.styles import NO_OTHER_METRE, draw_style, in_metre, load_styles
 
 STYLES = load_styles()
 
@@ -102,3 +105,50 @@ def test_click_tracks_cover_the_range_of_tempi(monkeypatch: pytest.MonkeyPatch) 
         assert refine_tempo(onset, frame_rate=22050 / 256, bpm=clip.bpm).bpm == pytest.approx(
             clip.bpm, rel=2e-3
         )
+
+
+@pytest.mark.parametrize("metre", [2, 3, 4, 5, 6, 7])
+def test_a_style_in_another_metre(metre: int) -> None:
+    for style in (style for style in STYLES if style.beats == 4 and style.name not in NO_OTHER_METRE):
+        score = compose(in_metre(style, metre), np.random.default_rng(1), duration=20.0)
+        positions = [beat.position for beat in score.beats]
+        assert set(positions) == set(range(1, metre + 1)), style.name
+        assert all((after - before) % metre == 1 % metre for before, after in itertools.pairwise(positions))
+
+
+def test_beats_are_where_the_music_is() -> None:
+    """With an exact drummer, drums fall on the beats and their divisions."""
+    style = next(style for style in STYLES if style.name == "house")
+    score = compose(
+        replace(style, timing=(0.0, 0.0), swing=(0.0, 0.0)), np.random.default_rng(3), duration=30.0
+    )
+    beats = np.array([beat.time for beat in score.beats])
+    np.testing.assert_allclose(np.diff(beats), 60.0 / score.bpm, atol=1e-9)
+    kicks = [note.time for note in score.notes if note.channel == DRUMS and note.pitch in {35, 36}]
+    off = np.abs(np.array(kicks)[:, None] - beats[None]).min(axis=1)
+    assert np.mean(off < 0.04) > 0.8
+
+
+def test_rubato_moves_the_beats_with_the_notes() -> None:
+    style = next(style for style in STYLES if style.rubato[1] > 0.0)
+    strict, free = (
+        compose(replace(style, rubato=(depth, depth)), np.random.default_rng(2), duration=30.0, bpm=90.0)
+        for depth in (0.0, 0.1)
+    )
+    assert np.std(np.diff([beat.time for beat in strict.beats])) < 1e-9
+    assert np.std(np.diff([beat.time for beat in free.beats])) > 0.005
+
+
+def test_bars_of_a_half_beat_have_no_beats() -> None:
+    style = next(style for style in STYLES if style.beats == 3.5)
+    assert compose(style, np.random.default_rng(2), duration=20.0).beats == []
+
+
+def test_an_aligned_accompaniment_starts_its_bar_at_the_start() -> None:
+    style = next(style for style in STYLES if style.name == "rock")
+    starts = []
+    for seed in range(6):
+        score = Score(bpm=120.0, style="x", duration=20.0)
+        accompany(score, style, np.random.default_rng(seed), parts=("pad",), aligned=True)
+        starts += [note.time % 2.0 for note in score.notes]
+    assert np.median(np.minimum(starts, 2.0 - np.array(starts))) < 0.05

@@ -49,6 +49,34 @@ def test_a_part_of_a_song() -> None:
     assert sum(note.channel == 9 for note in score.notes) == 16
 
 
+def test_beats_of_a_song() -> None:
+    score = read_midi(Song("a", midi_bytes(120.0, 64)), style="s", duration=8.0, start=10.25)
+    np.testing.assert_allclose([beat.time for beat in score.beats], 0.25 + 0.5 * np.arange(16), atol=1e-6)
+    # The first beat of the part is number 21 of the song.
+    assert [beat.position for beat in score.beats[:5]] == [2, 3, 4, 1, 2]
+
+
+def test_beats_follow_tempi_and_time_signatures() -> None:
+    track = mido.MidiTrack(
+        [
+            mido.MetaMessage("set_tempo", tempo=500_000),
+            mido.MetaMessage("time_signature", numerator=3, denominator=4),
+            mido.Message("note_on", channel=9, note=36, velocity=100),
+            mido.Message("note_off", channel=9, note=36, time=480 * 6),
+            mido.MetaMessage("set_tempo", tempo=600_000),
+            mido.MetaMessage("time_signature", numerator=7, denominator=8),
+            mido.Message("note_on", channel=9, note=36, velocity=100),
+            mido.Message("note_off", channel=9, note=36, time=480 * 4),
+        ]
+    )
+    out = BytesIO()
+    mido.MidiFile(type=0, ticks_per_beat=480, tracks=[track]).save(file=out)
+    score = read_midi(Song("a", out.getvalue()), bpm=120.0, style="s", duration=60.0)
+    times = [*(0.5 * np.arange(6)), *(3.0 + 0.6 * np.arange(4))]
+    np.testing.assert_allclose([beat.time for beat in score.beats], times, atol=1e-6)
+    assert [beat.position for beat in score.beats] == [1, 2, 3, 1, 2, 3, 0, 0, 0, 0]
+
+
 def test_a_song_that_changes_its_tempo_is_refused() -> None:
     with pytest.raises(DataError, match="changes its tempo"):
         read_midi(Song("a", midi_bytes(100.0, change_to=140.0)), style="s", duration=60.0)
