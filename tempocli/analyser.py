@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from tempocli.features.front_end import FrontEnd
     from tempocli.inference.classifier import Encode
+    from tempocli.inference.options import SearchOptions
     from tempocli.inference.spec import ModelSpec
     from tempocli.inference.window_analysis import WindowAnalysis
-    from tempocli.schema import Estimate, SearchOptions
+    from tempocli.schema import Estimate
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,8 @@ from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.decoding.track_decoder import DECODING_VERSION
 from tempocli.errors import ModelError
 from tempocli.inference.methods import open_model
+from tempocli.inference.options import METHODS, EstimatorOptions, SearchOptions
 from tempocli.inference.registry import is_name
-from tempocli.schema import METHODS, EstimatorOptions, SearchOptions
 
 if TYPE_CHECKING:
     from tempocli.inference.classifier import Encode

@@ -13,13 +13,16 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from tempocli.axis import TempoAxis
 from tempocli.errors import AudioError
-from tempocli.schema import Candidate, CurvePoint, Estimate, EstimatorOptions, Outcome, TempoSection
+from tempocli.schema import Candidate, CurvePoint, Estimate, Outcome, TempoSection
+
+if TYPE_CHECKING:
+    from tempocli.inference.options import EstimatorOptions
 
 SLOW_SECONDS = 60.0  # of the files that take too long
 

@@ -16,8 +16,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from tempocli.batch.engines.ray import Job, Work, estimate_on_ray
+from tempocli.inference.options import EstimatorOptions
 from tempocli.output.formats import Layout
-from tempocli.schema import EstimatorOptions
 
 # A cluster that `ray.init` has not started reports even that it may not report: to nobody, then.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

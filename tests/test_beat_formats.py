@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempocli.decoding.grid import fit_grid
+from tempocli.decoding.beats.grid import fit_grid
 from tempocli.errors import OutputError
 from tempocli.output.beats import FORMATS, BeatWriter
 from tempocli.output.beats.midi import tempo_map

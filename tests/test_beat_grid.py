@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempocli.decoding.grid import fit_grid
+from tempocli.decoding.beats.grid import fit_grid
 from tempocli.schema import Beat
 
 

@@ -20,8 +20,9 @@ from tempocli.batch.engines.ray import Job, Work, chunk, engine
 from tempocli.batch.engines.summary import BatchSummary
 from tempocli.batch.worker import Done
 from tempocli.errors import AudioError, DataError, TempoError
+from tempocli.inference.options import EstimatorOptions
 from tempocli.output.formats import Layout
-from tempocli.schema import AudioInput, EstimatorOptions, FileResult, Part
+from tempocli.schema import AudioInput, FileResult, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ import pytest
 from drums import HOUSE, RATE, ROCK, STEPPER, play
 
 from tempocli.estimator import Estimator
-from tempocli.schema import METHODS
+from tempocli.inference.options import METHODS
 
 if TYPE_CHECKING:
     from tempocli.schema import Estimate

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from tempocli.audio import tags
 from tempocli.cli import cli
-from tempocli.decoding.grid import fit_grid
+from tempocli.decoding.beats.grid import fit_grid
 from tempocli.errors import DataError, OutputError
 from tempocli.output.beats import BeatWriter
 from tempocli.output.dj.collections import COLLECTIONS

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempocli.decoding import bars
-from tempocli.decoding.bars import find_bars
-from tempocli.decoding.beats import _LONGEST, _SHORTEST, find_beats
-from tempocli.decoding.metre import METRES, N_LAGS, bar_novelty, bar_similarity
+from tempocli.decoding.beats import bars
+from tempocli.decoding.beats.bars import find_bars
+from tempocli.decoding.beats.metre import METRES, N_LAGS, bar_novelty, bar_similarity
+from tempocli.decoding.beats.sequence import _LONGEST, _SHORTEST, find_beats
 from tempocli.inference.beats import N_FEATURES, MetreWeights
 
 if TYPE_CHECKING:

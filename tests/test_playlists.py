@@ -15,8 +15,9 @@ from commands import estimated, tempo
 from test_parts import LENGTHS, TEMPI, write_image
 
 from tempocli.batch import find_files, find_inputs
+from tempocli.inference.options import EstimatorOptions
 from tempocli.output.results.part import mark_of
-from tempocli.schema import AudioInput, EstimatorOptions, Part
+from tempocli.schema import AudioInput, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from scripted import PLAIN, STEP, both, bump, hear_script, rows, spec
 
 from tempocli.decoding.track_decoder import TrackDecoder, combine
 from tempocli.inference.calibration import Calibration
-from tempocli.schema import SearchOptions
+from tempocli.inference.options import SearchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ from tempocli.audio import stream_audio
 from tempocli.audio.arrays import array_blocks
 from tempocli.audio.parts import moved, stream_part
 from tempocli.axis import MAX_BPM, MIN_BPM
-from tempocli.decoding.beat_decoder import BEAT_DECODING_VERSION, BeatDecoder, rise_of, rounded
-from tempocli.decoding.grid import fit_grid
-from tempocli.decoding.metre import METRES
+from tempocli.decoding.beats.decoder import BEAT_DECODING_VERSION, BeatDecoder, rise_of, rounded
+from tempocli.decoding.beats.grid import fit_grid
+from tempocli.decoding.beats.metre import METRES
 from tempocli.errors import ModelError
 from tempocli.estimator import Estimator
 from tempocli.inference.beats import BeatActivations

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from tempocli.cli.options import ResumeOptions, TagOptions
     from tempocli.cli.sinks import View
     from tempocli.estimator import Estimator
+    from tempocli.inference.options import EstimatorOptions
     from tempocli.output.results import ResultFile
-    from tempocli.schema import EstimatorOptions
 
     Image = Callable[..., None]
 

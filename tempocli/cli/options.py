@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tempocli import axis
-from tempocli.schema import DEVICES, METHODS, Part
+from tempocli.inference.options import DEVICES, METHODS
+from tempocli.schema import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

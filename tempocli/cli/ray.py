@@ -14,8 +14,8 @@ from tempocli.cli.terminal import console
 if TYPE_CHECKING:
     from tempocli.batch.engines.ray import Work
     from tempocli.cli.inputs import Inputs
+    from tempocli.inference.options import EstimatorOptions
     from tempocli.output.formats import Layout
-    from tempocli.schema import EstimatorOptions
 
 _LINE_SECONDS = 30.0
 

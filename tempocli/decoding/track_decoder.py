@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from tempocli.decoding.search import Found
     from tempocli.decoding.sections import Course, Section
     from tempocli.inference.classifier import Encode
+    from tempocli.inference.options import SearchOptions
     from tempocli.inference.spec import ModelSpec
     from tempocli.inference.window_analysis import WindowAnalysis
-    from tempocli.schema import SearchOptions
 
     # Per window: the tempo in BPM, and the share of the distribution near it; both shape=(n_windows,).
     LocalTempi = tuple[NDArray[np.float64], NDArray[np.float64]]

@@ -34,7 +34,7 @@ _BATCH = 4  # windows per call
 
 @dataclass(frozen=True, slots=True)
 class MetreWeights:
-    """Weights of the linear classifier of the metre; see `tempocli.decoding.metre`.
+    """Weights of the linear classifier of the metre; see `tempocli.decoding.beats.metre`.
 
     Attributes
     ----------

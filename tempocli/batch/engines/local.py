@@ -16,7 +16,8 @@ from tempocli.batch import estimate_files
 from tempocli.batch.engines.output import GrowingOutput, open_growing, open_whole
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, call_within
 from tempocli.errors import AudioError
-from tempocli.schema import EstimatorOptions, FileResult
+from tempocli.inference.options import EstimatorOptions
+from tempocli.schema import FileResult
 from tempocli.system.fingerprints import fingerprint_of
 
 if TYPE_CHECKING:

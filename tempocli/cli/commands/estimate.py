@@ -16,8 +16,8 @@ from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import View
 from tempocli.cli.sizes import read_size
 from tempocli.cli.terminal import console
+from tempocli.inference.options import EstimatorOptions, SearchOptions
 from tempocli.output import formats as writers
-from tempocli.schema import EstimatorOptions, SearchOptions
 
 if TYPE_CHECKING:
     from tempocli.cli.options import EngineOptions, PartOptions, ResumeOptions, TagOptions

@@ -11,6 +11,7 @@ import click
 from tempocli.batch.engines.local import TIMEOUT
 from tempocli.batch.engines.summary import EXIT_SOME_FAILED
 from tempocli.cli.terminal import console
+from tempocli.cli.terminal.tables import cells, print_tables
 from tempocli.errors import DataError
 
 if TYPE_CHECKING:
@@ -85,8 +86,6 @@ def run(request: Request, *, as_json: bool) -> int:
         source = {"reference": [str(path) for path in request.references], "skip": request.skip}
         click.echo(json.dumps(source | asdict(report), indent=2))
     else:
-        from tempocli.cli.commands.evaluate import print_tables
-
         print_tables([_rows(report)])
     return EXIT_SOME_FAILED if n_failed else 0
 
@@ -132,8 +131,6 @@ def _tracked(request: Request, names: Sequence[str]) -> tuple[dict[str, BeatAnno
 
 
 def _rows(report: BeatReport) -> list[tuple[str, ...]]:
-    from tempocli.cli.commands.evaluate import cells
-
     rows: list[tuple[str, ...]] = [("score", "value", "95 % interval", "tracks")]
     for name, score, n_tracks in (
         ("F-measure, 70 ms", report.f_measure, report.n),

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from tempocli.decoding.beat_decoder import BeatDecoder, rise_of
-from tempocli.decoding.metre import METRES
+from tempocli.decoding.beats.decoder import BeatDecoder, rise_of
+from tempocli.decoding.beats.metre import METRES
 from tempocli.errors import DataError
 from tempocli.inference.beats import N_FEATURES, N_METRES, ActivationCollector
 from tempocli.schema import Estimate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoding.beat_decoder import BeatDecoder, rise_of
+from tempocli.decoding.beats.decoder import BeatDecoder, rise_of
 from tempocli.estimator import Estimator
 from tempocli.inference.beats import BeatActivations
 from tempocli.training.data.prepare import Prepared

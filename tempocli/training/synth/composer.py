@@ -6,10 +6,9 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tempocli.schema import Beat
 from tempocli.training.synth.expression import SUSTAINED, hairpins, pulsate, rubato, slow_attacks
 from tempocli.training.synth.instruments import DRUM_NOTES, ELECTRONIC, PROGRAMS
-from tempocli.training.synth.score import DRUMS, Echo, Note, Score
+from tempocli.training.synth.score import DRUMS, Echo, Note, Score, bar_beats
 from tempocli.training.synth.styles import draw_tempo
 
 if TYPE_CHECKING:
@@ -67,14 +66,7 @@ def accompany(
 ) -> None:
     """Add bass, chords and melody of a style to a score with drums, at the tempo of the score.
 
-    Parameters
-    ----------
-    score : Score
-    style : Style
-    rng : numpy.random.Generator
-    parts : tuple of str
-    aligned : bool
-        Whether bars start with those of the score, which start at 0; otherwise anywhere.
+    Bars start anywhere or, if `aligned`, with those of the score, which start at 0.
     """
     # No rubato: the drums already have their timing.
     strict = replace(style, rubato=(0.0, 0.0))
@@ -117,24 +109,12 @@ class _Composer:
         # Start at a random position within a bar, since music rarely starts on the first sample.
         self.offset = 0.0 if aligned else -float(rng.uniform(0.0, self.bar))
         self.n_bars = math.ceil((duration - self.offset) / self.bar)
-        self.score.beats = self._beats()
+        self.score.beats = bar_beats(self.offset, self.beat, style.beats, duration)
         self.breaks = self._draw_breaks()
         if drums and kit != "none" and style.drums:
             self._drums()
         self._harmony(self._draw_parts() if parts is None else parts)
         self._express()
-
-    def _beats(self) -> list[Beat]:
-        """List the beats; none in bars of a whole number of beats and a half."""
-        beats = round(self.style.beats)
-        if beats != self.style.beats:
-            return []
-        times = [self.offset + index * self.beat for index in range(beats * self.n_bars)]
-        return [
-            Beat(time, index % beats + 1)
-            for index, time in enumerate(times)
-            if 0.0 <= time < self.score.duration
-        ]
 
     def _express(self) -> None:
         """Add expression and effects: rubato, attacks, loudness, reverberation and echo."""

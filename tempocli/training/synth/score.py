@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tempocli.schema import Beat
+from tempocli.schema import Beat
 
 DRUMS = 9  # the General MIDI percussion channel
 EXPRESSION_RATE = 100  # expression levels of a channel per second
@@ -101,3 +100,24 @@ class Score:
     echo: Echo | None = None
     hall: bool = False
     beats: list[Beat] = field(default_factory=list)
+
+
+def bar_beats(offset: float, beat: float, per_bar: float, duration: float) -> list[Beat]:
+    """List the beats of equal bars, from time 0.
+
+    Parameters
+    ----------
+    offset : float
+        Start of the first bar, in seconds, at most 0.
+    beat : float
+        Length of a beat, in seconds.
+    per_bar : float
+        Beats a bar. If they are not whole, no beats are known.
+    duration : float
+        End of the beats, in seconds.
+    """
+    beats = round(per_bar)
+    if beats != per_bar:
+        return []
+    times = [offset + index * beat for index in range(math.ceil((duration - offset) / beat))]
+    return [Beat(time, index % beats + 1) for index, time in enumerate(times) if 0.0 <= time < duration]

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
+    from tempocli.inference.options import EstimatorOptions
     from tempocli.output.formats import Layout
-    from tempocli.schema import EstimatorOptions
 
 _AHEAD = 2  # files fetched while one is estimated
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoding.bars import find_bars, metre_evidence
-from tempocli.decoding.beats import find_beats
-from tempocli.decoding.grid import fit_grid
-from tempocli.decoding.metre import bar_novelty, bar_similarity
+from tempocli.decoding.beats.bars import find_bars, metre_evidence
+from tempocli.decoding.beats.grid import fit_grid
+from tempocli.decoding.beats.metre import bar_novelty, bar_similarity
+from tempocli.decoding.beats.sequence import find_beats
 from tempocli.features.front_end import mel_centres
 from tempocli.schema import Beat, BeatTrack
 

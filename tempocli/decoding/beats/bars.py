@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.decoding.metre import METRES, metre_probabilities
+from tempocli.decoding.beats.metre import METRES, metre_probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,9 +69,9 @@ def find_bars(
     beat, downbeat : ndarray of float64, shape=(n_beats,)
         Activations at the beats, 0 to 1; at least one beat.
     similarity : ndarray of float64, shape=(N_LAGS,)
-        See `tempocli.decoding.metre.bar_similarity`.
+        See `tempocli.decoding.beats.metre.bar_similarity`.
     novelty : ndarray of float64, shape=(n_beats,)
-        See `tempocli.decoding.metre.bar_novelty`.
+        See `tempocli.decoding.beats.metre.bar_novelty`.
     weights : MetreWeights
         Of the classifier of the metre.
     metre : int, optional

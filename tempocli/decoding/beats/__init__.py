@@ -1,0 +1,1 @@
+"""Decode activations of beats and downbeats: beats, bars, metre, grids."""
