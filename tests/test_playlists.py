@@ -321,7 +321,7 @@ def test_a_cluster_gets_the_parts(music: Path, monkeypatch: pytest.MonkeyPatch) 
             chunk.estimate_list(name, folder, work)
 
     monkeypatch.setattr(chunk, "Estimator", FakeEstimator)
-    monkeypatch.setattr(engine, "_ray", lambda _: nullcontext())
+    monkeypatch.setattr(engine, "cluster", lambda _: nullcontext())
     monkeypatch.setattr(engine, "_run", run)
     chunk._workplace.cache_clear()
     (music / "image.wav").touch()
