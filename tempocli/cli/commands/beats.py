@@ -128,7 +128,7 @@ def command(
             files=sink.missing(inputs, tracker, summary),
             summary=summary,
             hashed=resuming.verify_hash,
-            bar=output is not None,
+            bar=output is not None and not inputs.single,
             alone=not resuming.resume,
         )
         if inputs.single and status:
