@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tempocli.decoding.beats import bars
 from tempocli.decoding.beats.bars import find_bars
-from tempocli.decoding.beats.metre import METRES, N_LAGS, bar_novelty, bar_similarity
+from tempocli.decoding.beats.metre import METRES, N_LAGS, _means, bar_novelty, bar_similarity
 from tempocli.decoding.beats.sequence import _LONGEST, _SHORTEST, find_beats
 from tempocli.inference.beats import N_FEATURES, MetreWeights
 
@@ -151,6 +151,18 @@ def test_chords_that_change_are_new() -> None:
     novelty = bar_novelty(log_mel, 15.0 * np.arange(24))
     assert set(np.argsort(novelty)[-5:].tolist()) == {4, 8, 12, 16, 20}
     assert novelty.mean() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_many_beats_are_averaged_in_parts() -> None:
+    generator = np.random.default_rng(6)
+    log_mel = generator.normal(0.0, 1.0, (20_000, 3)).astype(np.float16)
+    edges = np.sort(generator.uniform(0.0, 19_999.0, 9_000))
+    places = np.round(edges).astype(int)
+    expected = [
+        log_mel[first : max(last, first + 1)].astype(np.float64).mean(axis=0)
+        for first, last in itertools.pairwise(places)
+    ]
+    np.testing.assert_allclose(_means(log_mel, edges), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_beats", [0, 1, 2, 11])

@@ -183,6 +183,7 @@ class BeatTracker:
         estimate = self._estimator.analyse_blocks(blocks, watch=watch).estimate
         rise = np.concatenate([np.zeros(0), *rises])
         frames = np.concatenate([np.zeros((0, self.spec.front_end.n_mels), np.float16), *kept])
+        kept.clear()
         return self._decoder.decode(collector.finish(), frames, rise, estimate)
 
     def process(

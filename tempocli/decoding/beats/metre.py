@@ -16,6 +16,7 @@ N_LAGS = 24  # beats; a multiple of all metres but five and seven
 _PER_BEAT = 4  # vectors of a beat, so that its rhythm counts
 _FEWEST = 12  # beats, below which nothing repeats often enough
 _NOVELTY_BEATS = 4
+_PART = 4096  # edges
 # Of music in general, where a bar of four is by far the most common; the weights are of metres that are
 # equally common.
 _PRIOR = {2: 0.02, 3: 0.1, 4: 0.8, 5: 0.02, 6: 0.04, 7: 0.02}
@@ -42,10 +43,7 @@ def bar_similarity(log_mel: NDArray[np.floating], frames: NDArray[np.float64]) -
         return out
     places = np.arange(_PER_BEAT * (len(frames) - 1) + 1) / _PER_BEAT
     edges = np.interp(places, np.arange(len(frames)), frames)
-    whole = np.clip(np.round(edges).astype(np.int64), 0, len(log_mel) - 1)
-    lengths = np.maximum(np.diff(whole), 1)[:, None]
-    sums = np.add.reduceat(log_mel[: whole[-1] + 1], whole[:-1], axis=0, dtype=np.float32)
-    vectors = (sums / lengths).reshape(len(frames) - 1, -1)
+    vectors = _means(log_mel, edges).reshape(len(frames) - 1, -1)
     vectors -= vectors.mean(axis=0)
     for lag in range(1, min(N_LAGS, len(vectors) - 2) + 1):
         before, after = vectors[:-lag], vectors[lag:]
@@ -75,9 +73,7 @@ def bar_novelty(log_mel: NDArray[np.floating], frames: NDArray[np.float64]) -> N
     if n_beats < _FEWEST:
         return np.zeros(n_beats)
     ends = np.append(frames, 2.0 * frames[-1] - frames[-2])
-    edges = np.clip(np.round(ends).astype(np.int64), 0, len(log_mel) - 1)
-    sums = np.add.reduceat(log_mel[: edges[-1] + 1], edges[:-1], axis=0, dtype=np.float32)
-    spectra = sums / np.maximum(np.diff(edges), 1)[:, None]
+    spectra = _means(log_mel, ends)
     totals = np.concatenate([np.zeros((1, spectra.shape[1])), np.cumsum(spectra, axis=0, dtype=np.float64)])
     here = np.arange(1, n_beats)
     first, last = np.maximum(here - _NOVELTY_BEATS, 0), np.minimum(here + _NOVELTY_BEATS, n_beats)
@@ -89,6 +85,20 @@ def bar_novelty(log_mel: NDArray[np.floating], frames: NDArray[np.float64]) -> N
     novelty = np.zeros(n_beats)
     novelty[1:] = 1.0 - (before * after).sum(axis=1) / np.maximum(scale, 1e-9)
     return np.asarray((novelty - novelty.mean()) / max(float(novelty.std()), 1e-9))
+
+
+def _means(log_mel: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the mean of the frames from each edge to the next, shape=(n_edges - 1, n_mels)."""
+    places = np.clip(np.round(edges).astype(np.int64), 0, len(log_mel) - 1)
+    means = np.empty((len(places) - 1, log_mel.shape[1]), np.float32)
+    # In parts, since the sums of all frames at once need a copy of them in single precision.
+    for first in range(0, len(means), _PART):
+        part = places[first : first + _PART + 1]
+        # `reduceat` adds up to the end, and takes the frame itself between equal edges.
+        frames = log_mel[part[0] : max(part[-1], part[-2] + 1)]
+        sums = np.add.reduceat(frames, part[:-1] - part[0], axis=0, dtype=np.float32)
+        means[first : first + _PART] = sums / np.maximum(np.diff(part), 1)[:, None]
+    return means
 
 
 def metre_probabilities(
