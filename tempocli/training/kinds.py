@@ -15,7 +15,7 @@ from tempocli.training.comparator.build import build_comparator
 from tempocli.training.comparator.export import export_comparator
 from tempocli.training.comparator.recipe import ComparisonRecipe
 from tempocli.training.comparator.task import ComparisonTask
-from tempocli.training.contrastive.build import build_encoder
+from tempocli.training.contrastive.build import build_learner
 from tempocli.training.contrastive.export import export_contrastive
 from tempocli.training.contrastive.recipe import ContrastiveRecipe
 from tempocli.training.contrastive.task import ContrastiveTask
@@ -84,7 +84,7 @@ KINDS = {
         Kind(
             recipe=ContrastiveRecipe,
             task=ContrastiveTask,
-            build=lambda recipe, encoder: build_encoder(recipe.network),
+            build=lambda recipe, encoder: build_learner(recipe),
             export=export_contrastive,
             scores=("validation_found",),
         ),

@@ -35,6 +35,19 @@ class ContrastiveRecipe(Recipe):
         Maximum time between the two excerpts of a track, in seconds.
     temperature : float
         Temperature of NT-Xent.
+    losses : dict of str to float
+        Weights of the losses ``same_track`` (NT-Xent; 1 if it is not named), ``byol``, ``clustering``,
+        ``barlow_twins`` and ``vicreg``.
+    momentum : float
+        Share of the teacher's weights that stays at each step, at the start; for ``byol`` and ``clustering``.
+    clusters : int
+        Number of clusters.
+    teacher_temperature : float
+        Temperature of the teacher's clusters; half of it at the start.
+    off_diagonal : float
+        Weight of the redundancy of Barlow Twins.
+    invariance, variance, covariance : float
+        Weights of the terms of VICReg.
     semitones, max_stretch : float
         Maximum pitch shift, and logarithm of the maximum stretch, drawn for each view; 0 for none.
     whitening : float
@@ -51,6 +64,13 @@ class ContrastiveRecipe(Recipe):
     album: int = 1
     reach: float = 10.0
     temperature: float = 0.1
+    momentum: float = 0.99
+    clusters: int = 1024
+    teacher_temperature: float = 0.04
+    off_diagonal: float = 5e-3
+    invariance: float = 25.0
+    variance: float = 25.0
+    covariance: float = 1.0
     semitones: float = 0.0
     max_stretch: float = 0.0
     whitening: float = field(default=0.5, metadata=NOT_IN_WEIGHTS)

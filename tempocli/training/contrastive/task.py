@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,8 +52,18 @@ class ContrastiveTask:
     ) -> tuple[Tensor, dict[str, float]]:
         """Compute the loss of a batch."""
         windows = torch.from_numpy(np.concatenate(batch)).to(device)
-        outputs = ViewOutputs(*network.projection(network(windows)).chunk(2))
-        return total_loss(LOSSES, outputs, self._recipe, step)
+        projections = network.projection(network(windows))
+        taught = None
+        teacher = getattr(network, "teacher", None)
+        if teacher is not None:
+            # The momentum rises to 1 by the end.
+            momentum = 1.0 - (1.0 - self._recipe.momentum) * (
+                0.5 + 0.5 * math.cos(math.pi * step / self._recipe.steps)
+            )
+            teacher.follow(network, momentum)
+            taught = teacher.outputs(windows, projections)
+        a, b = projections.chunk(2)
+        return total_loss(LOSSES, ViewOutputs(a, b, taught), self._recipe, step)
 
     @torch.inference_mode()
     def validate(self, network: ContrastiveNetwork, device: str) -> dict[str, float]:

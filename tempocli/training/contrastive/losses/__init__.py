@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tempocli.training.contrastive.losses.barlow_twins import barlow_twins, redundancy
+from tempocli.training.contrastive.losses.byol import byol, prediction
+from tempocli.training.contrastive.losses.clustering import clustering, same_cluster
 from tempocli.training.contrastive.losses.nt_xent import nt_xent, same_track
-from tempocli.training.contrastive.losses.outputs import ViewOutputs
+from tempocli.training.contrastive.losses.outputs import TaughtOutputs, ViewOutputs
+from tempocli.training.contrastive.losses.vicreg import variance_kept, vicreg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +19,19 @@ if TYPE_CHECKING:
 
 LOSSES: dict[str, Callable[[ViewOutputs, ContrastiveRecipe, int], Term | None]] = {
     "same_track": same_track,
+    "byol": prediction,
+    "clustering": same_cluster,
+    "barlow_twins": redundancy,
+    "vicreg": variance_kept,
 }
 
-__all__ = ["LOSSES", "ViewOutputs", "nt_xent"]
+__all__ = [
+    "LOSSES",
+    "TaughtOutputs",
+    "ViewOutputs",
+    "barlow_twins",
+    "byol",
+    "clustering",
+    "nt_xent",
+    "vicreg",
+]

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from tempocli.training.contrastive.recipe import ContrastiveRecipe
 
 
-def same_track(outputs: ViewOutputs, recipe: ContrastiveRecipe, step: int) -> Term:
-    """Compute the loss on all tracks of a batch."""
-    return Term(nt_xent(outputs.a, outputs.b, temperature=recipe.temperature), 1.0)
+def same_track(outputs: ViewOutputs, recipe: ContrastiveRecipe, step: int) -> Term | None:
+    """Compute NT-Xent on a batch, unless the recipe gives it no weight."""
+    weight = recipe.losses.get("same_track", 1.0)
+    if not weight:
+        return None
+    return Term(nt_xent(outputs.a, outputs.b, temperature=recipe.temperature), weight)
 
 
 def nt_xent(a: Tensor, b: Tensor, *, temperature: float) -> Tensor:

@@ -10,6 +10,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class TaughtOutputs:
+    """What the network and its teacher make of the two views; see `tempocli.training.contrastive.teacher`.
+
+    Attributes
+    ----------
+    student_a, student_b : Tensor of float32, shape=(tracks, dim)
+        Predictions, or logits of clusters, by the network.
+    teacher_a, teacher_b : Tensor of float32, shape=(tracks, dim)
+        Projections, or logits of clusters, by its moving average; without gradient.
+    centre : Tensor of float32, shape=(dim,)
+        Moving mean of the teacher's outputs.
+    """
+
+    student_a: Tensor
+    student_b: Tensor
+    teacher_a: Tensor
+    teacher_b: Tensor
+    centre: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class ViewOutputs:
     """The two views of the tracks of a batch.
 
@@ -17,7 +38,10 @@ class ViewOutputs:
     ----------
     a, b : Tensor of float32, shape=(tracks, projection_dim)
         Projections; row ``k`` of both belongs to the same track.
+    taught : TaughtOutputs or None
+        For losses with a teacher.
     """
 
     a: Tensor
     b: Tensor
+    taught: TaughtOutputs | None = None
