@@ -130,6 +130,12 @@ def test_a_killed_run_is_resumed(folder: Path, tmp_path: Path) -> None:
     assert records(out) == records(whole)
 
 
+def test_an_output_that_is_no_file(song: Path) -> None:
+    result = run(song, "-o", os.devnull, "--format", "jsonl")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert run(song, "-o", os.devnull, "--format", "jsonl", "--resume").exit_code == 2
+
+
 def test_a_failed_file_is_told(folder: Path, tmp_path: Path) -> None:
     (folder / "d.wav").write_text("no audio")
     out = tmp_path / "beats.jsonl"

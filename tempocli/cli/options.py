@@ -275,7 +275,7 @@ def engine(function: Function) -> Function:
     )
 
 
-def resuming(function: Function) -> Function:
+def resuming(function: Function, *, formats: str = "csv, jsonl, parquet") -> Function:
     """Add --resume and its related options, grouped into one argument `resuming`."""
     return grouped(
         "resuming",
@@ -284,7 +284,7 @@ def resuming(function: Function) -> Function:
         click.option(
             "--resume",
             is_flag=True,
-            help="Resume an interrupted run, or add to a finished --output (csv, jsonl, parquet).",
+            help=f"Resume an interrupted run, or add to a finished --output ({formats}).",
         ),
         click.option(
             "--verify-hash",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from tempocli.batch.engines.output import OutputSpec
 from tempocli.batch.engines.summary import BatchSummary
 from tempocli.cli import batches, options
 from tempocli.cli.sinks import saying_what_is_kept
@@ -62,7 +64,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
     "--grid", is_flag=True, help="Write stretches of constant tempo in place of beats (text, csv, midi)."
 )
 @click.option("--click", "click_path", metavar="FILE.wav", help="Write the music of one input with clicks.")
-@options.resuming
+@partial(options.resuming, formats="jsonl")
 @options.tempo_range
 @click.option("--metre", type=click.IntRange(2, 7), metavar="N", help="Beats a bar, if they are known.")
 @click.option(
@@ -102,7 +104,7 @@ def command(
     with ExitStack() as stack:
         # Opened before the work, so that an error does not lose a long run.
         sink: _Rows | _Pieces
-        if format_name == "jsonl" and output is not None:
+        if output is not None and _can_be_continued(output, format_name):
             sink = _Rows(stack, output, resuming)
         else:
             sink = _Pieces(stack, output, format_name, named=not inputs.single, grid=grid)
@@ -217,8 +219,13 @@ def _check_format(format_name: str, output: str | None, inputs: Inputs, *, grid:
         raise click.UsageError(f"--grid goes with the formats {formats}; JSON has the grid anyway.")
 
 
+def _can_be_continued(output: str, format_name: str) -> bool:
+    return format_name == "jsonl" and OutputSpec(output, format_name, Layout()).can_be_continued
+
+
 def _check_resume(resuming: ResumeOptions, format_name: str, output: str | None) -> None:
-    if (resuming.resume or resuming.verify_hash) and (format_name != "jsonl" or output is None):
+    continues = output is not None and _can_be_continued(output, format_name)
+    if (resuming.resume or resuming.verify_hash) and not continues:
         raise click.UsageError("--resume and --verify-hash need --output FILE.jsonl.")
     if resuming.retry_failed and not resuming.resume:
         raise click.UsageError("--retry-failed needs --resume.")
