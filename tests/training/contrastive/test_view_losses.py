@@ -131,6 +131,7 @@ def test_clustering_by_hand() -> None:
     assert loss.item() == pytest.approx(total / 5)
 
 
+@pytest.mark.filterwarnings("ignore")  # of lightly and what it imports
 def test_as_lightly_computes_them() -> None:
     lightly = pytest.importorskip("lightly.loss", reason="lightly is not installed")
     a, b = (view.detach().float() for view in views(32, 16))
