@@ -63,9 +63,17 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; suggest ``tempo estimate`` if a file was given in its place."""
-        if args[0] not in _COMMANDS and os.path.exists(args[0]):
-            ctx.fail(f"No such command '{args[0]}'. Did you mean 'tempo estimate {args[0]}'?")
+        """Find the command; a path that exists, a URL and ``-`` mean ``tempo estimate``."""
+        name = args[0]
+        if name not in _COMMANDS:
+            if name == "-" or "://" in name or os.path.exists(name):
+                return super().resolve_command(ctx, ["estimate", *args])
+            if not name.startswith("-"):
+                from difflib import get_close_matches
+
+                near = [f"tempo {each}" for each in get_close_matches(name, _COMMANDS, n=1)]
+                hint = f"Did you mean '{near[0]}'?" if near else "See 'tempo --help'."
+                ctx.fail(f"No such command or file '{name}'. {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -192,7 +192,7 @@ def _summarise(summary: BatchSummary, messages: Messages, view: View) -> None:
         for line in summary_lines(summary):
             console.error(line)
         for line in messages.histogram() if on_terminal else ():
-            console.error(line)
+            console.plain(line)
 
 
 def _draw(estimator: Estimator, wanted: AudioInput, job: LocalJob, image: Image) -> Iterator[FileResult]:

@@ -89,6 +89,12 @@ def error(message: str) -> None:
     _stderr.flush()
 
 
+def plain(text: str) -> None:
+    """Write one line to stderr without the prefix, such as a row of a chart."""
+    _stderr.write(f"{text}\n")
+    _stderr.flush()
+
+
 def one_line(message: str) -> str:
     """Return a message as one printable line with the prefix ``tempo:``."""
     return f"tempo: {printable(message)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from tempocli.schema import Estimate, FileResult, TempoSection
 
 _UNSURE = 0.5
+_TITLES = ("File", "BPM", "", "Confidence", "Octave\nconfidence", "2nd BPM", "Notes")
+_NOTES = 6
+_LEAST_FIRST = (2, 5, 4, 3)  # columns that a narrow terminal does without: the error of the tempo first
+_GAP, _MIN_NAME, _MIN_NOTES = 2, 14, 10
 
 
 def show_one(results: Iterable[FileResult], layout: Layout) -> None:
@@ -33,20 +38,51 @@ def show_one(results: Iterable[FileResult], layout: Layout) -> None:
 
 def show_many(results: Iterable[FileResult], layout: Layout) -> None:
     """Show a table with one row per input; after an interrupt, only the finished ones."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("File", overflow="fold", ratio=1)
-    table.add_column("BPM", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("Confidence", justify="right", no_wrap=True)
-    table.add_column("Octave", justify="right", no_wrap=True)
-    table.add_column("Or", justify="right", no_wrap=True)
-    table.add_column("Notes", overflow="fold")
+    rows: list[list[Text]] = []
     try:
         for result in results:
-            table.add_row(Text(_name(result)), *_row(result, layout))
+            cells = [Text(_name(result)), *_row(result, layout)]
+            rows.append(cells + [Text()] * (len(_TITLES) - len(cells)))
     finally:
-        if table.row_count:
-            console.results_console().print(table)
+        if rows:
+            output = console.results_console()
+            output.print(_fitted(rows, output.width))
+
+
+def _fitted(rows: list[list[Text]], width: int) -> Table:
+    """Return a table of a width: less important columns are left out, then names are cut in the middle."""
+    widths = [
+        max(cell_len(line) for text in (title, *(row[number].plain for row in rows)) for line in _lines(text))
+        for number, title in enumerate(_TITLES)
+    ]
+    widths[_NOTES] = min(widths[_NOTES], max(_MIN_NOTES, width // 4))
+    shown = [number for number in range(len(_TITLES)) if any(row[number].plain for row in rows)]
+    name = widths[0]
+
+    def room() -> int:
+        return width - sum(widths[number] + _GAP for number in shown[1:])
+
+    for number in _LEAST_FIRST:
+        if number in shown and room() < min(name, _MIN_NAME):
+            shown.remove(number)
+    name = max(1, min(name, room()))
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for number in shown:
+        is_note = number == _NOTES
+        table.add_column(
+            _TITLES[number],
+            justify="left" if number in {0, _NOTES} else "right",
+            no_wrap=not is_note,
+            overflow="fold" if is_note else "ellipsis",
+            width=name if number == 0 else widths[number],
+        )
+    for row in rows:
+        table.add_row(Text(words.shortened(row[0].plain, name)), *(row[number] for number in shown[1:]))
+    return table
+
+
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
 
 
 def _name(result: FileResult) -> str:

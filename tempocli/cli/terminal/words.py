@@ -69,6 +69,23 @@ def input_name(path: str, part: Part | None) -> str:
     return f"{path}, {until}" if part.title is None else f"{path}, {until} ({part.title})"
 
 
+def shortened(name: str, width: int) -> str:
+    """Cut a name in the middle to a number of terminal columns, so that its start and end stay."""
+    from rich.cells import cell_len
+
+    if cell_len(name) <= width:
+        return name
+    head, tail = "", ""
+    while True:
+        # The end, which tells files of one folder apart, gets the larger half.
+        from_end = cell_len(tail) <= cell_len(head)
+        rest = name[len(head) : len(name) - len(tail)]
+        longer = (head, rest[-1] + tail) if from_end else (head + rest[0], tail)
+        if cell_len("".join(longer)) + 1 > width:
+            return f"{head}…{tail}"
+        head, tail = longer
+
+
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
