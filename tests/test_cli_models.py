@@ -81,7 +81,7 @@ class TestHelp:
         result = CliRunner().invoke(cli, ["--version"], prog_name="tempo")
         assert result.stdout == f"tempo {tempocli.__version__}\n"
 
-    def test_a_file_in_place_of_a_command(self, music: Path) -> None:
-        result = CliRunner().invoke(cli, ["128.wav"], prog_name="tempo")
+    def test_a_missing_file_in_place_of_a_command(self, music: Path) -> None:
+        result = CliRunner().invoke(cli, ["missing.wav"], prog_name="tempo")
         assert result.exit_code == 2
-        assert "tempo estimate 128.wav" in result.stderr
+        assert "No such command or file 'missing.wav'" in result.stderr

@@ -37,7 +37,12 @@ class ContrastiveRecipe(Recipe):
         Temperature of NT-Xent.
     losses : dict of str to float
         Weights of the losses ``same_track`` (NT-Xent; 1 if it is not named), ``byol``, ``clustering``,
-        ``barlow_twins`` and ``vicreg``.
+        ``barlow_twins``, ``vicreg`` and ``same_labels`` (NT-Xent with positives by labels).
+    labels : tuple of str
+        Kinds of labels whose agreement makes positives for ``same_labels``; see
+        `tempocli.training.contrastive.labels.AGREEMENT`.
+    labelled : float
+        Share of the labelled clips whose labels are used, 0 to 1.
     momentum : float
         Share of the teacher's weights that stays at each step, at the start; for ``byol`` and ``clustering``.
     clusters : int
@@ -71,6 +76,8 @@ class ContrastiveRecipe(Recipe):
     invariance: float = 25.0
     variance: float = 25.0
     covariance: float = 1.0
+    labels: tuple[str, ...] = ()
+    labelled: float = 1.0
     semitones: float = 0.0
     max_stretch: float = 0.0
     whitening: float = field(default=0.5, metadata=NOT_IN_WEIGHTS)
@@ -80,3 +87,15 @@ class ContrastiveRecipe(Recipe):
     checkpoint_every: int = field(default=200, metadata=NOT_IN_WEIGHTS)
     network: ContrastiveConfig = field(default_factory=ContrastiveConfig)
     augmentation: ViewConfig = field(default_factory=ViewConfig)
+
+    def __post_init__(self) -> None:
+        """Take lists as TOML has them.
+
+        Raises
+        ------
+        ValueError
+            If the share of labelled clips is not one.
+        """
+        object.__setattr__(self, "labels", tuple(self.labels))
+        if not 0.0 <= self.labelled <= 1.0:
+            raise ValueError("labelled is not between 0 and 1")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tempocli.training.contrastive.labels import Labels, agreement, is_labelled, labels_of
 from tempocli.training.data.sampling import Split, UnlabelledTracks
 from tempocli.training.data.views import augment, pitch_shift, stretch
 
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
     from tempocli.training.data.store import Clip, Store
 
 _VALIDATION_TRACKS = 128
+
+
+class Views(NamedTuple):
+    """The two views of several tracks.
+
+    Attributes
+    ----------
+    a, b : ndarray of float32, shape=(tracks, n_frames, n_mels)
+    agreement : ndarray of float32, shape=(2 * tracks, 2 * tracks), or None
+        How far the labels of two views agree, those of `a` before those of `b`; ``None`` if the recipe names
+        no labels.
+    """
+
+    a: NDArray[np.float32]
+    b: NDArray[np.float32]
+    agreement: NDArray[np.float32] | None = None
 
 
 class ExcerptSampler:
@@ -41,8 +58,8 @@ class ExcerptSampler:
         self._tracks = UnlabelledTracks(data, recipe.stores, Split(recipe.held_out))
         self.front_end = self._tracks.front_end
 
-    def batch(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the two views of a step's tracks, each of shape=(tracks, n_frames, n_mels)."""
+    def batch(self, step: int) -> Views:
+        """Return the two views of a step's tracks."""
         rng = np.random.default_rng([self._recipe.seed, step])
         chosen: dict[tuple[int, int], tuple[Store, Clip]] = {}
         for _ in range(4 * self._recipe.tracks):
@@ -53,7 +70,7 @@ class ExcerptSampler:
                 break
         return self._views(list(chosen.values())[: self._recipe.tracks], rng)
 
-    def validation(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def validation(self) -> Views:
         """Return the two views of held-out tracks, the same every time.
 
         Raises
@@ -83,13 +100,22 @@ class ExcerptSampler:
             start = float(round(rng.uniform(0.0, max(0, clip.length - n_frames - 2))))
             yield stretch(store.frames_of(clip), start=start, rate=1.0, n_frames=n_frames)
 
-    def _views(
-        self, tracks: list[tuple[Store, Clip]], rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _views(self, tracks: list[tuple[Store, Clip]], rng: np.random.Generator) -> Views:
+        recipe = self._recipe
         pairs = [self._pair(store, clip, rng) for store, clip in tracks]
-        return np.stack([a for a, _ in pairs]), np.stack([b for _, b in pairs])
+        a, b = (np.stack([pair[which][0] for pair in pairs]) for which in (0, 1))
+        if not recipe.labels:
+            return Views(a, b)
+        labels = [
+            labels_of(clip, pair[which][1]) if is_labelled(clip, recipe.labelled) else Labels()
+            for which in (0, 1)
+            for (_, clip), pair in zip(tracks, pairs, strict=True)
+        ]
+        return Views(a, b, agreement(labels, recipe.labels))
 
-    def _pair(self, store: Store, clip: Clip, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    def _pair(
+        self, store: Store, clip: Clip, rng: np.random.Generator
+    ) -> list[tuple[NDArray[np.float32], float]]:
         recipe, n_frames = self._recipe, self._recipe.network.n_frames
         frames = store.frames_of(clip)
         spare = max(0.0, clip.length - np.exp(recipe.max_stretch) * n_frames - 2)
@@ -100,11 +126,11 @@ class ExcerptSampler:
 
     def _view(
         self, frames: NDArray[np.float16], start: float, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    ) -> tuple[NDArray[np.float32], float]:
         recipe = self._recipe
         rate = float(np.exp(rng.uniform(-recipe.max_stretch, recipe.max_stretch)))
         view = stretch(frames, start=start, rate=rate, n_frames=recipe.network.n_frames)
         if recipe.semitones:
             shift = float(rng.uniform(-recipe.semitones, recipe.semitones))
             view = pitch_shift(view, shift, self.front_end)
-        return augment(view, recipe.augmentation, self.front_end, rng)
+        return augment(view, recipe.augmentation, self.front_end, rng), rate

@@ -16,10 +16,9 @@ from tempocli.training.losses import total_loss
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from tempocli.training.contrastive.network import ContrastiveNetwork
     from tempocli.training.contrastive.recipe import ContrastiveRecipe
+    from tempocli.training.contrastive.sampler import Views
 
 
 class ContrastiveTask:
@@ -46,12 +45,12 @@ class ContrastiveTask:
     def loss(
         self,
         network: ContrastiveNetwork,
-        batch: tuple[NDArray[np.float32], NDArray[np.float32]],
+        batch: Views,
         step: int,
         device: str,
     ) -> tuple[Tensor, dict[str, float]]:
         """Compute the loss of a batch."""
-        windows = torch.from_numpy(np.concatenate(batch)).to(device)
+        windows = torch.from_numpy(np.concatenate([batch.a, batch.b])).to(device)
         projections = network.projection(network(windows))
         taught = None
         teacher = getattr(network, "teacher", None)
@@ -63,12 +62,13 @@ class ContrastiveTask:
             teacher.follow(network, momentum)
             taught = teacher.outputs(windows, projections)
         a, b = projections.chunk(2)
-        return total_loss(LOSSES, ViewOutputs(a, b, taught), self._recipe, step)
+        agreement = None if batch.agreement is None else torch.from_numpy(batch.agreement).to(device)
+        return total_loss(LOSSES, ViewOutputs(a, b, taught, agreement), self._recipe, step)
 
     @torch.inference_mode()
     def validate(self, network: ContrastiveNetwork, device: str) -> dict[str, float]:
         """Score held-out tracks."""
-        a, b = (network(torch.from_numpy(views).to(device)).cpu() for views in self._validation)
+        a, b = (network(torch.from_numpy(views).to(device)).cpu() for views in self._validation[:2])
         similarity = nn.functional.normalize(a, dim=1) @ nn.functional.normalize(b, dim=1).T
         found = similarity.argmax(dim=1) == torch.arange(len(a))
         return {"validation_found": 100.0 * float(found.float().mean())}

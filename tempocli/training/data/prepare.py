@@ -17,7 +17,7 @@ from tempocli.audio import load_audio
 from tempocli.batch import find_files
 from tempocli.errors import AudioError, DataError
 from tempocli.features.front_end import FrontEnd
-from tempocli.training.data.store import StoreWriter
+from tempocli.training.data.store import DRUM_PROGRAM, StoreWriter
 from tempocli.training.synth.composer import accompany, compose
 from tempocli.training.synth.midi import (
     Song,
@@ -30,6 +30,7 @@ from tempocli.training.synth.midi import (
 )
 from tempocli.training.synth.render import Renderer, master
 from tempocli.training.synth.score import DRUMS, Note, Score
+from tempocli.training.synth.solo import play_solo
 from tempocli.training.synth.speech import speak
 from tempocli.training.synth.styles import NO_OTHER_METRE, draw_style, draw_tempo, in_metre, load_styles
 
@@ -56,6 +57,7 @@ class Prepared:
     style: str
     group: str
     beats: tuple[tuple[float, int], ...] = ()
+    programs: tuple[int, ...] = ()
 
 
 def find_soundfonts(folder: Path = _SOUNDFONTS) -> list[Path]:
@@ -118,6 +120,7 @@ def prepare(
                         style=clip.style,
                         group=clip.group,
                         beats=clip.beats,
+                        programs=clip.programs,
                     )
                 yield name
 
@@ -131,7 +134,19 @@ def _render(score: Score, rng: np.random.Generator, name: str, group: str, front
         _renderers[0] = Renderer(find_soundfonts(), kits, front_end.sample_rate)
     samples = _renderers[0].render(score, rng)
     beats = tuple((round(beat.time, 4), beat.position) for beat in score.beats)
-    return Prepared(name, front_end.log_mel(samples), score.bpm, score.style, group, beats)
+    programs = _programs(score)
+    return Prepared(name, front_end.log_mel(samples), score.bpm, score.style, group, beats, programs)
+
+
+def _programs(score: Score) -> tuple[int, ...]:
+    channels = {note.channel for note in score.notes}
+    found = {
+        DRUM_PROGRAM if channel == DRUMS else score.programs.get(channel, 0)
+        for channel in channels
+        # A synthesiser may play these in place of the program.
+        if channel not in score.electronic
+    }
+    return tuple(sorted(found))
 
 
 def _rng(kind: int, seed: int, index: int) -> np.random.Generator:
@@ -158,6 +173,12 @@ def make_metres(name: str, *, seed: int) -> Prepared:
         style = in_metre(style, int(rng.choice([3, 3, 5, 6, 6, 7])))
     score = compose(style, rng, duration=CLIP_SECONDS)
     return _render(score, rng, name, name, TEMPO_FRONT_END)
+
+
+def make_solo(name: str, *, seed: int, front_end: FrontEnd = TEMPO_FRONT_END) -> Prepared:
+    """Compose and render one instrument alone; `name` ends in its index."""
+    rng = _rng(9, seed, int(name.split("-")[-1]))
+    return _render(play_solo(rng, duration=CLIP_SECONDS / 2.0), rng, name, name, front_end)
 
 
 def make_bars(name: str, *, seed: int) -> Prepared:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+DRUM_PROGRAM = 128  # General MIDI has programs 0 to 127, and a channel for drums
 _FRAMES, _INDEX, _FRONT_END = "frames.f16", "clips.jsonl", "front_end.json"
 
 
@@ -41,6 +42,8 @@ class Clip:
     beats : sequence of (float, int)
         Times of the beats, in seconds, and their positions in the bar, 0 if not known; empty if the beats are
         not known.
+    programs : sequence of int
+        General MIDI programs that play, `DRUM_PROGRAM` for drums; empty if they are not known.
     """
 
     name: str
@@ -50,12 +53,14 @@ class Clip:
     style: str
     group: str
     beats: Sequence[tuple[float, int]] = ()
+    programs: Sequence[int] = ()
 
     def record(self) -> dict[str, Any]:
-        """Return the fields as JSON values, without beats if there are none."""
+        """Return the fields as JSON values, without beats and programs if there are none."""
         fields = asdict(self)
-        if not self.beats:
-            del fields["beats"]
+        for name in ("beats", "programs"):
+            if not fields[name]:
+                del fields[name]
         return fields
 
 
@@ -105,9 +110,10 @@ class StoreWriter:
         style: str,
         group: str,
         beats: Sequence[tuple[float, int]] = (),
+        programs: Sequence[int] = (),
     ) -> None:
         """Append one clip; `log_mel` has shape=(n_frames, n_mels)."""
-        clip = Clip(name, self._n_frames, len(log_mel), bpm, style, group, beats)
+        clip = Clip(name, self._n_frames, len(log_mel), bpm, style, group, beats, programs)
         self._frames.write(log_mel.astype(np.float16).tobytes())
         self._frames.flush()
         self._index.write(json.dumps(clip.record()) + "\n")

@@ -22,6 +22,7 @@ from tempocli.training.contrastive.losses import (  # noqa: E402
 )
 from tempocli.training.contrastive.network import ContrastiveConfig  # noqa: E402
 from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402
+from tempocli.training.contrastive.sampler import Views  # noqa: E402
 from tempocli.training.contrastive.task import ContrastiveTask  # noqa: E402
 from tempocli.training.recipe import find_recipe, read_recipe  # noqa: E402
 
@@ -167,10 +168,10 @@ def task_of(recipe: ContrastiveRecipe) -> ContrastiveTask:
     return task
 
 
-def batch(n: int = 6) -> tuple[np.ndarray, np.ndarray]:
+def batch(n: int = 6) -> Views:
     generator = np.random.default_rng(0)
     first = generator.normal(1.0, 1.0, (n, 64, 20)).astype(np.float32)
-    return first, first + generator.normal(0.0, 0.1, first.shape).astype(np.float32)
+    return Views(first, first + generator.normal(0.0, 0.1, first.shape).astype(np.float32))
 
 
 @pytest.mark.parametrize("name", ["same_track", "byol", "clustering", "barlow_twins", "vicreg"])

@@ -111,6 +111,7 @@ def music_of_all_kinds(out: Path, jobs: int, sources: Path, free: Path | None) -
         ("synthetic", made.make_synthetic, 1000),
         ("mma", made.make_mma, 500),
         ("midi", partial(made.make_midi, folder=songs), 500),
+        ("solo", made.make_solo, 600),
     ]
     for kind, compose, clips in composed:
         names = [f"{kind}-{index}" for index in range(clips)]

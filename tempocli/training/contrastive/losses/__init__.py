@@ -9,6 +9,7 @@ from tempocli.training.contrastive.losses.byol import byol, prediction
 from tempocli.training.contrastive.losses.clustering import clustering, same_cluster
 from tempocli.training.contrastive.losses.nt_xent import nt_xent, same_track
 from tempocli.training.contrastive.losses.outputs import TaughtOutputs, ViewOutputs
+from tempocli.training.contrastive.losses.shared_labels import same_labels, shared_labels
 from tempocli.training.contrastive.losses.vicreg import variance_kept, vicreg
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ LOSSES: dict[str, Callable[[ViewOutputs, ContrastiveRecipe, int], Term | None]] 
     "clustering": same_cluster,
     "barlow_twins": redundancy,
     "vicreg": variance_kept,
+    "same_labels": same_labels,
 }
 
 __all__ = [
@@ -33,5 +35,6 @@ __all__ = [
     "byol",
     "clustering",
     "nt_xent",
+    "shared_labels",
     "vicreg",
 ]

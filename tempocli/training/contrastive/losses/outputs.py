@@ -40,8 +40,11 @@ class ViewOutputs:
         Projections; row ``k`` of both belongs to the same track.
     taught : TaughtOutputs or None
         For losses with a teacher.
+    agreement : Tensor of float32, shape=(2 * tracks, 2 * tracks), or None
+        How far the labels of two views agree, those of `a` before those of `b`; for losses with labels.
     """
 
     a: Tensor
     b: Tensor
     taught: TaughtOutputs | None = None
+    agreement: Tensor | None = None

@@ -1,0 +1,119 @@
+"""Labels of composed music, and how far the labels of two clips agree (Guinot 2024)."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempocli.axis import TOLERANCE
+from tempocli.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from tempocli.training.data.store import Clip
+
+_UNNAMED = {"audio", "midi", "solo", "clicks", "speech"}
+# MMA has several grooves of one style: HipHop, HipHopSus, HipHop1, HipHopSusPlus.
+_VARIANT = re.compile(r"(Sus|Plus|Walk|Alt|Intro|End|Fill|\d)+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is known of a view of a clip.
+
+    Attributes
+    ----------
+    style : str
+        Empty if it is not known.
+    programs : frozenset of int
+        General MIDI programs that play; empty if they are not known.
+    bpm : float
+        Tempo of the view, stretched as it is; 0 if it is not known.
+    metre : int
+        Beats of a bar; 0 if they are not known.
+    """
+
+    style: str = ""
+    programs: frozenset[int] = frozenset()
+    bpm: float = 0.0
+    metre: int = 0
+
+
+def labels_of(clip: Clip, rate: float) -> Labels:
+    """Return the labels of a clip that is played at a rate."""
+    style = _VARIANT.sub("", clip.style.split(":")[-1])
+    return Labels(
+        style="" if style in _UNNAMED else style,
+        programs=frozenset(clip.programs),
+        bpm=0.0 if clip.bpm is None else clip.bpm * rate,
+        metre=max((position for _, position in clip.beats), default=0),
+    )
+
+
+def is_labelled(clip: Clip, share: float) -> bool:
+    """Return whether a clip is among the share of clips whose labels are used; the same in every run."""
+    return zlib.crc32(f"labelled {clip.group}".encode()) < share * 2**32
+
+
+def _same_style(a: Labels, b: Labels) -> float:
+    return float(a.style == b.style != "")
+
+
+def _same_programs(a: Labels, b: Labels) -> float:
+    total = len(a.programs) + len(b.programs)
+    return 2.0 * len(a.programs & b.programs) / total if total else 0.0
+
+
+def _same_tempo(a: Labels, b: Labels) -> float:
+    if not a.bpm or not b.bpm:
+        return 0.0
+    return float(abs(np.log2(a.bpm / b.bpm)) <= np.log2(1.0 + TOLERANCE))
+
+
+def _same_metre(a: Labels, b: Labels) -> float:
+    return float(a.metre == b.metre != 0)
+
+
+AGREEMENT: dict[str, Callable[[Labels, Labels], float]] = {
+    "style": _same_style,
+    "programs": _same_programs,
+    "tempo": _same_tempo,
+    "metre": _same_metre,
+}
+
+
+def agreement(labels: Sequence[Labels], kinds: Sequence[str]) -> NDArray[np.float32]:
+    """Return how far the labels of views agree, as the mean over kinds of labels.
+
+    Parameters
+    ----------
+    labels : sequence of Labels
+        Of n views.
+    kinds : sequence of str
+        Keys of `AGREEMENT`; programs agree by the Dice coefficient, the others do or do not.
+
+    Returns
+    -------
+    ndarray of float32, shape=(n, n)
+        0 to 1, symmetric; 0 where a label is not known, and on the diagonal.
+
+    Raises
+    ------
+    DataError
+        If there is no such kind, or none.
+    """
+    unknown = [kind for kind in kinds if kind not in AGREEMENT]
+    if unknown or not kinds:
+        raise DataError(f"labels {', '.join(unknown) or 'none'}: choose some of {', '.join(AGREEMENT)}")
+    values = np.zeros((len(labels), len(labels)), np.float32)
+    for i, a in enumerate(labels):
+        for j, b in enumerate(labels[:i]):
+            values[i, j] = values[j, i] = np.mean([AGREEMENT[kind](a, b) for kind in kinds])
+    return values
