@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tempocli.training.contrastive.network import ContrastiveNetwork
     from tempocli.training.contrastive.recipe import ContrastiveRecipe
     from tempocli.training.contrastive.sampler import Views
+    from tempocli.training.contrastive.spectrogram import SpectrogramNetwork
 
 
 class ContrastiveTask:
@@ -44,7 +45,7 @@ class ContrastiveTask:
 
     def loss(
         self,
-        network: ContrastiveNetwork,
+        network: ContrastiveNetwork | SpectrogramNetwork,
         batch: Views,
         step: int,
         device: str,

@@ -1,0 +1,1 @@
+"""The comparison of losses, labels and domains: its runs and what they are measured by."""
