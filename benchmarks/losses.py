@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -78,9 +81,20 @@ def done(wanted: list[runs.Run], data: Path, out: Path, budget: float, jobs: int
     costs = runs.seconds_per_step(recipes, data, out / "seconds.json")
     missing = [run for run in wanted if not (out / run.name / "scores.json").is_file()]
     steps = [max(20, 10 * round(budget * run.part / costs[run.recipe] / 10)) for run in missing]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _end_with, (os.getpid(),)) as pool:
         for name in pool.map(partial(_one, data=data, out=out), missing, steps):
             print(name, file=sys.stderr)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, or a killed and a resumed study would write the same files."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _one(run: runs.Run, steps: int, *, data: Path, out: Path) -> str:
