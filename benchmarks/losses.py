@@ -6,7 +6,7 @@ All networks are the same small one, on the same data (`tempo train data music`)
 seconds of one core. First the settings of each loss are chosen by what they score on the probes of genre,
 mood, instruments and notes, on a quarter of the budget (that is, with the probes' files in sight); then each
 loss is trained with three seeds, and so is the contrastive one with 5, 20 and 100 % of the labels of composed
-music, and with each kind of labels. An interrupted study goes on where it was. Each run's folder has its
+music, with each kind of labels, and the network that only predicts the labels. An interrupted study goes on where it was. Each run's folder has its
 checkpoint, losses (history.jsonl) and scores (scores.json). Needs the data of ../shared, scikit-learn and the
 extra `train`; docs/make_losses.py writes the page from its files.
 """
@@ -67,7 +67,11 @@ def study(data: Path, out: Path, budget: float, jobs: int, *, losses_only: bool)
     (out / "chosen.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     compared = runs.comparisons(chosen)
     done(
-        [run for run in compared if run.recipe != "semi-supervised" or not losses_only],
+        [
+            run
+            for run in compared
+            if run.recipe.removeprefix("contrastive-") in runs.LOSSES or not losses_only
+        ],
         data,
         out,
         budget,
@@ -77,7 +81,7 @@ def study(data: Path, out: Path, budget: float, jobs: int, *, losses_only: bool)
 
 def done(wanted: list[runs.Run], data: Path, out: Path, budget: float, jobs: int) -> None:
     """Train and measure the runs that are not finished yet."""
-    recipes = [*(f"contrastive-{loss}" for loss in runs.LOSSES), "semi-supervised"]
+    recipes = [*(f"contrastive-{loss}" for loss in runs.LOSSES), "semi-supervised", "supervised"]
     costs = runs.seconds_per_step(recipes, data, out / "seconds.json")
     missing = [run for run in wanted if not (out / run.name / "scores.json").is_file()]
     steps = [max(20, 10 * round(budget * run.part / costs[run.recipe] / 10)) for run in missing]
@@ -87,7 +91,7 @@ def done(wanted: list[runs.Run], data: Path, out: Path, budget: float, jobs: int
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent is gone, or a killed and a resumed study would write the same files."""
+    """End this process with its parent, or a killed and a resumed study would write the same files."""
 
     def watch() -> None:
         while os.getppid() == parent:

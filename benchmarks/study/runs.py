@@ -67,7 +67,7 @@ def searches() -> list[Run]:
 
 
 def comparisons(chosen: dict[str, dict[str, Any]]) -> list[Run]:
-    """Return the runs that are compared: each loss with its chosen settings, and shares and kinds of labels.
+    """Return the runs that are compared: each loss with its chosen settings, shares and kinds of labels, and labels only.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ def comparisons(chosen: dict[str, dict[str, Any]]) -> list[Run]:
         Run(f"labels-{kind}", "semi-supervised", 1, same | {"labelled": 1.0, "labels": (kind,)})
         for kind in LABELS
     ]
-    return [*losses, *shares, *kinds]
+    supervised = [Run(f"supervised-{seed}", "supervised", seed) for seed in SEEDS]
+    return [*losses, *shares, *kinds, *supervised]
 
 
 def recipe_of(run: Run, steps: int) -> ContrastiveRecipe:
@@ -112,21 +113,19 @@ def seconds_per_step(recipes: list[str], data: Path, kept: Path) -> dict[str, fl
     dict of str to float
         Medians; the recipes take turns, so that none has the cold start to itself.
     """
-    if kept.is_file():
-        known: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
-        return known
+    known: dict[str, float] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     torch.set_num_threads(1)
     learners = {}
-    for name in recipes:
+    for name in (each for each in recipes if each not in known):
         recipe = read_recipe(find_recipe(name), ContrastiveRecipe)
         learners[name] = ContrastiveTask(data, recipe), build_learner(recipe).train()
-    times: dict[str, list[float]] = {name: [] for name in recipes}
+    times: dict[str, list[float]] = {name: [] for name in learners}
     for step in range(_PILOT_STEPS):
         for name, (task, network) in learners.items():
             before = time.process_time()
             loss, _ = task.loss(network, task.batch(step), step, "cpu")
             loss.backward()  # type: ignore[no-untyped-call]
             times[name].append(time.process_time() - before)
-    known = {name: sorted(each)[len(each) // 2] for name, each in times.items()}
+    known |= {name: sorted(each)[len(each) // 2] for name, each in times.items()}
     kept.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return known

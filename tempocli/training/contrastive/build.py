@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from tempocli.errors import DataError
+from tempocli.training.contrastive.labels import n_targets
 from tempocli.training.contrastive.network import ContrastiveNetwork
 from tempocli.training.contrastive.spectrogram import SpectrogramNetwork
 from tempocli.training.contrastive.teacher import Teacher
@@ -33,7 +36,9 @@ def build_encoder(config: ContrastiveConfig) -> ContrastiveNetwork | Spectrogram
 
 
 def build_learner(recipe: ContrastiveRecipe) -> ContrastiveNetwork | SpectrogramNetwork:
-    """Build an encoder with initial weights and, if a loss needs it, a teacher as its part ``teacher``.
+    """Build an encoder with initial weights and what its losses need beside it.
+
+    The parts are ``teacher`` for BYOL and clustering, and ``predictor`` for the supervised loss.
 
     Raises
     ------
@@ -46,4 +51,6 @@ def build_learner(recipe: ContrastiveRecipe) -> ContrastiveNetwork | Spectrogram
         raise DataError(f"the recipe {recipe.name} has two losses with a teacher: {' and '.join(taught)}")
     if taught:
         encoder.teacher = Teacher(encoder, n_clusters=recipe.clusters if taught == ["clustering"] else 0)
+    if recipe.losses.get("predicted_labels") and recipe.labels:
+        encoder.predictor = nn.Linear(recipe.network.embedding_dim, n_targets(recipe.labels))
     return encoder

@@ -11,9 +11,11 @@ import numpy as np
 
 from tempocli.axis import TOLERANCE
 from tempocli.errors import DataError
+from tempocli.training.data.store import DRUM_PROGRAM
+from tempocli.training.synth.styles import load_styles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -117,3 +119,70 @@ def agreement(labels: Sequence[Labels], kinds: Sequence[str]) -> NDArray[np.floa
         for j, b in enumerate(labels[:i]):
             values[i, j] = values[j, i] = np.mean([AGREEMENT[kind](a, b) for kind in kinds])
     return values
+
+
+_STYLES = {style.name: number for number, style in enumerate(load_styles())}
+_PROGRAMS = DRUM_PROGRAM + 1
+_METRES = range(2, 8)
+_SLOWEST, _TEMPO_CLASSES, _CLASS_WIDTH = 30.0, 30, 1.08
+_SIZES = {
+    "style": len(_STYLES),
+    "programs": _PROGRAMS,
+    "tempo": _TEMPO_CLASSES,
+    "metre": len(_METRES),
+}
+
+
+def n_targets(kinds: Sequence[str]) -> int:
+    """Return the number of labels that `targets` has."""
+    return sum(_SIZES[kind] for kind in kinds)
+
+
+def targets(labels: Sequence[Labels], kinds: Sequence[str]) -> NDArray[np.float32]:
+    """Return the labels of views as what a network predicts.
+
+    Parameters
+    ----------
+    labels : sequence of Labels
+        Of n views.
+    kinds : sequence of str
+        Keys of `AGREEMENT`. Styles are those of the composer; tempi are in classes 8 % wide from 30 BPM on.
+
+    Returns
+    -------
+    ndarray of float32, shape=(n, n_targets(kinds))
+        1 for a label that applies, 0 for one that does not, NaN where nothing is known of the kind.
+    """
+    return np.stack([np.concatenate([_TARGETS[kind](each) for kind in kinds]) for each in labels])
+
+
+def _one_of(size: int, numbers: Iterable[int]) -> NDArray[np.float32]:
+    values = np.full(size, np.nan, np.float32)
+    for number in numbers:
+        values = np.nan_to_num(values)
+        values[number] = 1.0
+    return values
+
+
+def _style_target(labels: Labels) -> NDArray[np.float32]:
+    known = [_STYLES[labels.style]] if labels.style in _STYLES else []
+    return _one_of(len(_STYLES), known)
+
+
+def _tempo_target(labels: Labels) -> NDArray[np.float32]:
+    if not labels.bpm:
+        return _one_of(_TEMPO_CLASSES, [])
+    number = int(np.log(labels.bpm / _SLOWEST) / np.log(_CLASS_WIDTH))
+    return _one_of(_TEMPO_CLASSES, [min(_TEMPO_CLASSES - 1, max(0, number))])
+
+
+def _metre_target(labels: Labels) -> NDArray[np.float32]:
+    return _one_of(len(_METRES), [_METRES.index(labels.metre)] if labels.metre in _METRES else [])
+
+
+_TARGETS: dict[str, Callable[[Labels], NDArray[np.float32]]] = {
+    "style": _style_target,
+    "programs": lambda labels: _one_of(_PROGRAMS, labels.programs),
+    "tempo": _tempo_target,
+    "metre": _metre_target,
+}

@@ -37,9 +37,10 @@ class ContrastiveRecipe(Recipe):
         Temperature of NT-Xent.
     losses : dict of str to float
         Weights of the losses ``same_track`` (NT-Xent; 1 if it is not named), ``byol``, ``clustering``,
-        ``barlow_twins``, ``vicreg`` and ``same_labels`` (NT-Xent with positives by labels).
+        ``barlow_twins``, ``vicreg`` ``same_labels`` (NT-Xent with positives by labels)
+        and ``predicted_labels`` (supervised).
     labels : tuple of str
-        Kinds of labels whose agreement makes positives for ``same_labels``; see
+        Kinds of labels for ``same_labels`` and ``predicted_labels``; see
         `tempocli.training.contrastive.labels.AGREEMENT`.
     labelled : float
         Share of the labelled clips whose labels are used, 0 to 1.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tempocli.training.contrastive.labels import Labels, agreement, is_labelled, labels_of
+from tempocli.training.contrastive.labels import Labels, agreement, is_labelled, labels_of, targets
 from tempocli.training.data.sampling import Split, UnlabelledTracks
 from tempocli.training.data.views import augment, pitch_shift, stretch
 
@@ -31,11 +31,14 @@ class Views(NamedTuple):
     agreement : ndarray of float32, shape=(2 * tracks, 2 * tracks), or None
         How far the labels of two views agree, those of `a` before those of `b`; ``None`` if the recipe names
         no labels.
+    targets : ndarray of float32, shape=(2 * tracks, n_labels), or None
+        Labels of the views; see `tempocli.training.contrastive.labels.targets`.
     """
 
     a: NDArray[np.float32]
     b: NDArray[np.float32]
     agreement: NDArray[np.float32] | None = None
+    targets: NDArray[np.float32] | None = None
 
 
 class ExcerptSampler:
@@ -111,7 +114,7 @@ class ExcerptSampler:
             for which in (0, 1)
             for (_, clip), pair in zip(tracks, pairs, strict=True)
         ]
-        return Views(a, b, agreement(labels, recipe.labels))
+        return Views(a, b, agreement(labels, recipe.labels), targets(labels, recipe.labels))
 
     def _pair(
         self, store: Store, clip: Clip, rng: np.random.Generator

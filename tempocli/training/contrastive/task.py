@@ -52,7 +52,8 @@ class ContrastiveTask:
     ) -> tuple[Tensor, dict[str, float]]:
         """Compute the loss of a batch."""
         windows = torch.from_numpy(np.concatenate([batch.a, batch.b])).to(device)
-        projections = network.projection(network(windows))
+        embeddings = network(windows)
+        projections = network.projection(embeddings)
         taught = None
         teacher = getattr(network, "teacher", None)
         if teacher is not None:
@@ -63,8 +64,14 @@ class ContrastiveTask:
             teacher.follow(network, momentum)
             taught = teacher.outputs(windows, projections)
         a, b = projections.chunk(2)
-        agreement = None if batch.agreement is None else torch.from_numpy(batch.agreement).to(device)
-        return total_loss(LOSSES, ViewOutputs(a, b, taught, agreement), self._recipe, step)
+        agreement, targets = (
+            None if values is None else torch.from_numpy(values).to(device)
+            for values in (batch.agreement, batch.targets)
+        )
+        predictor = getattr(network, "predictor", None)
+        predicted = None if predictor is None else predictor(nn.functional.relu(embeddings))
+        outputs = ViewOutputs(a, b, taught, agreement, predicted, targets)
+        return total_loss(LOSSES, outputs, self._recipe, step)
 
     @torch.inference_mode()
     def validate(self, network: ContrastiveNetwork, device: str) -> dict[str, float]:

@@ -10,8 +10,15 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from tempocli.errors import DataError  # noqa: E402
 from tempocli.features.front_end import FrontEnd  # noqa: E402
 from tempocli.training.contrastive.build import build_learner  # noqa: E402
-from tempocli.training.contrastive.labels import Labels, agreement, is_labelled, labels_of  # noqa: E402
-from tempocli.training.contrastive.losses import nt_xent, shared_labels  # noqa: E402
+from tempocli.training.contrastive.labels import (  # noqa: E402
+    Labels,
+    agreement,
+    is_labelled,
+    labels_of,
+    n_targets,
+    targets,
+)
+from tempocli.training.contrastive.losses import nt_xent, predicted_labels, shared_labels  # noqa: E402
 from tempocli.training.contrastive.network import ContrastiveConfig  # noqa: E402
 from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402
 from tempocli.training.contrastive.sampler import ExcerptSampler  # noqa: E402
@@ -154,3 +161,52 @@ def test_a_run_with_labels(tmp_path) -> None:
 def test_a_share_that_is_none() -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         ContrastiveRecipe(name="x", stores={"music": 1.0}, labelled=1.2)
+
+
+def test_targets() -> None:
+    kinds = ["metre", "tempo", "programs"]
+    known, unknown = targets([Labels("", frozenset({0, 128}), 31.0, 3), Labels()], kinds)
+    assert len(known) == n_targets(kinds)
+    assert np.flatnonzero(known).tolist() == [1, 6, 6 + 30, 6 + 30 + 128]
+    assert np.isnan(unknown).all()
+    (some,) = targets([Labels(bpm=500.0)], kinds)
+    assert np.isnan(some[:6]).all()
+    assert np.flatnonzero(some[6:36]).tolist() == [29]
+    assert np.isnan(some[36:]).all()
+
+
+def test_prediction_by_hand() -> None:
+    logits = torch.tensor([[0.0, 2.0], [1.0, 1.0], [5.0, 5.0]])
+    wanted = torch.tensor([[1.0, 0.0], [float("nan"), 1.0], [float("nan"), float("nan")]])
+    losses = [np.log(2.0), np.log(1.0 + np.exp(2.0)), np.log(1.0 + np.exp(-1.0))]
+    assert float(predicted_labels(logits, wanted)) == pytest.approx(sum(losses) / 2, rel=1e-6)
+    assert float(predicted_labels(logits, torch.full((3, 2), float("nan")))) == 0.0
+    with pytest.raises(ValueError, match="do not match"):
+        predicted_labels(logits, wanted[:2])
+
+
+def test_labels_can_be_learned(tmp_path) -> None:
+    generator = np.random.default_rng(0)
+    with StoreWriter(tmp_path / "music", FrontEnd(n_mels=20)) as writer:
+        for index in range(12):
+            frames = generator.uniform(0.0, 3.0, (300, 20)).astype(np.float32)
+            frames[:, : 10 * (index % 2)] *= 0.1
+            writer.add(f"{index}", frames, bpm=None, style="x", group=f"{index}", programs=(index % 2,))
+    network = ContrastiveConfig(n_frames=64, n_mels=20, channels=(8, 8), embedding_dim=16, projection_dim=8)
+    settings = {"name": "x", "stores": {"music": 1.0}, "network": network, "tracks": 6, "held_out": 4}
+    losses = {"same_track": 0.0, "predicted_labels": 1.0}
+    recipe = ContrastiveRecipe(**settings, losses=losses, labels=("programs",))
+    torch.manual_seed(0)
+    task, learner = ContrastiveTask(tmp_path, recipe), build_learner(recipe).train()
+    optimiser = torch.optim.Adam(learner.parameters(), 1e-2)
+    values = []
+    for step in range(60):
+        loss, _ = task.loss(learner, task.batch(step), step, "cpu")
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        values.append(loss.item())
+    assert np.mean(values[-5:]) < 0.1 * values[0]
+    bare = ContrastiveRecipe(**settings, losses=losses)
+    with pytest.raises(DataError, match="names no labels"):
+        ContrastiveTask(tmp_path, bare).loss(build_learner(bare), task.batch(0), 0, "cpu")

@@ -9,6 +9,7 @@ from tempocli.training.contrastive.losses.byol import byol, prediction
 from tempocli.training.contrastive.losses.clustering import clustering, same_cluster
 from tempocli.training.contrastive.losses.nt_xent import nt_xent, same_track
 from tempocli.training.contrastive.losses.outputs import TaughtOutputs, ViewOutputs
+from tempocli.training.contrastive.losses.predicted_labels import label_prediction, predicted_labels
 from tempocli.training.contrastive.losses.shared_labels import same_labels, shared_labels
 from tempocli.training.contrastive.losses.vicreg import variance_kept, vicreg
 
@@ -25,6 +26,7 @@ LOSSES: dict[str, Callable[[ViewOutputs, ContrastiveRecipe, int], Term | None]] 
     "barlow_twins": redundancy,
     "vicreg": variance_kept,
     "same_labels": same_labels,
+    "predicted_labels": label_prediction,
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "byol",
     "clustering",
     "nt_xent",
+    "predicted_labels",
     "shared_labels",
     "vicreg",
 ]

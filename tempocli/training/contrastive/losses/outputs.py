@@ -42,9 +42,13 @@ class ViewOutputs:
         For losses with a teacher.
     agreement : Tensor of float32, shape=(2 * tracks, 2 * tracks), or None
         How far the labels of two views agree, those of `a` before those of `b`; for losses with labels.
+    predicted, targets : Tensor of float32, shape=(2 * tracks, n_labels), or None
+        Logits of labels, and the labels, NaN where they are not known; for the supervised loss.
     """
 
     a: Tensor
     b: Tensor
     taught: TaughtOutputs | None = None
     agreement: Tensor | None = None
+    predicted: Tensor | None = None
+    targets: Tensor | None = None
