@@ -66,17 +66,9 @@ def study(data: Path, out: Path, budget: float, jobs: int, *, losses_only: bool)
         chosen[loss] = max(mine, key=lambda run: quality(out / run.name)).changes
     (out / "chosen.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     compared = runs.comparisons(chosen)
-    done(
-        [
-            run
-            for run in compared
-            if run.recipe.removeprefix("contrastive-") in runs.LOSSES or not losses_only
-        ],
-        data,
-        out,
-        budget,
-        jobs,
-    )
+    if losses_only:
+        compared = [run for run in compared if run.recipe.removeprefix("contrastive-") in runs.LOSSES]
+    done(compared, data, out, budget, jobs)
 
 
 def done(wanted: list[runs.Run], data: Path, out: Path, budget: float, jobs: int) -> None:

@@ -67,7 +67,7 @@ def searches() -> list[Run]:
 
 
 def comparisons(chosen: dict[str, dict[str, Any]]) -> list[Run]:
-    """Return the runs that are compared: each loss with its chosen settings, shares and kinds of labels, and labels only.
+    """Return the runs that are compared: losses, shares and kinds of labels, and labels alone.
 
     Parameters
     ----------
