@@ -6,9 +6,9 @@ All networks are the same small one, on the same data (`tempo train data music`)
 seconds of one core. First the settings of each loss are chosen by what they score on the probes of genre,
 mood, instruments and notes, on a quarter of the budget (that is, with the probes' files in sight); then each
 loss is trained with three seeds, and so is the contrastive one with 5, 20 and 100 % of the labels of composed
-music, with each kind of labels, and the network that only predicts the labels. An interrupted study goes on where it was. Each run's folder has its
-checkpoint, losses (history.jsonl) and scores (scores.json). Needs the data of ../shared, scikit-learn and the
-extra `train`; docs/make_losses.py writes the page from its files.
+music, with each kind of labels, and the network that only predicts the labels. An interrupted study goes on
+where it was. Each run's folder has its checkpoint, losses (history.jsonl) and scores (scores.json). Needs the
+data of ../shared, scikit-learn and the extra `train`; docs/make_losses.py writes the page from its files.
 """
 
 from __future__ import annotations
