@@ -64,6 +64,42 @@ class Analysis:
     embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     tempograms: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the estimate and all data as JSON values, not rounded.
+
+        Returns
+        -------
+        dict
+            The keys of `Estimate.to_dict`, and the attributes of this class with lists for arrays.
+        """
+        arrays = {
+            name: getattr(self, name) for name in ("tempogram", "times", "bpms", "embedding", "embeddings")
+        }
+        return self.estimate.to_dict() | {
+            **{name: array.tolist() for name, array in arrays.items()},
+            "tempograms": {method: array.tolist() for method, array in self.tempograms.items()},
+            "start": self.start,
+        }
+
+    def to_jams(self, path: str = "") -> dict[str, Any]:
+        """Return a JAMS document (Humphrey et al., ISMIR 2014), as `tempo estimate --format jams` writes it.
+
+        Parameters
+        ----------
+        path : str
+            Of the file, for the document's identifiers.
+
+        Returns
+        -------
+        dict
+            JSON values with one annotation of the namespace ``tempo``.
+        """
+        from tempocli.output.formats.documents import jams_document
+        from tempocli.output.formats.layout import Layout
+
+        part = Part.of(self.start, self.estimate.duration) if self.start else None
+        return jams_document(FileResult(path, self.estimate, part=part), Layout())
+
     def __repr__(self) -> str:
         n_windows, n_bins = self.tempogram.shape
         return f"Analysis({self.estimate!r}, {n_windows} windows, {n_bins} tempi)"
