@@ -11,39 +11,80 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tempocli.analyser import Analysis
+    from tempocli.batch import estimate_files, find_files, find_inputs, process_files
     from tempocli.beats.tracker import BeatTracker, track_beats
+    from tempocli.comparison import TempoComparer, TempoComparison
     from tempocli.embedding.embedder import Embedder, embed
     from tempocli.embedding.track import TrackEmbedding
-    from tempocli.errors import AudioError, DeviceError, ModelError, TempoError
+    from tempocli.errors import AudioError, DataError, DeviceError, MissingExtraError, ModelError, TempoError
     from tempocli.estimator import Estimator, estimate
-    from tempocli.schema import Beat, BeatTrack, Candidate, CurvePoint, Estimate, GridSection, TempoSection
+    from tempocli.output.frames import estimates_to_dataframe
+    from tempocli.schema import (
+        AudioInput,
+        Beat,
+        BeatTrack,
+        Candidate,
+        CurvePoint,
+        Estimate,
+        FileResult,
+        GridSection,
+        Part,
+        TempoSection,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Analysis",
     "AudioError",
+    "AudioInput",
     "Beat",
     "BeatTrack",
     "BeatTracker",
     "Candidate",
     "CurvePoint",
+    "DataError",
     "DeviceError",
     "Embedder",
     "Estimate",
     "Estimator",
+    "FileResult",
     "GridSection",
+    "MissingExtraError",
     "ModelError",
+    "Part",
+    "TempoComparer",
+    "TempoComparison",
     "TempoError",
     "TempoSection",
     "TrackEmbedding",
     "__version__",
     "embed",
     "estimate",
+    "estimate_files",
+    "estimates_to_dataframe",
+    "find_files",
+    "find_inputs",
+    "process_files",
     "track_beats",
 ]
 
 # Imported on first use, so that `tempo --help` does not load numpy or onnxruntime.
 _HOMES = {
+    "Analysis": "analyser",
+    "AudioInput": "schema",
+    "DataError": "errors",
+    "FileResult": "schema",
+    "MissingExtraError": "errors",
+    "Part": "schema",
+    "TempoComparer": "comparison",
+    "TempoComparison": "comparison",
+    "estimate_files": "batch",
+    "estimates_to_dataframe": "output.frames",
+    "find_files": "batch",
+    "find_inputs": "batch",
+    "process_files": "batch",
     "AudioError": "errors",
     "DeviceError": "errors",
     "ModelError": "errors",

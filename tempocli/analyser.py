@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from tempocli.audio import stream_audio
-from tempocli.audio.arrays import array_blocks
-from tempocli.audio.parts import moved, stream_part
+from tempocli.audio.arrays import array_blocks, is_array
+from tempocli.audio.inputs import input_name
+from tempocli.audio.parts import moved, source_blocks
 from tempocli.decoding.track_decoder import TrackDecoder, combine
+from tempocli.errors import AudioError
 from tempocli.inference.window_analysis import analyse_windows
-from tempocli.schema import Outcome, Part
+from tempocli.schema import FileResult, Outcome, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +47,12 @@ class Analysis:
         Mean of the windows' embeddings; zeros if there is no window.
     start : float
         Start of the analysed part in its file, in seconds.
+    embeddings : ndarray of float32, shape=(n_windows, embedding_dim)
+        What the leading network says of each window before its last layer: features of the rhythm, to compare
+        windows with each other or to fit a classifier of one's own. `Embedder` has those of the music.
+    tempograms : dict of str to ndarray of float32, shape=(n_windows, n_bins)
+        Tempo distributions by method, of which `tempogram` is the normalised product; to see where methods
+        disagree.
     """
 
     estimate: Estimate
@@ -53,6 +61,53 @@ class Analysis:
     bpms: NDArray[np.float64]
     embedding: NDArray[np.float32]
     start: float = 0.0
+    embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    tempograms: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the estimate and all data as JSON values, not rounded.
+
+        Returns
+        -------
+        dict
+            The keys of `Estimate.to_dict`, and the attributes of this class with lists for arrays.
+        """
+        arrays = {
+            name: getattr(self, name) for name in ("tempogram", "times", "bpms", "embedding", "embeddings")
+        }
+        return self.estimate.to_dict() | {
+            **{name: array.tolist() for name, array in arrays.items()},
+            "tempograms": {method: array.tolist() for method, array in self.tempograms.items()},
+            "start": self.start,
+        }
+
+    def to_jams(self, path: str = "") -> dict[str, Any]:
+        """Return a JAMS document (Humphrey et al., ISMIR 2014), as `tempo estimate --format jams` writes it.
+
+        Parameters
+        ----------
+        path : str
+            Of the file, for the document's identifiers.
+
+        Returns
+        -------
+        dict
+            JSON values with one annotation of the namespace ``tempo``.
+        """
+        from tempocli.output.formats.documents import jams_document
+        from tempocli.output.formats.layout import Layout
+
+        part = Part.of(self.start, self.estimate.duration) if self.start else None
+        return jams_document(FileResult(path, self.estimate, part=part), Layout())
+
+    def __repr__(self) -> str:
+        n_windows, n_bins = self.tempogram.shape
+        return f"Analysis({self.estimate!r}, {n_windows} windows, {n_bins} tempi)"
+
+    def _repr_html_(self) -> str:
+        from tempocli.output.notebook import analysis_html
+
+        return analysis_html(self.estimate, self.tempogram, self.times, self.bpms)
 
 
 class Analyser:
@@ -87,16 +142,25 @@ class Analyser:
         return self.spec.name
 
     def estimate(
-        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+        self,
+        source: str | Path | BinaryIO | NDArray[Any],
+        sample_rate: int | None = None,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
     ) -> Estimate:
-        """Estimate the tempo of a file or binary stream, or of a part of it.
+        """Estimate the tempo of a file, binary stream or array, or of a part of it.
 
         A part is estimated as if it were a separate file. The times of its sections and its curve are
         counted from the start of the whole file.
 
         Parameters
         ----------
-        source : str, Path or binary file object
+        source : str, Path, binary file object, or ndarray
+            An array has the shape (n_samples,) or (n_samples, n_channels), and holds floats with full scale
+            1, or signed integers with their own full scale.
+        sample_rate : int, optional
+            Sample rate of an array, in Hz. Files and streams have their own.
         start : float
             Start of the part, in seconds.
         duration : float, optional
@@ -105,11 +169,13 @@ class Analyser:
         Raises
         ------
         AudioError
-            If the source cannot be read as audio, or ends before the part begins.
+            If the source cannot be read as audio, has no known type, or ends before the part begins; if an
+            array has no plausible sample rate, or an unsupported shape or type.
         ValueError
-            If `start` is negative, `duration` is not above 0, or one of them is not finite.
+            If `start` is negative, `duration` is not above 0, or one of them is not finite; if a sample rate
+            is given for a file or a stream.
         """
-        return self.analyse(source, start=start, duration=duration).estimate
+        return self.analyse(source, sample_rate, start=start, duration=duration).estimate
 
     def process(
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
@@ -118,17 +184,22 @@ class Analyser:
         return Outcome(estimate=self.estimate(source, start=start, duration=duration))
 
     def analyse(
-        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+        self,
+        source: str | Path | BinaryIO | NDArray[Any],
+        sample_rate: int | None = None,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
     ) -> Analysis:
-        """Estimate the tempo of a file or binary stream, or of a part, and keep the intermediate data.
+        """Estimate the tempo of a source or a part of it, and keep the intermediate data.
 
         Parameters and errors are those of `estimate`.
         """
         part = Part.of(start, duration)
-        sample_rate = self.front_end.sample_rate
+        wanted = self.front_end.sample_rate
+        analysis = self.analyse_blocks(source_blocks(source, sample_rate, part, wanted_rate=wanted))
         if part is None:
-            return self.analyse_blocks(stream_audio(source, sample_rate=sample_rate))
-        analysis = self.analyse_blocks(stream_part(source, part, sample_rate=sample_rate))
+            return analysis
         return replace(
             analysis,
             estimate=moved(analysis.estimate, part.start),
@@ -137,7 +208,7 @@ class Analyser:
         )
 
     def estimate_array(self, samples: NDArray[Any], sample_rate: int) -> Estimate:
-        """Estimate the tempo of samples in memory.
+        """Estimate the tempo of samples in memory, as `estimate` does with a sample rate.
 
         Parameters
         ----------
@@ -154,6 +225,75 @@ class Analyser:
         """
         blocks = array_blocks(samples, sample_rate, wanted_rate=self.front_end.sample_rate)
         return self.analyse_blocks(blocks).estimate
+
+    def analyse_array(self, samples: NDArray[Any], sample_rate: int) -> Analysis:
+        """Estimate the tempo of samples in memory, and keep the intermediate data.
+
+        Parameters and errors are those of `estimate_array`.
+        """
+        return self.analyse_blocks(array_blocks(samples, sample_rate, wanted_rate=self.front_end.sample_rate))
+
+    def estimate_many(
+        self,
+        sources: Iterable[str | Path | BinaryIO | NDArray[Any]],
+        sample_rate: int | None = None,
+        *,
+        jobs: int = 1,
+    ) -> Iterator[FileResult]:
+        """Estimate the tempo of files, streams and arrays, in threads of this process.
+
+        `tempocli.batch.estimate_files` takes files only, and protects against those that crash a decoder.
+
+        Parameters
+        ----------
+        sources : iterable of str, Path, binary file object, or ndarray
+            Read only as far ahead as there are threads.
+        sample_rate : int, optional
+            Sample rate of all arrays, in Hz.
+        jobs : int
+            Number of threads.
+
+        Yields
+        ------
+        FileResult
+            In the order of the sources. Its path is that of the file, ``-`` for a stream without a name, and
+            ``array 0`` for an array that is the first source. Its `error` is the reason of an AudioError.
+
+        Raises
+        ------
+        ValueError
+            If `jobs` is below 1.
+        """
+        if jobs < 1:
+            raise ValueError(f"jobs must be at least 1, not {jobs}")
+        return self._estimates(sources, sample_rate, jobs)
+
+    def _estimates(
+        self, sources: Iterable[str | Path | BinaryIO | NDArray[Any]], sample_rate: int | None, jobs: int
+    ) -> Iterator[FileResult]:
+        # Imported on use: a single estimate needs no threads.
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        waiting: deque[Future[FileResult]] = deque()
+        with ThreadPoolExecutor(jobs) as pool:
+            try:
+                for number, source in enumerate(sources):
+                    waiting.append(pool.submit(self._result, number, source, sample_rate))
+                    if len(waiting) > jobs:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _result(self, number: int, source: Any, sample_rate: int | None) -> FileResult:
+        array = is_array(source)
+        name = f"array {number}" if array else input_name(source)
+        try:
+            return FileResult(name, self.estimate(source, sample_rate if array else None))
+        except AudioError as error:
+            return FileResult(name, error=error.reason)
 
     def analyse_blocks(
         self,
@@ -196,7 +336,15 @@ class Analyser:
             embedding = heard.embeddings.mean(axis=0)
         else:
             embedding = np.zeros(self.spec.embedding_dim, np.float32)
-        return Analysis(estimate, combine(heard.tempograms), heard.times, self.spec.axis.bpms, embedding)
+        return Analysis(
+            estimate,
+            combine(heard.tempograms),
+            heard.times,
+            self.spec.axis.bpms,
+            embedding,
+            embeddings=heard.embeddings,
+            tempograms=dict(heard.tempograms),
+        )
 
     @property
     def front_end(self) -> FrontEnd:

@@ -18,6 +18,8 @@ from tempocli.inference.options import METHODS, EstimatorOptions, SearchOptions
 from tempocli.inference.registry import is_name
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tempocli.inference.classifier import Encode
     from tempocli.inference.spec import ModelSpec
     from tempocli.schema import Estimate
@@ -188,13 +190,21 @@ class RepeatedEstimator:
 
 
 def estimate(
-    source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None, **options: Any
+    source: str | Path | BinaryIO | NDArray[Any],
+    sample_rate: int | None = None,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    **options: Any,
 ) -> Estimate:
-    """Estimate the tempo of one file or binary stream, or of a part of it.
+    """Estimate the tempo of one file, binary stream or array, or of a part of it.
 
     Parameters
     ----------
-    source : str, Path or binary file object
+    source : str, Path, binary file object, or ndarray
+        See `Estimator.estimate`.
+    sample_rate : int, optional
+        Sample rate of an array, in Hz.
     start : float
         Start of the part, in seconds.
     duration : float, optional
@@ -211,11 +221,12 @@ def estimate(
     AudioError
         If the source cannot be read as audio, or ends before the part begins.
     ValueError
-        If `start` is negative, `duration` is not above 0, or one of them is not finite.
+        If `start` is negative, `duration` is not above 0, or one of them is not finite; if a sample
+        rate is given for a file or a stream.
 
     Examples
     --------
     >>> estimate("docs/sample.ogg").bpm  # doctest: +SKIP
     112.0
     """
-    return Estimator(**options).estimate(source, start=start, duration=duration)
+    return Estimator(**options).estimate(source, sample_rate, start=start, duration=duration)

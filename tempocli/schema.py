@@ -5,14 +5,16 @@ Times are in seconds, tempi in beats per minute (BPM), probabilities in 0 to 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tempocli.embedding.track import TrackEmbedding
+    from tempocli.system.fingerprints import Fingerprint
 
 SCHEMA_VERSION = 2
 DOUBTFUL_CONFIDENCE = 0.3  # the user is warned below this confidence
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # not html.escape: start-up
 MAX_SECONDS = 1e8  # limit of the start and the length of a part: three years
 
 
@@ -158,6 +160,33 @@ class Estimate:
         """Whether there is a `bpm` and its confidence is below `DOUBTFUL_CONFIDENCE`."""
         return self.bpm is not None and self.confidence < DOUBTFUL_CONFIDENCE
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all values, not rounded, as JSON values with the names of `tempo estimate --format json`."""
+        values = asdict(self)
+        for name in ("candidates", "curve", "tempo_sections"):
+            values[name] = list(values[name])
+        return values | {"by_method": dict(self.by_method)}
+
+    def __repr__(self) -> str:
+        return f"Estimate({', '.join(f'{name}={text}' for name, text in self._summary().items())})"
+
+    def _repr_html_(self) -> str:
+        cells = ((name, text.translate(_HTML)) for name, text in self._summary().items())
+        rows = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in cells)
+        return f"<table>{rows}</table>"
+
+    def _summary(self) -> dict[str, str]:
+        duration = {"duration": f"{self.duration:.1f}", "model": repr(self.model)}
+        if self.bpm is None:
+            return {"bpm": "None", "reason": repr(self.reason)} | duration
+        return {
+            "bpm": f"{self.bpm:.2f}",
+            "confidence": f"{self.confidence:.2f}",
+            "octave_confidence": f"{self.octave_confidence:.2f}",
+            "steady": repr(self.steady),
+            "candidates": repr([round(each.bpm, 2) for each in self.candidates]),
+        } | duration
+
 
 @dataclass(frozen=True, slots=True)
 class GridSection:
@@ -222,25 +251,6 @@ class BeatTrack:
     def downbeats(self) -> tuple[Beat, ...]:
         """The beats that begin a bar."""
         return tuple(beat for beat in self.beats if beat.position == 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """Size, time and checksum by which an unchanged file is recognised.
-
-    Attributes
-    ----------
-    size : int
-        Size in bytes.
-    mtime_ns : int
-        Time of the last change, in nanoseconds since the Unix epoch.
-    sha256 : str or None
-        SHA-256 of the content, in hexadecimal; ``None`` if it was not requested.
-    """
-
-    size: int
-    mtime_ns: int
-    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

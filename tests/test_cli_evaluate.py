@@ -93,6 +93,25 @@ def test_interval_is_the_binomial_one():
     assert score.high == pytest.approx(60.0 + half_width, abs=0.8)
 
 
+@pytest.mark.parametrize(
+    ("n_right", "n", "low", "high"),
+    [
+        (1, 1, 20.65, 100.0),
+        (10, 10, 72.25, 100.0),
+        (0, 10, 0.0, 27.75),
+        (5, 10, 23.66, 76.34),
+        (81, 263, 25.53, 36.62),
+    ],
+)
+def test_the_interval_of_a_share_is_that_of_wilson(n_right, n, low, high):
+    """Newcombe (1998) has the last one, 81 of 263: 0.2553 to 0.3662."""
+    references = [evaluation_reference(f"{row}", 100.0) for row in range(n)]
+    estimates = [TrackEstimate(f"{row}", 100.0 if row < n_right else 130.0) for row in range(n)]
+    score = evaluation.evaluate(references, estimates).accuracy1
+    assert score.value == pytest.approx(100.0 * n_right / n)
+    assert (score.low, score.high) == pytest.approx((low, high), abs=0.006)
+
+
 def test_intervals_do_not_depend_on_the_block_size(monkeypatch):
     references = [evaluation_reference(f"{row}", 100.0) for row in range(50)]
     estimates = [TrackEstimate(f"{row}", 100.0 + row) for row in range(50)]
@@ -118,7 +137,7 @@ def test_same_tables_give_the_same_bytes(write):
 def test_nothing_to_measure_is_null(write):
     reference = write("ref.csv", "path,bpm\none.wav,100\n")
     report = scores(reference, "--estimates", write("est.csv", "path,bpm\none.wav,0\n"))
-    assert report["accuracy1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert report["accuracy1"] == {"value": 0.0, "low": 0.0, "high": pytest.approx(79.345, abs=0.001)}
     for key in ("oe1", "aoe2", "p_score", "steady_error_bpm", "calibration", "octave_calibration"):
         assert report[key] is None
 
@@ -279,7 +298,7 @@ def test_text_is_aligned_and_plain_in_a_pipe(write):
     assert len(tables) == 3
     for table in tables:
         assert len({len(line) for line in table}) == 1
-    assert tables[0][1].split() == ["Accuracy", "1,", "4", "%", "25.0", "%", "0.0", "to", "75.0", "4"]
+    assert tables[0][1].split() == ["Accuracy", "1,", "4", "%", "25.0", "%", "4.6", "to", "69.9", "4"]
     assert tables[2][1].startswith("(empty)")
     assert result.stdout.isascii()
 

@@ -17,7 +17,8 @@ from tempocli.errors import DataError
 from tempocli.output.formats import Layout
 from tempocli.output.results.index import PathIndex
 from tempocli.output.results.rows import CsvRows, JsonRows
-from tempocli.schema import FileResult, Fingerprint, Part, input_key
+from tempocli.schema import FileResult, Part, input_key
+from tempocli.system.fingerprints import Fingerprint
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "estimate.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

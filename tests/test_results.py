@@ -21,8 +21,8 @@ from tempocli.output import results as results_package
 from tempocli.output.formats import Layout
 from tempocli.output.results import ResultFile, part_of
 from tempocli.output.results.rows import JsonRows
-from tempocli.schema import FileResult, Fingerprint
-from tempocli.system.fingerprints import fingerprint_of, is_unchanged
+from tempocli.schema import FileResult
+from tempocli.system.fingerprints import Fingerprint, fingerprint_of, is_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

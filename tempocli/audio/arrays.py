@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,8 @@ def array_blocks(
     Parameters
     ----------
     samples : ndarray, shape=(n_samples,) or (n_samples, n_channels)
-        Floats with full scale 1, or signed integers with their own full scale.
+        Floats with full scale 1, or signed integers with their own full scale. Tensors and others that numpy
+        takes as arrays will do; lists will not.
     sample_rate, wanted_rate : int
         In Hz.
 
@@ -39,12 +41,31 @@ def array_blocks(
         If the samples have an unsupported shape or type, are NaN, infinite or far above full scale, or
         the sample rate is not plausible.
     """
-    check_sample_rate(sample_rate, "array")
-    mono = _mono(samples)
+    if not isinstance(sample_rate, Real):
+        raise AudioError("array", f"its sample rate is of type {type(sample_rate).__name__}, not a number")
+    check_sample_rate(float(sample_rate), "array")
+    mono = _mono(_as_array(samples))
     if len(mono):
         check_samples(mono, "array")
     mono = mono.astype(np.float32, copy=False)
     return [mono] if sample_rate == wanted_rate else resample_blocks([mono], sample_rate, wanted_rate)
+
+
+def is_array(source: object) -> bool:
+    """Return whether a source is samples in memory, or meant to be: an array, a tensor, a list."""
+    return hasattr(source, "__array__") or isinstance(source, list | tuple)
+
+
+def _as_array(samples: object) -> NDArray[Any]:
+    if isinstance(samples, np.ndarray):
+        return samples
+    kind = type(samples).__name__
+    if not hasattr(samples, "__array__"):
+        raise AudioError("array", f"a {kind} is not an array of samples: convert it with numpy.asarray")
+    try:
+        return np.asarray(samples)
+    except (TypeError, ValueError, RuntimeError) as error:  # such as a tensor on a GPU, or with a gradient
+        raise AudioError("array", f"a {kind} cannot be converted to a numpy array: {error}") from error
 
 
 def _mono(samples: NDArray[Any]) -> NDArray[Any]:

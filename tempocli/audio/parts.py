@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tempocli.audio import open_audio, resample_blocks
+from tempocli.audio import open_audio, resample_blocks, stream_audio
+from tempocli.audio.arrays import array_blocks, is_array
 from tempocli.errors import AudioError
 
 if TYPE_CHECKING:
@@ -16,6 +18,60 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.schema import Estimate, Part
+
+    Source = str | Path | BinaryIO | NDArray[Any]
+
+
+def source_blocks(
+    source: Source,
+    sample_rate: int | None,
+    part: Part | None,
+    *,
+    wanted_rate: int,
+) -> Iterable[NDArray[np.float32]]:
+    """Read a file, a stream or an array, or a part of it, as mono blocks at the wanted sample rate.
+
+    Parameters
+    ----------
+    source : str, Path, binary file object, or ndarray
+        See `tempocli.audio.open_audio` and `tempocli.audio.arrays.array_blocks`.
+    sample_rate : int or None
+        Sample rate of an array, in Hz; ``None`` for files and streams, which have their own.
+    part : Part or None
+        The part to read; ``None`` for everything.
+    wanted_rate : int
+        In Hz.
+
+    Returns
+    -------
+    iterable of ndarray of float32, shape=(n_samples,)
+
+    Raises
+    ------
+    AudioError
+        If the source cannot be used or is of no known type, an array comes without a sample rate, or the
+        audio ends before the part begins. For files, some of these are raised while the blocks are read.
+    ValueError
+        If a sample rate is given for a file or a stream.
+    """
+    given: Any = source  # type checkers do not know what `is_array` says
+    if is_array(given):
+        if sample_rate is None:
+            raise AudioError("array", "its sample rate is not given: pass sample_rate, in Hz")
+        if part is None:
+            return array_blocks(given, sample_rate, wanted_rate=wanted_rate)
+        # Checked and mixed at its own rate, then cut, then resampled, as the part of a file is.
+        own = array_blocks(given, sample_rate, wanted_rate=sample_rate)
+        blocks = cut(own, part, sample_rate=sample_rate, name="array")
+        return blocks if sample_rate == wanted_rate else resample_blocks(blocks, sample_rate, wanted_rate)
+    if not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
+        kind = type(source).__name__
+        raise AudioError("-", f"a {kind} is neither a path, a binary stream nor an array of samples")
+    if sample_rate is not None:
+        raise ValueError("sample_rate is for arrays only: files and streams have their own")
+    if part is None:
+        return stream_audio(given, sample_rate=wanted_rate)
+    return stream_part(given, part, sample_rate=wanted_rate)
 
 
 def stream_part(

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tempocli.inference.classifier import Encode
-    from tempocli.schema import AudioInput, Fingerprint, Outcome, Part
+    from tempocli.schema import AudioInput, Outcome, Part
+    from tempocli.system.fingerprints import Fingerprint
 
 logger = logging.getLogger(__name__)
 

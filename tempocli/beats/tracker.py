@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from tempocli.audio import stream_audio
 from tempocli.audio.arrays import array_blocks
-from tempocli.audio.parts import moved, stream_part
+from tempocli.audio.parts import moved, source_blocks
 from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.decoding.beats.decoder import BEAT_DECODING_VERSION, BeatDecoder, rise_of, rounded
 from tempocli.decoding.beats.grid import fit_grid
@@ -117,13 +116,22 @@ class BeatTracker:
         self.device = activations.device
 
     def track(
-        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+        self,
+        source: str | Path | BinaryIO | NDArray[Any],
+        sample_rate: int | None = None,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
     ) -> BeatTrack:
-        """Find the beats of a file or binary stream, or of a part of it.
+        """Find the beats of a file, binary stream or array, or of a part of it.
 
         Parameters
         ----------
-        source : str, Path or binary file object
+        source : str, Path, binary file object, or ndarray
+            An array has the shape (n_samples,) or (n_samples, n_channels), and holds floats with full scale
+            1, or signed integers with their own full scale.
+        sample_rate : int, optional
+            Sample rate of an array, in Hz. Files and streams have their own.
         start : float
             Start of the part, in seconds. All times count from the start of the file.
         duration : float, optional
@@ -132,15 +140,17 @@ class BeatTracker:
         Raises
         ------
         AudioError
-            If the source cannot be read as audio, or ends before the part begins.
+            If the source cannot be read as audio, has no known type, or ends before the part begins; if an
+            array has no plausible sample rate, or an unsupported shape or type.
         ValueError
-            If `start` is negative, `duration` is not above 0, or one of them is not finite.
+            If `start` is negative, `duration` is not above 0, or one of them is not finite; if a sample rate
+            is given for a file or a stream.
         """
         part = Part.of(start, duration)
-        sample_rate = self.spec.front_end.sample_rate
+        wanted = self.spec.front_end.sample_rate
+        track = self.track_blocks(source_blocks(source, sample_rate, part, wanted_rate=wanted))
         if part is None:
-            return self.track_blocks(stream_audio(source, sample_rate=sample_rate))
-        track = self.track_blocks(stream_part(source, part, sample_rate=sample_rate))
+            return track
         beats = tuple(replace(beat, time=rounded(beat.time + part.start)) for beat in track.beats)
         estimate = moved(track.estimate, part.start)
         return replace(track, beats=beats, estimate=estimate, grid=fit_grid(beats))
@@ -244,11 +254,16 @@ class PortableTracker:
 
 
 def track_beats(
-    source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None, **options: Any
+    source: str | Path | BinaryIO | NDArray[Any],
+    sample_rate: int | None = None,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    **options: Any,
 ) -> BeatTrack:
-    """Find the beats of one file or binary stream, or of a part of it.
+    """Find the beats of one file, binary stream or array, or of a part of it.
 
     Parameters and errors are those of `BeatTracker` and its method `track`. For several files, create one
     `BeatTracker` and reuse it.
     """
-    return BeatTracker(**options).track(source, start=start, duration=duration)
+    return BeatTracker(**options).track(source, sample_rate, start=start, duration=duration)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from tempocli.audio import stream_audio
 from tempocli.audio.arrays import array_blocks
-from tempocli.audio.parts import stream_part
+from tempocli.audio.parts import source_blocks
 from tempocli.embedding.collector import TrackCollector
 from tempocli.errors import ModelError
 from tempocli.inference.music import MusicEncoder
@@ -82,13 +81,22 @@ class Embedder:
         return self.spec.name
 
     def embed(
-        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+        self,
+        source: str | Path | BinaryIO | NDArray[Any],
+        sample_rate: int | None = None,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
     ) -> TrackEmbedding:
-        """Embed a file or binary stream, or a part of it.
+        """Embed a file, binary stream or array, or a part of it.
 
         Parameters
         ----------
-        source : str, Path or binary file object
+        source : str, Path, binary file object, or ndarray
+            An array has the shape (n_samples,) or (n_samples, n_channels), and holds floats with full scale
+            1, or signed integers with their own full scale.
+        sample_rate : int, optional
+            Sample rate of an array, in Hz. Files and streams have their own.
         start : float
             Start of the part, in seconds.
         duration : float, optional
@@ -97,15 +105,17 @@ class Embedder:
         Raises
         ------
         AudioError
-            If the source cannot be read as audio, or ends before the part begins.
+            If the source cannot be read as audio, has no known type, or ends before the part begins; if an
+            array has no plausible sample rate, or an unsupported shape or type.
         ValueError
-            If `start` is negative, `duration` is not above 0, or one of them is not finite.
+            If `start` is negative, `duration` is not above 0, or one of them is not finite; if a sample rate
+            is given for a file or a stream.
         """
         part = Part.of(start, duration)
-        sample_rate = self.spec.front_end.sample_rate
+        wanted = self.spec.front_end.sample_rate
+        track = self.embed_blocks(source_blocks(source, sample_rate, part, wanted_rate=wanted))
         if part is None:
-            return self.embed_blocks(stream_audio(source, sample_rate=sample_rate))
-        track = self.embed_blocks(stream_part(source, part, sample_rate=sample_rate))
+            return track
         return replace(track, times=track.times + part.start)
 
     def embed_array(self, samples: NDArray[Any], sample_rate: int) -> TrackEmbedding:
@@ -185,11 +195,16 @@ class PortableEmbedder:
 
 
 def embed(
-    source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None, **options: Any
+    source: str | Path | BinaryIO | NDArray[Any],
+    sample_rate: int | None = None,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    **options: Any,
 ) -> TrackEmbedding:
     """Embed one file or binary stream, or a part of it.
 
     Parameters and errors are those of `Embedder` and its method `embed`. For several files, create one
     `Embedder` and reuse it.
     """
-    return Embedder(**options).embed(source, start=start, duration=duration)
+    return Embedder(**options).embed(source, sample_rate, start=start, duration=duration)

@@ -1,4 +1,4 @@
-"""Evaluate a set of estimates: all scores with bootstrap intervals, and groups of tracks."""
+"""Evaluate a set of estimates: all scores with intervals, and groups of tracks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tempocli.evaluation.annotations import Reference, TrackEstimate
 
 RESAMPLES = 2000
+_Z = 1.959963984540054  # 97.5th percentile of the standard normal distribution
 _SEED = 0
 _TRIALS = 500
 _CHANCE_PERCENTILE = 90.0
@@ -33,7 +34,10 @@ OUTCOMES = ("correct", "correctly none", "wrong", "wrongly none", "wrongly some"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score over a set of tracks and its 95 % bootstrap interval, in the same unit."""
+    """A score over a set of tracks and its 95 % interval, in the same unit.
+
+    That of a share of tracks is the score interval (Wilson, JASA 1927), all others are by the bootstrap.
+    """
 
     value: float
     low: float
@@ -216,10 +220,10 @@ def evaluate(
         n_steady=int(steady.sum()),
         steady_error_bpm=_optional_score(_median, np.abs(estimate[steady] - nearest[steady])),
         n_flagged=len(flagged),
-        flagged_steady=_optional_score(_mean, 100.0 * flagged.astype(np.float64)),
+        flagged_steady=_optional_share(flagged),
         n_standard_errors=len(errors_off),
-        within_one_error=_optional_score(_mean, 100.0 * (errors_off <= 1.0)),
-        within_two_errors=_optional_score(_mean, 100.0 * (errors_off <= 2.0)),
+        within_one_error=_optional_share(errors_off <= 1.0),
+        within_two_errors=_optional_share(errors_off <= 2.0),
         calibration=_calibration(_column(row.confidence for row in estimates), right1, where=~missing),
     )
     if tempo_range is None:
@@ -328,7 +332,18 @@ def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _share(right: NDArray[np.bool_]) -> Score:
-    return _score(_mean, 100.0 * right)
+    """Return the share of true values in percent, and its interval by Wilson."""
+    n, share = len(right), float(right.mean())
+    weight = _Z**2 / n
+    centre = (share + weight / 2.0) / (1.0 + weight)
+    half = math.sqrt(weight * share * (1.0 - share) + weight**2 / 4.0) / (1.0 + weight)
+    # The interval contains the share; at 0 and 1, rounding would leave it just outside.
+    low, high = min(max(0.0, centre - half), share), max(min(1.0, centre + half), share)
+    return Score(100.0 * share, 100.0 * low, 100.0 * high)
+
+
+def _optional_share(right: NDArray[np.bool_]) -> Score | None:
+    return _share(right) if len(right) else None
 
 
 def _optional_score(

@@ -5,8 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from dataclasses import dataclass
 
-from tempocli.schema import Fingerprint
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Size, time and checksum by which an unchanged file is recognised.
+
+    Attributes
+    ----------
+    size : int
+        Size in bytes.
+    mtime_ns : int
+        Time of the last change, in nanoseconds since the Unix epoch.
+    sha256 : str or None
+        SHA-256 of the content, in hexadecimal; ``None`` if it was not requested.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str | None = None
 
 
 def fingerprint_of(path: str, *, hashed: bool = False) -> Fingerprint | None:

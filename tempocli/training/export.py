@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ def to_onnx(
         import onnxscript  # noqa: F401  required by torch's exporter, whose own error is less clear
     except ImportError as error:
         raise MissingExtraError("exporting a model", "train") from error
-    with warnings.catch_warnings():
+    with _quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             network,
@@ -72,6 +73,18 @@ def to_onnx(
     model = program.model_proto
     strip_traces(model)
     return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back the exporter's messages below errors, such as on packages that it does not need."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def strip_traces(model: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.errors import TempoError  # noqa: E402
+from tempocli.training import export  # noqa: E402
 from tempocli.training.export import in_torch, parity, proven, refuse_difference  # noqa: E402
 
 INPUTS = np.linspace(0.0, 5.0, 6, dtype=np.float32).reshape(3, 2)
@@ -63,3 +65,12 @@ def test_a_file_that_differs_is_not_written(tmp_path: Path, difference: float) -
     assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
     assert path.read_text() == "before"
     refuse_difference(9e-5)
+
+
+def test_the_exporter_reports_errors_only() -> None:
+    logger = logging.getLogger("torch.onnx._internal.exporter.made_for_this_test")
+    before = logging.getLogger("torch.onnx").level
+    with export._quiet():
+        assert not logger.isEnabledFor(logging.WARNING)
+        assert logger.isEnabledFor(logging.ERROR)
+    assert logging.getLogger("torch.onnx").level == before

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tempocli.cli.commands.training import labels as _labels  # noqa: F401 - adds its command to `data`
 from tempocli.cli.commands.training.prepare import data, progress_bar
 from tempocli.errors import MissingExtraError
 from tempocli.output.formats.layout import printable

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tempocli.errors import DataError
-from tempocli.schema import Fingerprint, Part, input_key
+from tempocli.schema import Part, input_key
+from tempocli.system.fingerprints import Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -38,7 +38,7 @@ def write_jams(results: Iterable[FileResult], layout: Layout) -> Iterator[str]:
     """Write a JAMS document; values without a place in the tempo namespace go to the sandbox."""
     for result in results:
         if result.estimate is not None:
-            yield dump(_jams(result, layout), indent=2)
+            yield dump(jams_document(result, layout), indent=2)
 
 
 def line_record(result: FileResult, layout: Layout) -> dict[str, Any]:
@@ -88,7 +88,8 @@ def _whole_record(result: FileResult, layout: Layout) -> dict[str, Any]:
     return record
 
 
-def _jams(result: FileResult, layout: Layout) -> dict[str, Any]:
+def jams_document(result: FileResult, layout: Layout) -> dict[str, Any]:
+    """Return the JAMS document of a file or a part with an estimate, as JSON values."""
     record = _record(result, layout)
     start = record.get("part_start", 0.0)
     annotation = {

@@ -12,7 +12,8 @@ from tempocli.errors import DataError
 from tempocli.output.formats.documents import RECORD_KEYS, dump, line_record
 from tempocli.output.formats.layout import decode, encode
 from tempocli.output.formats.lines import COLUMNS, cells, quote
-from tempocli.schema import Fingerprint, Part
+from tempocli.schema import Part
+from tempocli.system.fingerprints import Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence

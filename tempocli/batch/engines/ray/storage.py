@@ -11,9 +11,10 @@ from urllib.parse import unquote
 from tempocli.audio.files.entries import is_list
 from tempocli.batch import Selection, find_inputs
 from tempocli.errors import AudioError, MissingExtraError, TempoError
-from tempocli.schema import AudioInput, Fingerprint
+from tempocli.schema import AudioInput
 from tempocli.system import temporary
 from tempocli.system.atomic_files import atomic_file
+from tempocli.system.fingerprints import Fingerprint
 from tempocli.system.locks import open_locked
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ def data() -> None:
     """Prepare training data, one kind at a time; existing clips are kept."""
 
 
-def _shared(function: Callable[..., None]) -> Callable[..., None]:
+def shared(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that all kinds of data have."""
     for option in (
         click.option(
             "--jobs",
@@ -62,7 +63,7 @@ _sources = click.option(
 
 
 @data.command("all")
-@_shared
+@shared
 @_sources
 @click.option(
     "--groove", "performances", type=_THERE, required=True, help="Folder of the Groove MIDI Dataset."
@@ -82,7 +83,7 @@ def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
 
 
 @data.command("music")
-@_shared
+@shared
 @_sources
 @click.option(
     "--cc-music",
@@ -118,11 +119,11 @@ def music_of_all_kinds(out: Path, jobs: int, sources: Path, free: Path | None) -
         stores[kind] = (names, partial(compose, seed=1, front_end=front_end))
     for kind, (names, make) in stores.items():
         clips_made = made.prepare(out / f"music-{kind}", names, make, jobs=jobs, front_end=front_end)
-        _run(len(names), clips_made)
+        run_all(len(names), clips_made)
 
 
 @data.command("beats")
-@_shared
+@shared
 @_sources
 @click.option(
     "--groove", "performances", type=_THERE, required=True, help="Folder of the Groove MIDI Dataset."
@@ -144,12 +145,12 @@ def music_with_beats(out: Path, jobs: int, sources: Path, performances: Path) ->
     ]
     for kind, make, clips in kinds:
         names = [f"{kind}-{index}" for index in range(clips)]
-        _run(clips, made.prepare(out / f"beats-{kind}", names, partial(make, seed=2), jobs=jobs))
+        run_all(clips, made.prepare(out / f"beats-{kind}", names, partial(make, seed=2), jobs=jobs))
     _audio(music, made.listed_music(music, music_list()), out, jobs)
 
 
 @data.command()
-@_shared
+@shared
 @click.option(
     "--model", type=_FILE, required=True, help="ONNX file of the beat network that finds the beats."
 )
@@ -162,7 +163,7 @@ def recordings(out: Path, jobs: int, model: Path) -> None:
     source = out / "audio"
     names = [clip.name for clip in open_store(source).clips]
     make = partial(make_recording, source=source, model=model)
-    _run(len(names), prepare(out / "beats-recordings", names, make, jobs=jobs))
+    run_all(len(names), prepare(out / "beats-recordings", names, make, jobs=jobs))
 
 
 def _fetch(sources: Path, listed: Path) -> tuple[Path, Path]:
@@ -171,12 +172,12 @@ def _fetch(sources: Path, listed: Path) -> tuple[Path, Path]:
 
     songs, music = sources / "songs", sources / "music"
     for folder, packages in ((songs, song_packages()), (music, packages_of(listed))):
-        _run(len(packages), fetch(folder, packages))
+        run_all(len(packages), fetch(folder, packages))
     return songs, music
 
 
 @data.command()
-@_shared
+@shared
 @_generated(4500)
 def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Compose and render music in about a hundred styles (FluidSynth and soundfonts)."""
@@ -186,7 +187,7 @@ def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
 
 
 @data.command()
-@_shared
+@shared
 @_generated(300)
 def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render click tracks of 30 to 300 BPM."""
@@ -196,7 +197,7 @@ def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
 
 
 @data.command()
-@_shared
+@shared
 @_generated(200)
 def speech(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Synthesise speech with espeak-ng: clips without a tempo."""
@@ -206,7 +207,7 @@ def speech(out: Path, jobs: int, clips: int, seed: int) -> None:
 
 
 @data.command()
-@_shared
+@shared
 @_generated(1214)
 def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the grooves of MMA (Musical MIDI Accompaniment)."""
@@ -219,7 +220,7 @@ def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
 
 @data.command()
 @click.argument("folder", type=_THERE)
-@_shared
+@shared
 @_generated(800)
 def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the drum performances of the Groove MIDI Dataset in FOLDER, with accompaniment."""
@@ -232,7 +233,7 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 
 @data.command()
 @click.argument("folder", type=_THERE)
-@_shared
+@shared
 @_generated(1300)
 def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render the MIDI songs in FOLDER, including those in WAD files, at their own tempo."""
@@ -245,7 +246,7 @@ def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
 
 @data.command()
 @click.argument("folder", type=_THERE)
-@_shared
+@shared
 @click.option(
     "--list",
     "listed",
@@ -262,17 +263,18 @@ def audio(folder: Path, out: Path, jobs: int, listed: Path | None) -> None:
 def _audio(folder: Path, names: list[str], out: Path, jobs: int) -> None:
     from tempocli.training.data.prepare import make_audio, prepare
 
-    _run(len(names), prepare(out / "audio", names, partial(make_audio, folder=folder), jobs=jobs))
+    run_all(len(names), prepare(out / "audio", names, partial(make_audio, folder=folder), jobs=jobs))
 
 
 def _prepare(out: Path, kind: str, clips: int, make: Callable[[str], Any], jobs: int) -> None:
     from tempocli.training.data.prepare import prepare
 
     names = [f"{kind}-{index}" for index in range(clips)]
-    _run(clips, prepare(out / kind, names, make, jobs=jobs))
+    run_all(clips, prepare(out / kind, names, make, jobs=jobs))
 
 
-def _run(total: int, done: Iterator[str]) -> None:
+def run_all(total: int, done: Iterator[str]) -> None:
+    """Make all clips, with a progress bar."""
     with progress_bar() as bar:
         task = bar.add_task("preparing", total=total)
         for _ in done:
