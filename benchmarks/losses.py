@@ -2,13 +2,14 @@
 
     python benchmarks/losses.py --data data --out study [--budget 400] [--jobs 2] [--losses-only]
 
-All networks are the same small one, on the same data (`tempo train data music`), each for --budget CPU
-seconds of one core. First the settings of each loss are chosen by what they score on the probes of genre,
-mood, instruments and notes, on a quarter of the budget (that is, with the probes' files in sight); then each
-loss is trained with three seeds, and so is the contrastive one with 5, 20 and 100 % of the labels of composed
-music, with each kind of labels, and the network that only predicts the labels. An interrupted study goes on
-where it was. Each run's folder has its checkpoint, losses (history.jsonl) and scores (scores.json). Needs the
-data of ../shared, scikit-learn and the extra `train`; docs/make_losses.py writes the page from its files.
+All networks are the same small one, on the same data (`tempo train data music`, and `sounds`), each for
+--budget CPU seconds of one core. First the settings of each loss are chosen by what they score on the probes
+of genre, mood, instruments and notes, on a quarter of the budget (that is, with the probes' files in sight);
+then each loss is trained with three seeds. So are the contrastive one with 5, 20 and 100 % of the labels of
+composed music, the network that only predicts the labels, and the contrastive one on sounds that are no
+music; and with one seed, each kind of labels. An interrupted study goes on where it was. Each run's folder
+has its checkpoint, losses (history.jsonl) and scores (scores.json). Needs the data of ../shared, scikit-learn
+and the extra `train`; docs/make_losses.py writes the page from its files.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def study(data: Path, out: Path, budget: float, jobs: int, *, losses_only: bool)
 
 def done(wanted: list[runs.Run], data: Path, out: Path, budget: float, jobs: int) -> None:
     """Train and measure the runs that are not finished yet."""
-    recipes = [*(f"contrastive-{loss}" for loss in runs.LOSSES), "semi-supervised", "supervised"]
+    others = ("semi-supervised", "supervised", "contrastive-sounds")
+    recipes = [*(f"contrastive-{loss}" for loss in runs.LOSSES), *others]
     costs = runs.seconds_per_step(recipes, data, out / "seconds.json")
     missing = [run for run in wanted if not (out / run.name / "scores.json").is_file()]
     steps = [max(20, 10 * round(budget * run.part / costs[run.recipe] / 10)) for run in missing]

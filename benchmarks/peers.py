@@ -181,7 +181,7 @@ def heading(arguments: argparse.Namespace, n_files: int, load: float) -> list[st
         f"Every tool got the same {n_files} files as 16-bit WAV, with its default settings and one thread,",
         "and was scored by the code of `tempo evaluate`; its [README](../benchmarks/README.md) says how.",
         f"CPU seconds are the median over {n_timed} files of 60 s, all tools in turn, loaded and warmed up;",
-        "what that takes is in the last column. In brackets: 95 % bootstrap intervals. *Labels* are what a",
+        "what that takes is in the last column. In brackets: 95 % intervals. *Labels* are what a",
         "tool learned its tempi from: none, human ones, or nothing at all, being made by hand.",
         "",
         "![Accuracy against seconds](peers.png)",

@@ -255,7 +255,7 @@ def write_card(card: Path, options: tuple[str, ...], reports: dict[str, Report],
         *short,
         "",
         f"Of this model alone (`{' '.join(options)}`), measured by {command}; more, also of the default, in "
-        "[docs/accuracy.md](../docs/accuracy.md). In brackets: 95 % bootstrap intervals.",
+        "[docs/accuracy.md](../docs/accuracy.md). In brackets: 95 % intervals.",
         "",
         *score_table(reports),
         *relation_table(reports),
@@ -294,7 +294,7 @@ def main(references: list[str]) -> None:
         lines = [
             "# Accuracy",
             "",
-            f"Made by {command}; definitions in [evaluate.md](evaluate.md). In brackets: 95 % bootstrap "
+            f"Made by {command}; definitions in [evaluate.md](evaluate.md). In brackets: 95 % "
             "intervals. All scores are in percent, except BPM and calibration errors. *By chance* is the "
             "calibration error that a perfect confidence would have on as many files: on average / in nine "
             "cases of ten at most.",

@@ -62,7 +62,7 @@ def main() -> None:
     draw(study, DOCS / "losses.png")
 
 
-KINDS = (*(f"labels-{kind}" for kind in runs.LABELS), "supervised")
+KINDS = (*(f"labels-{kind}" for kind in runs.LABELS), "supervised", "sounds")
 
 
 def group(found: dict[str, Scores], name: str) -> list[Scores]:

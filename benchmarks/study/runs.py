@@ -67,7 +67,7 @@ def searches() -> list[Run]:
 
 
 def comparisons(chosen: dict[str, dict[str, Any]]) -> list[Run]:
-    """Return the runs that are compared: losses, shares and kinds of labels, and labels alone.
+    """Return the runs that are compared: losses, shares and kinds of labels, labels alone, other sounds.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def comparisons(chosen: dict[str, dict[str, Any]]) -> list[Run]:
         for kind in LABELS
     ]
     supervised = [Run(f"supervised-{seed}", "supervised", seed) for seed in SEEDS]
-    return [*losses, *shares, *kinds, *supervised]
+    sounds = [Run(f"sounds-{seed}", "contrastive-sounds", seed, same) for seed in SEEDS]
+    return [*losses, *shares, *kinds, *supervised, *sounds]
 
 
 def recipe_of(run: Run, steps: int) -> ContrastiveRecipe:

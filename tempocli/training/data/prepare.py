@@ -353,10 +353,9 @@ def make_midi(
     return _render(score, rng, name, song.name, front_end)
 
 
-def make_speech(name: str, *, seed: int) -> Prepared:
+def make_speech(name: str, *, seed: int, front_end: FrontEnd = TEMPO_FRONT_END) -> Prepared:
     """Synthesise speech of random sentences: a clip without a tempo."""
     rng = _rng(6, seed, int(name.split("-")[-1]))
-    front_end = TEMPO_FRONT_END
     with tempfile.TemporaryDirectory() as folder:
         samples = speak(rng, duration=CLIP_SECONDS, sample_rate=front_end.sample_rate, folder=Path(folder))
     samples = master(samples, rng, sample_rate=front_end.sample_rate)

@@ -34,6 +34,11 @@ def embedding_music_list() -> Path:
     return Path(__file__).with_name("embedding_music.txt")
 
 
+def sounds_list() -> Path:
+    """Return the list of recordings that are no music, one per line as PACKAGE/PATH."""
+    return Path(__file__).with_name("sounds.txt")
+
+
 def packages_of(listed: Path) -> list[str]:
     """List the Debian packages of a list of recordings."""
     return sorted({path.split("/")[0] for path in listed.read_text(encoding="utf-8").splitlines()})

@@ -15,6 +15,7 @@ from tempocli.training.data.sources import (
     music_list,
     packages_of,
     song_packages,
+    sounds_list,
 )
 
 
@@ -70,10 +71,14 @@ def test_no_debian(tmp_path, monkeypatch):
         list(fetch(tmp_path / "music", ["game-music"]))
 
 
-@pytest.mark.parametrize("listed", [music_list(), embedding_music_list()], ids=["tempo", "embedding"])
-def test_the_lists_that_ship_name_the_packages_they_need(listed):
+@pytest.mark.parametrize(
+    ("listed", "least"),
+    [(music_list(), 500), (embedding_music_list(), 500), (sounds_list(), 100)],
+    ids=["tempo", "embedding", "sounds"],
+)
+def test_the_lists_that_ship_name_the_packages_they_need(listed, least):
     names = listed.read_text().splitlines()
-    assert len(names) == len(set(names)) > 500
+    assert len(names) == len(set(names)) > least
     assert {name.split("/")[0] for name in names} == set(packages_of(listed))
 
 
@@ -84,6 +89,11 @@ def test_no_package_of_songs_has_recordings_that_the_tempo_models_learn_from():
 def test_music_for_measuring_is_not_trained_on():
     measured = {"pingus-data", "gweled", "heroes-sound-tracks", "fretsonfire-songs-muldjord", "performous"}
     assert not set(packages_of(embedding_music_list())) & measured
+
+
+def test_sounds_are_not_in_the_list_of_music():
+    sounds, music = (set(each().read_text().splitlines()) for each in (sounds_list, embedding_music_list))
+    assert not sounds & music
 
 
 def test_lists_of_files(tmp_path):

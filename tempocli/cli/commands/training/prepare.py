@@ -122,6 +122,30 @@ def music_of_all_kinds(out: Path, jobs: int, sources: Path, free: Path | None) -
         run_all(len(names), clips_made)
 
 
+@data.command("sounds")
+@shared
+@_sources
+def sounds_without_music(out: Path, jobs: int, sources: Path) -> None:
+    """Prepare sounds that are no music, and speech, to compare with music (Debian only)."""
+    from tempocli.training.data import prepare as made
+    from tempocli.training.data.sources import sounds_list
+
+    _, folder = _fetch(sources, sounds_list())
+    front_end = made.MUSIC_FRONT_END
+    stores: dict[str, tuple[list[str], Callable[[str], Any]]] = {
+        "debian": (
+            made.listed_music(folder, sounds_list()),
+            partial(made.make_audio, folder=folder, front_end=front_end),
+        ),
+        "speech": (
+            [f"speech-{index}" for index in range(200)],
+            partial(made.make_speech, seed=1, front_end=front_end),
+        ),
+    }
+    for kind, (names, make) in stores.items():
+        run_all(len(names), made.prepare(out / f"sounds-{kind}", names, make, jobs=jobs, front_end=front_end))
+
+
 @data.command("beats")
 @shared
 @_sources
