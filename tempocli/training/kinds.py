@@ -22,8 +22,8 @@ from tempocli.training.contrastive.task import ContrastiveTask
 from tempocli.training.engine import fit
 from tempocli.training.recipe import Recipe, read_recipe
 from tempocli.training.tempo.export import export_tempo
-from tempocli.training.tempo.network import TempoNetwork
 from tempocli.training.tempo.recipe import TempoRecipe
+from tempocli.training.tempo.scalar import build_tempo
 from tempocli.training.tempo.task import TempoTask
 from tempocli.training.translation.build import build_translation
 from tempocli.training.translation.export import export_translation
@@ -70,7 +70,7 @@ KINDS = {
         Kind(
             recipe=TempoRecipe,
             task=TempoTask,
-            build=lambda recipe, encoder: TempoNetwork(recipe.network),
+            build=lambda recipe, encoder: build_tempo(recipe.network),
             export=export_tempo,
             scores=("validation_accuracy1", "validation_accuracy2"),
         ),

@@ -12,27 +12,29 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from tempocli.training.tempo.network import TempoNetwork
+
 if TYPE_CHECKING:
     from tempocli.training.layers.time_branch import TimeBlock, TimeBranch
-    from tempocli.training.tempo.network import TempoNetwork
+    from tempocli.training.tempo.scalar import AnyTempo
 
 
-def deployable(network: TempoNetwork) -> TempoNetwork:
+def deployable(network: AnyTempo) -> AnyTempo:
     """Copy a network with its time branch as convolutions.
 
     Parameters
     ----------
-    network : TempoNetwork
+    network : TempoNetwork or ScalarNetwork
         In evaluation mode.
 
     Returns
     -------
-    TempoNetwork
+    TempoNetwork or ScalarNetwork
         Gives the same outputs up to rounding; for inference only.
     """
     deployed = copy.deepcopy(network)
-    if network.config.n_activations:
-        deployed.branch = _ConvBranch(network.branch)  # type: ignore[assignment]
+    if isinstance(deployed, TempoNetwork) and network.config.n_activations:
+        deployed.branch = _ConvBranch(deployed.branch)  # type: ignore[assignment]
     return deployed.eval()
 
 

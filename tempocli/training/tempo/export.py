@@ -27,16 +27,17 @@ if TYPE_CHECKING:
     from tempocli.features.front_end import FrontEnd
     from tempocli.inference.calibration import Calibration
     from tempocli.training.calibrate import Track
-    from tempocli.training.tempo.network import NetworkConfig, TempoNetwork
+    from tempocli.training.tempo.network import NetworkConfig
     from tempocli.training.tempo.recipe import TempoRecipe
+    from tempocli.training.tempo.scalar import AnyTempo
 
 
-def export_tempo(network: TempoNetwork, recipe: TempoRecipe, data: Path, path: Path) -> float:
+def export_tempo(network: AnyTempo, recipe: TempoRecipe, data: Path, path: Path) -> float:
     """Export a tempo encoder to ONNX; set its scale and calibrate its confidence on the recipe's data.
 
     Parameters
     ----------
-    network : TempoNetwork
+    network : TempoNetwork or ScalarNetwork
         Trained with the recipe, in evaluation mode.
     recipe : TempoRecipe
     data : Path
@@ -75,12 +76,12 @@ def export_tempo(network: TempoNetwork, recipe: TempoRecipe, data: Path, path: P
     )
 
 
-def network_track(network: TempoNetwork, front_end: FrontEnd, tilt: float) -> tuple[Track, TempoAxis]:
+def network_track(network: AnyTempo, front_end: FrontEnd, tilt: float) -> tuple[Track, TempoAxis]:
     """Return a function from log-mel frames to their tempo distribution.
 
     Parameters
     ----------
-    network : TempoNetwork
+    network : TempoNetwork or ScalarNetwork
         In evaluation mode.
     front_end : FrontEnd
     tilt : float
@@ -114,7 +115,7 @@ def network_track(network: TempoNetwork, front_end: FrontEnd, tilt: float) -> tu
 
 
 def write_encoder(
-    network: TempoNetwork,
+    network: AnyTempo,
     path: Path,
     *,
     name: str,
@@ -128,7 +129,7 @@ def write_encoder(
 
     Parameters
     ----------
-    network : TempoNetwork
+    network : TempoNetwork or ScalarNetwork
         In evaluation mode.
     path : Path
         Written only if the check passes.

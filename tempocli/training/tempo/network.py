@@ -70,6 +70,8 @@ class NetworkConfig:
         embedding is the pooled output of the trunk, of length `2 * channels`.
     odd : bool
         Whether the trunk also reads the metrical levels of five and seven beats.
+    scalar : bool
+        Whether the network is `tempocli.training.tempo.scalar.ScalarNetwork`.
     """
 
     n_frames: int = 1024
@@ -91,6 +93,7 @@ class NetworkConfig:
     context_dropout: float = 0.1
     context: bool = True
     odd: bool = False
+    scalar: bool = False
 
     @property
     def axis(self) -> ModulationAxis:

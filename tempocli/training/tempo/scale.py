@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from tempocli.training.tempo.network import NetworkConfig, TempoNetwork
+from tempocli.training.tempo.network import NetworkConfig
+from tempocli.training.tempo.scalar import AnyTempo, ScalarNetwork, build_tempo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,15 +60,25 @@ def common_shift(offsets: NDArray[np.float64], *, expected: float, bins_per_octa
     return float(expected + fold(shift - expected))
 
 
+def scale_shift(config: NetworkConfig, offsets: NDArray[np.float64]) -> float:
+    """Return the shift that the errors of a network on click tracks have in common, in bins.
+
+    The outputs of a scalar network mean nothing before, so that its octave comes from the clicks, too.
+    """
+    if config.scalar:
+        return float(np.median(offsets))
+    return common_shift(offsets, expected=middle_shift(config), bins_per_octave=config.bins_per_octave)
+
+
 @torch.inference_mode()
 def tempo_offsets(
-    network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[np.float32]
+    network: AnyTempo, windows: NDArray[np.float32], tempi: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Compute the errors of a network's estimates on single windows.
 
     Parameters
     ----------
-    network : TempoNetwork
+    network : TempoNetwork or ScalarNetwork
         In evaluation mode.
     windows : ndarray of float32, shape=(n, n_frames, n_mels)
     tempi : ndarray of float32, shape=(n,)
@@ -79,20 +91,27 @@ def tempo_offsets(
     """
     config = network.config
     device = next(network.parameters()).device
+
+    def places(some: Tensor) -> Tensor:
+        if isinstance(network, ScalarNetwork):
+            return network.place(network.scalar(network.parts(some)[2]))
+        found: Tensor = network(some)[0].argmax(dim=1)
+        return found
+
     answers = [
-        network(torch.from_numpy(windows[start : start + 64]).to(device))[0].argmax(dim=1).cpu().numpy()
+        places(torch.from_numpy(windows[start : start + 64]).to(device)).cpu().numpy()
         for start in range(0, len(windows), 64)
     ]
     truth = np.log2(tempi.astype(np.float64) / config.min_bpm) * config.bins_per_octave
     return np.asarray(np.concatenate(answers) - truth)
 
 
-def rescale(network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[np.float32]) -> TempoNetwork:
+def rescale(network: AnyTempo, windows: NDArray[np.float32], tempi: NDArray[np.float32]) -> AnyTempo:
     """Set a network's scale with windows of known tempo, and cut its axis to the default tempo range.
 
     Parameters
     ----------
-    network : TempoNetwork
+    network : TempoNetwork or ScalarNetwork
         Without a context path, in evaluation mode.
     windows : ndarray of float32, shape=(n, n_frames, n_mels)
         Windows of click tracks.
@@ -101,16 +120,12 @@ def rescale(network: TempoNetwork, windows: NDArray[np.float32], tempi: NDArray[
 
     Returns
     -------
-    TempoNetwork
+    TempoNetwork or ScalarNetwork
         With the same weights, in evaluation mode.
     """
     config, usual = network.config, NetworkConfig()
-    shift = common_shift(
-        tempo_offsets(network, windows, tempi),
-        expected=middle_shift(config),
-        bins_per_octave=config.bins_per_octave,
-    )
-    scaled = TempoNetwork(
+    shift = scale_shift(config, tempo_offsets(network, windows, tempi))
+    scaled = build_tempo(
         replace(
             config,
             min_bpm=usual.min_bpm,

@@ -12,14 +12,15 @@ from tempocli.evaluation import metrics
 from tempocli.training.losses import total_loss
 from tempocli.training.tempo.losses import LOSSES, TempoOutputs
 from tempocli.training.tempo.sampler import TempoSampler
-from tempocli.training.tempo.scale import common_shift, middle_shift, tempo_offsets
+from tempocli.training.tempo.scalar import ScalarNetwork
+from tempocli.training.tempo.scale import scale_shift, tempo_offsets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tempocli.training.tempo.network import TempoNetwork
     from tempocli.training.tempo.recipe import TempoRecipe
     from tempocli.training.tempo.sampler import Batch
+    from tempocli.training.tempo.scalar import AnyTempo
 
 
 class TempoTask:
@@ -44,29 +45,33 @@ class TempoTask:
         self._windows, self._tempi = sampler.validation()
 
     def loss(
-        self, network: TempoNetwork, batch: Batch, step: int, device: str
+        self, network: AnyTempo, batch: Batch, step: int, device: str
     ) -> tuple[Tensor, dict[str, float]]:
         """Compute the loss of a batch."""
         n_labelled = len(batch.labelled)
         views = batch.views.reshape(-1, *batch.labelled.shape[1:])
         windows = torch.from_numpy(np.concatenate([batch.labelled, views])).to(device)
-        logits, octave, _ = network.parts(windows)
+        logits, octave, embedding = network.parts(windows)
+        scalars = None
+        if isinstance(network, ScalarNetwork):
+            scalars = network.scalar(embedding[n_labelled:]).reshape(batch.log2_rate.shape)
         outputs = TempoOutputs(
             labelled=logits[:n_labelled] + octave[:n_labelled],
             bpm=torch.from_numpy(batch.bpm).to(device),
             # Without the context, which encodes the absolute tempo and so is not equivariant.
             views=logits[n_labelled:].reshape(*batch.log2_rate.shape, logits.shape[-1]),
             log2_rate=torch.from_numpy(batch.log2_rate).to(device),
+            scalars=scalars,
         )
         return total_loss(LOSSES, outputs, self._recipe, step)
 
-    def validate(self, network: TempoNetwork, device: str) -> dict[str, float]:
+    def validate(self, network: AnyTempo, device: str) -> dict[str, float]:
         """Score single windows of held-out clips."""
         return validate(network, self._windows, self._tempi, self._recipe)
 
 
 def validate(
-    network: TempoNetwork,
+    network: AnyTempo,
     windows: np.ndarray[Any, Any],
     tempi: np.ndarray[Any, Any],
     recipe: TempoRecipe,
@@ -77,8 +82,7 @@ def validate(
     """
     offsets = tempo_offsets(network, windows, tempi)
     if recipe.scale:
-        bins = recipe.network.bins_per_octave
-        offsets -= common_shift(offsets, expected=middle_shift(recipe.network), bins_per_octave=bins)
+        offsets -= scale_shift(recipe.network, offsets)
     truth = tempi.astype(np.float64)
     estimates = truth * 2.0 ** (offsets / recipe.network.bins_per_octave)
     return {

@@ -9,6 +9,8 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
+
 from tempocli.cli import cli
 from tempocli.errors import DataError
 from tempocli.training.data.labels import check_store, make_labelled, read_labels

@@ -9,6 +9,7 @@ from tempocli.training.tempo.losses.consensus import consensus
 from tempocli.training.tempo.losses.cross_entropy import cross_entropy, soft_targets, supervised
 from tempocli.training.tempo.losses.equivariance import equivariance
 from tempocli.training.tempo.losses.outputs import TempoOutputs
+from tempocli.training.tempo.losses.ratio import ratio, ratios
 from tempocli.training.tempo.losses.self_supervision import self_supervision
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 LOSSES: dict[str, Callable[[TempoOutputs, TempoRecipe, int], Term | None]] = {
     "supervised": supervised,
     "equivariance": self_supervision,
+    "ratio": ratios,
 }
 
 __all__ = [
@@ -29,5 +31,6 @@ __all__ = [
     "cross_entropy",
     "equivariance",
     "off_centre",
+    "ratio",
     "soft_targets",
 ]

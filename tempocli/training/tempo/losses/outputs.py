@@ -23,9 +23,12 @@ class TempoOutputs:
         Logits of the views of unlabelled recordings, without the context, which encodes the absolute tempo.
     log2_rate : Tensor of float32, shape=(n_views, unlabelled_size)
         Base-2 logarithm of the rate of each view.
+    scalars : Tensor of float32, shape=(n_views, unlabelled_size), or None
+        Outputs of a network with one number for each view.
     """
 
     labelled: Tensor
     bpm: Tensor
     views: Tensor
     log2_rate: Tensor
+    scalars: Tensor | None = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def self_supervision(outputs: TempoOutputs, recipe: TempoRecipe, step: int) -> Term | None:
     """Compute the loss on the views: folded to an octave with labels, not folded without labels."""
     views, log2_rate = outputs.views, outputs.log2_rate
-    if not len(views):
+    if not len(views) or not recipe.equivariance:
         return None
     bins, sharpness = recipe.network.bins_per_octave, recipe.sharpness
     if recipe.mix:
