@@ -60,7 +60,7 @@ def test_two_references_fill_the_docs_and_the_cards(accuracy, tmp_path):
     text = (tmp_path / "docs" / "accuracy.md").read_text()
     for method in ("both", "classify", "compare", "periodicity"):
         assert f"## `{method}`" in text
-        assert f"| `{method}` | 60 to 110 | 100.0 (43.9 to 100.0) | 100.0" in text
+        assert f"| `{method}` | 60 to 110 | 100.0 (34.2 to 100.0) | 100.0" in text
     assert "one, 2 files:" in text
     assert "together, 3 files:" in text
     assert "| score | one | two | together |" in text
