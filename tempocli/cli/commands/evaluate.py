@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 @click.argument("reference", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--task",
-    type=click.Choice(["tempo", "beats"]),
+    type=click.Choice(["tempo", "beats", "segments"]),
     default="tempo",
     show_default=True,
-    help="What to score; with beats, REFERENCE is a folder of annotations (.beats, .txt, .jams).",
+    help="What to score; with beats or segments, REFERENCE is a folder of annotations.",
 )
 @click.option(
     "--estimates",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Score the estimates in FILE, and run no model: CSV with the columns path and bpm; for beats, "
-    "JSON of 'tempo beats' or a folder.",
+    "JSON of 'tempo beats' or a folder; for segments, a folder.",
 )
 @click.option(
     "--audio",
@@ -108,7 +108,8 @@ def command(
     Paths are relative to its folder. With --min-bpm or --max-bpm, any octave of a reference within the range
     is correct; if there is none, the correct answer is no tempo.
 
-    With --task beats, REFERENCE is a folder with one annotation per track: lines of time and position.
+    With --task beats, REFERENCE is a folder with one annotation per track: lines of time and position; with
+    --task segments, lines of start, end and label.
     """
     console.configure(verbose=verbose, quiet=quiet)
     if task == "beats":
@@ -123,6 +124,13 @@ def command(
         )
         context.exit(evaluate_beats.run(request, as_json=format_name == "json"))
     _refuse(context, ("audio", "skip"), "without --task beats")
+    if task == "segments":
+        from tempocli.cli.commands import evaluate_segments
+
+        tempo_only = ("method", "references", "model", "device", "jobs", "min_bpm", "max_bpm", "save", "by")
+        _refuse(context, tempo_only, "with --task segments")
+        evaluate_segments.run(reference, estimates, as_json=format_name == "json")
+        return
     from tempocli.evaluation.scoring import TempoRange, evaluate, group_by
 
     options.check_tempo_range(min_bpm, max_bpm)
