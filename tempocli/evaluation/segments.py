@@ -151,9 +151,15 @@ def score_segments(reference: Segmentation, estimate: Segmentation) -> SegmentSc
     known, found = reference.boundaries, estimate.boundaries
     table = _contingency(reference, estimate)
     over, under = _entropies(table)
+    (half, three), (half_trimmed, three_trimmed) = (
+        [f_measure(some, others, window) for window in WINDOWS]
+        for some, others in ((known, found), (known[1:-1], found[1:-1]))
+    )
     return SegmentScores(
-        *(f_measure(known, found, window) for window in WINDOWS),
-        *(f_measure(known[1:-1], found[1:-1], window) for window in WINDOWS),
+        f_half=half,
+        f_three=three,
+        f_half_trimmed=half_trimmed,
+        f_three_trimmed=three_trimmed,
         pairwise=_pairwise(table),
         over=over,
         under=under,
