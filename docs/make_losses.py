@@ -24,7 +24,7 @@ from music import scores
 from study import measures, runs
 
 DOCS = Path(__file__).resolve().parent
-PAGE = DOCS / "losses.md"
+PAGE, FIGURE = DOCS / "losses.md", DOCS / "losses.png"
 COLUMNS = {
     "genre": "genre, %",
     "nearest": "genre, 5 neighbours, %",
@@ -47,8 +47,9 @@ def main() -> None:
     targets = {task.name: task.targets for task in measures.tasks()}
     seconds = json.loads((study / "seconds.json").read_text())
     text = PAGE.read_text(encoding="utf-8")
+    figure = "\n\n![Held-out tracks found by their other view](losses.png)" if draw(study, FIGURE) else ""
     for name, table in {
-        "losses": compared(found, targets, ("mel-statistics", "random", *runs.LOSSES)),
+        "losses": compared(found, targets, ("mel-statistics", "random", *runs.LOSSES)) + figure,
         "labels": compared(
             found, targets, ("nt-xent", *(f"labels-{100 * s:g}" for s in runs.SHARES), *KINDS)
         ),
@@ -59,7 +60,6 @@ def main() -> None:
         first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
         text = text[: text.index(first) + len(first)] + f"\n\n{table}\n\n" + text[text.index(last) :]
     PAGE.write_text(text, encoding="utf-8")
-    draw(study, DOCS / "losses.png")
 
 
 KINDS = (*(f"labels-{kind}" for kind in runs.LABELS), "supervised", "sounds")
@@ -167,23 +167,26 @@ def cost(found: dict[str, Scores], seconds: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def draw(study: Path, path: Path) -> None:
-    """Draw the share of held-out tracks that are found by their other view, by step."""
+def draw(study: Path, path: Path) -> bool:
+    """Draw the share of held-out tracks that are found by their other view, by step, if there are runs."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for loss in runs.LOSSES:
         history = study / f"{loss}-{runs.SEEDS[0]}" / "history.jsonl"
         if history.is_file():
-            lines = [json.loads(line) for line in history.read_text().splitlines()]
-            points = [
-                (line["step"], line["validation_found"]) for line in lines if "validation_found" in line
-            ]
-            axes.plot(*zip(*points, strict=True), label=loss)
+            lines = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+            known = [line for line in lines if "validation_found" in line]
+            axes.plot(
+                [line["step"] for line in known], [line["validation_found"] for line in known], label=loss
+            )
+    if not axes.lines:
+        return False
     axes.set_xlabel("step")
     axes.set_ylabel("held-out tracks found, %")
     axes.legend()
     figure.savefig(path, dpi=110)
+    return True
 
 
 if __name__ == "__main__":
