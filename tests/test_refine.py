@@ -43,7 +43,7 @@ def test_clicks_come_out_within_two_hundredths(click_track, bpm: float, off: flo
     refined = refine_tempo(onset, frame_rate=RATE, bpm=bpm * off)
     assert refined.bpm == pytest.approx(bpm, abs=0.02)
     # Where a beat is nearly a whole number of frames, the phase wobbles slowly.
-    assert refined.error < 0.1
+    assert refined.error < 0.15
 
 
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.65])
