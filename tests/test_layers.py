@@ -77,7 +77,7 @@ HOMES = {
     "torch": "training",
     "matplotlib": "output/plot.py",
     "pyarrow": "output",
-    "mutagen": "audio/tags.py",
+    "mutagen": "audio/tags",
     "sklearn": "training/probe",
     "ray": "batch/engines/ray",
     "fsspec": "batch/engines/ray",

@@ -229,7 +229,7 @@ class TestWriting:
             raise OSError(28, "No space left on device")
 
         before = song.read_bytes()
-        monkeypatch.setattr(tags.os, "replace", fail)
+        monkeypatch.setattr(os, "replace", fail)
         with pytest.raises(TagError, match="No space left"):
             tags.write_tempo(str(song), 100.0)
         assert song.read_bytes() == before
@@ -290,8 +290,12 @@ class TestCommand:
     def test_one_file(self, make_song: Callable[[str], str]) -> None:
         path = make_song("128.mp3")
         result = tempo(path, "--write-tags")
-        assert (result.exit_code, result.stdout, result.stderr) == (0, "128.00\n", "")
+        said = f"tempo: {path}: tag written: 128\n"
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "128.00\n", said)
         assert tags.read_tempo(path) == "128"
+        again = tempo(path, "--write-tags")
+        assert again.stderr == f"tempo: {path}: tag not written: it says 128 already\n"
+        assert tempo(path, "--write-tags", "--quiet").stderr == ""
 
     @pytest.mark.slow
     def test_another_tempo_is_left_unless_told_otherwise(self, make_song: Callable[[str], str]) -> None:
@@ -301,7 +305,8 @@ class TestCommand:
         assert (result.exit_code, result.stdout) == (0, "128.00\n")
         assert result.stderr == f"tempo: {path}: tag says 64, not 128; --overwrite replaces it\n"
         assert tags.read_tempo(path) == "64"
-        assert tempo(path, "--write-tags", "--overwrite").stderr == ""
+        told = tempo(path, "--write-tags", "--overwrite").stderr
+        assert told == f"tempo: {path}: tag written: 128, was 64\n"
         assert tags.read_tempo(path) == "128"
 
     @pytest.mark.slow
@@ -332,14 +337,34 @@ class TestCommand:
         assert result.stderr.splitlines() == [
             f"tempo: {paths[0]}: tag 64 -> 128",
             f"tempo: {paths[2]}: tag none -> 90.5",
+            "tempo: tags: 2 would be written; 1 not written (1 has this tempo already)",
         ]
         assert [Path(path).read_bytes() for path in paths] == before
 
     @pytest.mark.slow
     def test_the_unsure_are_not_written(self, make_song: Callable[[str], str]) -> None:
         path = make_song("128.mp3")
-        assert tempo(path, "--write-tags", "--min-confidence", "0.9").exit_code == 0
+        result = tempo(path, "--write-tags", "--min-confidence", "0.9")
+        assert result.exit_code == 0
+        assert result.stderr == f"tempo: {path}: tag not written: confidence 0.88, under 0.9\n"
         assert tags.read_tempo(path) is None
+
+    @pytest.mark.slow
+    def test_decimals(self, make_song: Callable[[str], str]) -> None:
+        paths = [make_song(f"127.98.{suffix}") for suffix in ("mp3", "wav", "m4a", "flac")]
+        whole = ("128", "128", "128", "127.98")
+        assert tempo(*paths, "--write-tags").exit_code == 0
+        assert tuple(map(tags.read_tempo, paths)) == whole
+        # A rounded tag is right, so that it is left unless it is to be replaced.
+        assert tempo(*paths, "--write-tags", "--tag-decimals", "2").exit_code == 0
+        assert tuple(map(tags.read_tempo, paths)) == whole
+        assert tempo(*paths, "--write-tags", "--tag-decimals", "2", "--overwrite").exit_code == 0
+        assert tuple(map(tags.read_tempo, paths)) == ("127.98", "127.98", "128", "127.98")
+        before = [os.stat(path).st_ino for path in paths]
+        assert tempo(*paths, "--write-tags", "--tag-decimals", "2", "--overwrite").exit_code == 0
+        assert [os.stat(path).st_ino for path in paths] == before
+        assert mutagen.File(paths[0]).tags["TBPM"].text == ["127.98"]
+        assert tempo(paths[0], "--tag-decimals", "2").exit_code == 2
 
     @pytest.mark.slow
     def test_tagged_files_are_skipped(self, make_song: Callable[[str], str]) -> None:
@@ -356,9 +381,36 @@ class TestCommand:
         result = tempo("128.wav", "music/100.wav", "--write-tags")
         assert result.exit_code == 3
         assert result.stdout == "128.wav\t128.00\nmusic/100.wav\t100.00\n"
-        assert [line.split(": ")[:3] for line in result.stderr.splitlines()] == [
+        *notes, last = result.stderr.splitlines()
+        assert [line.split(": ")[:3] for line in notes] == [
             ["tempo", name, "tag not written"] for name in ("128.wav", "music/100.wav")
         ]
+        assert last.startswith("tempo: tags: 0 written; 2 not written (2 ")
+
+    @pytest.mark.slow
+    def test_a_batch_says_what_was_written_and_why_not(self, make_song: Callable[[str], str]) -> None:
+        names = ["128.mp3", "130.mp3", "90.flac", "silent.ogg", "99.mp3"]
+        paths = [make_song(name) for name in names]
+        tags.write_tempo(paths[1], 65.0)
+        tags.write_tempo(paths[2], 90.0)
+        Path(paths[4]).write_bytes(b"not audio")
+        args = ("--write-tags", "--format", "csv")
+        result = tempo(*paths, "broken.wav", *args)
+        lines = result.stderr.splitlines()
+        assert lines[-1] == (
+            "tempo: tags: 1 written; 5 not written (1 another tempo is there; 1 has this tempo already; "
+            "1 no tempo; 1 can't sync to MPEG frame; 1 could not be read)"
+        )
+        assert len([line for line in lines if "broken.wav" in line]) == 1
+        told = tempo(*paths, "broken.wav", *args, "-v").stderr.splitlines()
+        for path, what in (
+            (paths[0], "tag not written: it says 128 already"),
+            (paths[1], "tag says 65, not 130; --overwrite replaces it"),
+            (paths[2], "tag not written: it says 90 already"),
+            (paths[3], "tag not written: no tempo"),
+        ):
+            assert [line for line in told if line.startswith(f"tempo: {path}: {what}")], told
+        assert "tags:" not in tempo(*paths, *args, "--quiet").stderr
 
     @pytest.mark.slow
     def test_a_run_with_tags_is_continued(self, make_song: Callable[[str], str], music: Path) -> None:

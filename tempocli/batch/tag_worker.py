@@ -77,13 +77,13 @@ class TagWorker:
         """Read a tempo; TagError also if a limit is exceeded."""
         return self._ask(self._read_seconds, "read_tempo", path)
 
-    def tag_text(self, path: str, bpm: float) -> str:
+    def tag_text(self, path: str, bpm: float, decimals: int | None = None) -> str:
         """Format a tempo as `tempocli.audio.tags.tag_text`; TagError also if a limit is exceeded."""
-        return self._ask(self._read_seconds, "tag_text", path, bpm) or ""
+        return self._ask(self._read_seconds, "tag_text", path, bpm, decimals) or ""
 
-    def write_tempo(self, path: str, bpm: float) -> None:
+    def write_tempo(self, path: str, bpm: float, decimals: int | None = None) -> None:
         """Write a tempo; TagError also if a limit is exceeded."""
-        self._ask(self._write_seconds, "write_tempo", path, bpm)
+        self._ask(self._write_seconds, "write_tempo", path, bpm, decimals)
 
     def read_field(self, path: str, field: str) -> str | None:
         """Read a field; TagError also if a limit is exceeded."""
@@ -103,7 +103,7 @@ class TagWorker:
                     self._process.join(_CLOSE_SECONDS)
             self._end()
 
-    def _ask(self, seconds: float, function: str, path: str, *more: float | str) -> str | None:
+    def _ask(self, seconds: float, function: str, path: str, *more: float | str | None) -> str | None:
         with self._lock:
             process, channel = self._process, self._channel
             if process is None or channel is None:
@@ -173,7 +173,7 @@ def _serve(channel: Connection) -> None:
             channel.send(_answer(function, *arguments))
 
 
-def _answer(function: str, path: str, *more: float | str) -> _Answer:
+def _answer(function: str, path: str, *more: float | str | None) -> _Answer:
     try:
         return _Answer(getattr(tags, function)(path, *more))
     except TagError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tempocli.batch.engines import local
 from tempocli.batch.engines.summary import BatchSummary
 from tempocli.cli.sinks import saying_what_is_kept, shown_sink
-from tempocli.cli.tagging import Tagging, may_ask, untagged
+from tempocli.cli.tagging import Tagging, TagReport, may_ask, untagged
 from tempocli.cli.tally import Messages, summary_lines
 from tempocli.cli.terminal import console, progress
 from tempocli.cli.terminal.interrupts import stopping
@@ -119,12 +119,15 @@ def run(request: Request) -> int:
         # Opened before the work, like the output, so that errors come early.
         image = _open_image(stack, request.plot) if request.plot is not None else None
         tag_worker = _open_tag_worker(stack, request)
-        local.run(request.job(), summary, _Observer(request, summary, messages, tag_worker, image))
+        observer = _Observer(request, summary, messages, tag_worker, image)
+        local.run(request.job(), summary, observer)
     if not request.is_simple:
         if not summary.n_done:
             console.error("the list names no files")
         elif request.has_progress:
             _summarise(summary, messages, view)
+        if request.tagging.write_tags and not request.quiet:
+            console.error(observer.tags.summary())
     return summary.exit_status()
 
 
@@ -144,6 +147,8 @@ class _Observer(local.Observer):
         self._messages = messages
         self._tag_worker = tag_worker
         self._image = image
+        each = request.verbose or request.is_simple
+        self.tags = TagReport(request.tagging, each=each and not request.quiet)
 
     def sink(self, output: Sink | None) -> Sink:
         request = self._request
@@ -151,7 +156,7 @@ class _Observer(local.Observer):
         if not request.tagging.write_tags or self._tag_worker is None:
             return sink
         hashed = request.resuming.verify_hash
-        return Tagging(sink, request.tagging, self._summary, self._tag_worker, hashed=hashed)
+        return Tagging(sink, request.tagging, self._summary, self._tag_worker, self.tags, hashed=hashed)
 
     @contextmanager
     def watching(self, file: ResultFile) -> Iterator[None]:

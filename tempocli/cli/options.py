@@ -162,6 +162,8 @@ class TagOptions:
         Whether to report only which tags would be written.
     min_confidence : float
         Minimum confidence of an estimate that is written, from 0 to 1.
+    tag_decimals : int or None
+        Maximum number of decimals in a tag; ``None`` for what is usual in each kind of file.
     skip_tagged : bool
         Whether to skip files that already have a tempo tag.
     """
@@ -170,6 +172,7 @@ class TagOptions:
     overwrite: bool
     dry_run: bool
     min_confidence: float
+    tag_decimals: int | None
     skip_tagged: bool
 
 
@@ -317,6 +320,12 @@ def tagging(function: Function) -> Function:
             default=0.5,
             show_default=True,
             help="Write a tag only if the confidence is at least P.",
+        ),
+        click.option(
+            "--tag-decimals",
+            type=click.IntRange(0, 6),
+            metavar="N",
+            help="With --write-tags, decimals of a tempo; none in MP4.  [default: 0 in ID3, else 2]",
         ),
         click.option(
             "--skip-tagged", is_flag=True, help="Skip files that have a tempo tag (requires extra 'tags')."

@@ -76,8 +76,6 @@ def _totals(summary: BatchSummary) -> str:
         parts.append(f"{summary.n_earlier:,} more done earlier{failed}")
     if summary.n_skipped:
         parts.append(f"{summary.n_skipped:,} more with a tag already")
-    if summary.n_tagged:
-        parts.append(f"{summary.n_tagged:,} tags written")
     if summary.n_without_tempo:
         parts.append(f"{summary.n_without_tempo:,} without a tempo")
     if summary.n_failed:

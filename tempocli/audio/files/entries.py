@@ -18,12 +18,18 @@ LIST_EXTENSIONS = frozenset({".cue", ".m3u", ".m3u8", ".pls"})
 _MAX_LENGTH = 4096  # of a path, on the systems that we know
 _SHOWN = 60  # characters of what is longer
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_WEB = re.compile(r"https?://", re.IGNORECASE)
 _SURROGATES = re.compile("[\udc80-\udcff]")
 
 
 def is_list(path: str) -> bool:
     """Return whether a path is a list of files, by its extension."""
     return os.path.splitext(path)[1].lower() in LIST_EXTENSIONS
+
+
+def is_url(name: str) -> bool:
+    """Return whether a name is a URL of the web."""
+    return _WEB.match(name) is not None
 
 
 def entry(text: str, folder: str) -> AudioInput:

@@ -235,8 +235,9 @@ def _check_resume(view: View, resuming: ResumeOptions) -> None:
 
 
 def _check_tagging(tagging: TagOptions, inputs: Inputs) -> None:
-    if (tagging.overwrite or tagging.dry_run) and not tagging.write_tags:
-        raise click.UsageError("--overwrite and --dry-run need --write-tags.")
+    needs_tags = tagging.overwrite or tagging.dry_run or tagging.tag_decimals is not None
+    if needs_tags and not tagging.write_tags:
+        raise click.UsageError("--overwrite, --dry-run and --tag-decimals need --write-tags.")
     if tagging.write_tags and "-" in inputs.paths:
         raise click.UsageError("--write-tags cannot write into standard input.")
     if inputs.part is not None and (tagging.write_tags or tagging.skip_tagged):
