@@ -7,14 +7,17 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from tempocli.audio.files.entries import is_url
 from tempocli.batch.cores import most_jobs
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY
+from tempocli.errors import AudioError, MissingExtraError
 from tempocli.schema import AudioInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from tempocli.audio.files.web import WebLimits
     from tempocli.batch.worker import Done, Portable
     from tempocli.batch.worker_handle import WorkerHandle
     from tempocli.schema import FileResult, Outcome
@@ -53,6 +56,7 @@ def process_files(
     hashed: bool = False,
     stdin: BinaryIO | None = None,
     stop: threading.Event | None = None,
+    web: WebLimits | None = None,
 ) -> Iterator[FileResult]:
     """Process many files, such as estimate their tempi; results are in input order.
 
@@ -80,6 +84,8 @@ def process_files(
         a regular file is copied to a temporary file for a worker. Outside Linux it is read in this process.
     stop : threading.Event, optional
         Once set, no further file is started, and the results end with the files in progress.
+    web : WebLimits, optional
+        Fetch inputs that are URLs (``http``, ``https``) within these limits; by default, they are paths.
 
     Yields
     ------
@@ -93,7 +99,7 @@ def process_files(
     """
     jobs = min(jobs, most_jobs())
     stop = stop or threading.Event()
-    batch = _Batch(processor, iter(files), jobs=jobs, max_memory=max_memory, stdin=stdin, stop=stop)
+    batch = _Batch(processor, iter(files), jobs=jobs, max_memory=max_memory, stdin=stdin, stop=stop, web=web)
     try:
         batch.start(timeout=timeout, hashed=hashed)
         yield from batch.results()
@@ -113,6 +119,7 @@ class _Batch:
         max_memory: int | None,
         stdin: BinaryIO | None,
         stop: threading.Event,
+        web: WebLimits | None,
     ) -> None:
         self._processor = processor
         self._files = files
@@ -120,6 +127,7 @@ class _Batch:
         self._max_memory = max_memory
         self._stdin = stdin
         self._stop = stop
+        self._web = web
         self._handles: list[WorkerHandle] = []
         self._taking = threading.Lock()  # one thread at a time reads `files`
         self._change = threading.Condition()  # guards all fields below
@@ -206,6 +214,8 @@ class _Batch:
 
         if wanted.refusal is not None:
             done = Done(refused(wanted))
+        elif self._web is not None and is_url(wanted.path):
+            done = _from_web(handle, wanted, self._web)
         elif wanted.path != "-" or self._stdin is None:
             done = handle.process(wanted.path, wanted.part)
         else:
@@ -234,3 +244,22 @@ class _Batch:
 
     def _has_room(self) -> bool:
         return self._n_taken - self._n_given < _AHEAD * self._jobs or not self._takes_more
+
+
+def _from_web(handle: WorkerHandle, wanted: AudioInput, limits: WebLimits) -> Done:
+    """Fetch a file in this thread, and process the copy in a worker."""
+    from tempocli.audio.files.web import fetched
+    from tempocli.batch.worker import Done
+    from tempocli.schema import FileResult
+
+    url = wanted.path
+    try:
+        with fetched(url, limits) as copy:
+            done = handle.process(copy, wanted.part)
+    except AudioError as error:
+        return Done(FileResult(url, error=error.reason))
+    except MissingExtraError as error:
+        return Done(FileResult(url, error=str(error)))
+    for record in done.records:
+        record.msg = str(record.msg).replace(copy, url)
+    return replace(done, result=replace(done.result, path=url, fingerprint=None))

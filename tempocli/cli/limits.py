@@ -55,6 +55,18 @@ def max_memory(function: Function) -> Function:
     )(function)
 
 
+def max_download(function: Function) -> Function:
+    """Add --max-download, in bytes."""
+    return click.option(
+        "--max-download",
+        type=read_size,
+        metavar="SIZE",
+        default="1GB",
+        show_default=True,
+        help="Stop with an error if a file behind a URL is larger than SIZE (requires extra 'http').",
+    )(function)
+
+
 def _bytes(context: click.Context, parameter: click.Parameter, text: str) -> int | None:
     if text.lower() == "none":
         return None

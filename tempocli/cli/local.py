@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tempocli.audio.files.web import WebLimits
 from tempocli.batch.engines import local
 from tempocli.batch.engines.summary import BatchSummary
 from tempocli.cli.sinks import saying_what_is_kept, shown_sink
@@ -62,6 +63,8 @@ class Request:
         What to do about tags.
     plot : str or None
         Path of the image to draw.
+    max_download : int
+        Maximum size in bytes of an input that is a URL.
     verbose : bool
         Whether to log more to stderr.
     quiet : bool
@@ -76,6 +79,7 @@ class Request:
     resuming: ResumeOptions
     tagging: TagOptions
     plot: str | None
+    max_download: int
     verbose: bool
     quiet: bool
 
@@ -105,6 +109,7 @@ class Request:
             self.limits,
             local.Resume(resuming.resume, resuming.verify_hash, resuming.retry_failed),
             inputs.stdin if "-" in inputs.paths else None,
+            WebLimits(self.max_download, self.limits.timeout or local.TIMEOUT),
             in_process=self.is_simple,
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tempocli.audio.files.entries import is_url
 from tempocli.cli.tally import summary_lines
 from tempocli.cli.terminal import console
 
@@ -37,8 +38,8 @@ def check(inputs: Inputs, format_name: str, output: str | None, *, others: bool,
 def check_unused(inputs: Inputs) -> None:
     """Raise click.UsageError for inputs that only --engine ray supports."""
     for path in inputs.paths:
-        if "://" in path and not os.path.exists(path):
-            raise click.UsageError(f"{path!r}: URLs need --engine ray.")
+        if "://" in path and not is_url(path) and not os.path.exists(path):
+            raise click.UsageError(f"{path!r}: URLs need --engine ray, other than http:// and https://.")
 
 
 def work(options: EstimatorOptions, layout: Layout, timeout: float, max_memory: int | None) -> Work:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tempocli.audio.files.discovery import Selection, find_files
-from tempocli.audio.files.entries import is_list
+from tempocli.audio.files.entries import is_list, is_url
 from tempocli.audio.files.lists import read_list
 from tempocli.schema import AudioInput
 
@@ -49,7 +49,10 @@ def find_inputs(
     """
     for each in paths:
         path = os.fspath(each)
-        if is_list(path) and not os.path.isdir(path):
+        if is_url(path):
+            refusal = "a list of files must be a file of this machine" if is_list(path) else None
+            inputs: Iterable[AudioInput] = (AudioInput(path, refusal=refusal),)
+        elif is_list(path) and not os.path.isdir(path):
             inputs = read_list(path, quiet=quiet)
         else:
             inputs = (AudioInput(found) for found in find_files([path], selection))

@@ -10,8 +10,10 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from io import FileIO
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from tempocli.audio.files.entries import is_url
 from tempocli.batch import estimate_files
 from tempocli.batch.engines.output import GrowingOutput, open_growing, open_whole
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, call_within
@@ -23,6 +25,7 @@ from tempocli.system.fingerprints import fingerprint_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tempocli.audio.files.web import WebLimits
     from tempocli.batch.engines.output import OutputSpec, Sink
     from tempocli.batch.engines.summary import BatchSummary
     from tempocli.estimator import Estimator
@@ -92,6 +95,8 @@ class LocalJob:
         Whether and how the output is continued.
     stdin : callable, optional
         Opens the stream of an input named ``-``; by default, ``-`` is a file of that name.
+    web : WebLimits or None
+        Limits of inputs that are URLs; with ``None``, URLs are paths.
     in_process : bool
         Whether a single input is read in this process, which avoids the start of a worker.
     """
@@ -103,6 +108,7 @@ class LocalJob:
     limits: Limits = field(default_factory=Limits)
     resume: Resume = field(default_factory=Resume)
     stdin: Callable[[], BinaryIO] | None = None
+    web: WebLimits | None = None
     in_process: bool = False
 
 
@@ -233,6 +239,7 @@ def _estimates(
         hashed=job.resume.by_hash,
         stdin=job.stdin() if job.stdin is not None else None,
         stop=stop,
+        web=job.web,
     )
 
 
@@ -258,7 +265,8 @@ def _count(results: Iterable[FileResult], summary: BatchSummary, observer: Obser
 def estimate_alone(estimator: Estimator, wanted: AudioInput, job: LocalJob) -> Iterator[FileResult]:
     """Estimate the only input of a job in this process."""
     path, part = wanted.path, wanted.part
-    fingerprint = None if _is_stdin(wanted, job) else fingerprint_of(path, hashed=job.resume.by_hash)
+    is_file = not _is_stdin(wanted, job) and (job.web is None or not is_url(path))
+    fingerprint = fingerprint_of(path, hashed=job.resume.by_hash) if is_file else None
     try:
         estimate = call_alone(estimator.estimate, wanted, job)
         yield FileResult(path, estimate=estimate, fingerprint=fingerprint, part=part)
@@ -272,9 +280,21 @@ def estimate_alone(estimator: Estimator, wanted: AudioInput, job: LocalJob) -> I
 def call_alone(function: Callable[..., T], wanted: AudioInput, job: LocalJob) -> T:
     """Call a function of an estimator on the only input of a job, within the memory limit."""
     part = wanted.part
-    source: Any = job.stdin() if job.stdin is not None and _is_stdin(wanted, job) else wanted.path
     span = {} if part is None else {"start": part.start, "duration": part.duration}
-    return call_within(job.limits.max_memory, wanted.path, partial(function, source, **span))
+
+    def call(source: Any) -> T:
+        return call_within(job.limits.max_memory, wanted.path, partial(function, source, **span))
+
+    if job.stdin is not None and _is_stdin(wanted, job):
+        return call(job.stdin())
+    if job.web is None or not is_url(wanted.path):
+        return call(wanted.path)
+    from tempocli.audio.files.web import fetched
+
+    with fetched(wanted.path, job.web) as copy, FileIO(copy) as file:
+        # Messages about the file shall have the name that the user knows.
+        file.name = wanted.path
+        return call(file)
 
 
 def _is_stdin(wanted: AudioInput, job: LocalJob) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tempocli.audio import tags
+from tempocli.audio.files import web
+from tempocli.audio.files.entries import is_url
 from tempocli.batch import Selection
 from tempocli.batch.engines.local import TIMEOUT, Limits
 from tempocli.batch.engines.output import GROWING
@@ -27,6 +29,7 @@ _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 _EXAMPLES = """\b
 Examples:
   tempo estimate song.mp3                          tempo and candidates
+  tempo estimate https://example.org/song.mp3      a file of the web (requires extra 'http')
   bpm=$(tempo estimate song.mp3)                   just the number
   tempo estimate ~/Music -o tempi.csv              all files of a folder
   tempo estimate ~/Music -o tempi.csv --resume     resume an interrupted run
@@ -63,6 +66,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
     show_default=True,
     help="Stop with an error if standard input is larger than SIZE.",
 )
+@limits.max_download
 @click.option(
     "--format",
     "format_name",
@@ -123,6 +127,7 @@ def command(
     files_from: str | None,
     null_separated: bool,
     max_stdin: int,
+    max_download: int,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     part: PartOptions,
@@ -186,6 +191,8 @@ def command(
         view = View(format_name, layout, output, inputs.single)
         _check_resume(view, resuming)
         _check_tagging(tagging, inputs)
+        if any(map(is_url, inputs.paths)):
+            web.require()
         request = local.Request(
             inputs,
             view,
@@ -195,6 +202,7 @@ def command(
             resuming,
             tagging,
             plot,
+            max_download,
             verbose=verbose,
             quiet=quiet,
         )
@@ -240,6 +248,8 @@ def _check_tagging(tagging: TagOptions, inputs: Inputs) -> None:
         raise click.UsageError("--overwrite, --dry-run and --tag-decimals need --write-tags.")
     if tagging.write_tags and "-" in inputs.paths:
         raise click.UsageError("--write-tags cannot write into standard input.")
+    if tagging.write_tags and any(map(is_url, inputs.paths)):
+        raise click.UsageError("--write-tags cannot write into a file behind a URL.")
     if inputs.part is not None and (tagging.write_tags or tagging.skip_tagged):
         raise click.UsageError("--start and --duration go with no tags: a part's tempo is not the file's.")
     if tagging.write_tags or tagging.skip_tagged:
