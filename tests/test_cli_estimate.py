@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -331,6 +332,39 @@ class TestFormats:
             ("broken.wav", "", "", "not audio"),
             ("silent.wav", "", "silence", ""),
         ]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ["128.wav"],
+            ["-", "128.wav"],
+            ["128.wav", "broken.wav", "silent.wav", "music"],
+            ["128.wav", "--start", "1", "--precision", "4"],
+        ],
+        ids=" ".join,
+    )
+    def test_there_is_one_csv(self, music: Path, args: list[str]) -> None:
+        """On stdout, in a file, and in a device or pipe that --output names."""
+        to_file = tempo(*args, "-o", "out.csv", stdin=b"audio")
+        expected = (music / "out.csv").read_bytes()
+        assert expected.count(b"\n") >= 2
+        os.mkfifo("fifo.csv")
+        piped = []
+        reader = threading.Thread(target=lambda: piped.append(Path("fifo.csv").read_bytes()), daemon=True)
+        reader.start()
+        assert tempo(*args, "-o", "fifo.csv", stdin=b"audio").exit_code == to_file.exit_code
+        reader.join(60)
+        assert piped == [expected]
+        result = tempo(*args, "--format", "csv", stdin=b"audio")
+        assert (result.exit_code, result.stdout_bytes) == (to_file.exit_code, expected)
+
+    @pytest.mark.slow
+    def test_csv_of_stdout_is_continued(self, music: Path) -> None:
+        (music / "out.csv").write_bytes(tempo("128.wav", "--format", "csv").stdout_bytes)
+        result = tempo("128.wav", "music", "-o", "out.csv", "--resume")
+        assert result.exit_code == 0
+        assert "1 more done earlier" in result.stderr
 
     def test_json_is_valid(self, music: Path) -> None:
         result = tempo("128.wav", "broken.wav", "silent.wav", "--format", "json", "--curve")

@@ -152,12 +152,13 @@ class _Observer(local.Observer):
         self._messages = messages
         self._tag_worker = tag_worker
         self._image = image
+        self._settings = ""
         each = request.verbose or request.is_simple
         self.tags = TagReport(request.tagging, each=each and not request.quiet)
 
     def sink(self, output: Sink | None) -> Sink:
         request = self._request
-        sink = shown_sink(request.view) if output is None else output
+        sink = shown_sink(request.view, lambda: self._settings) if output is None else output
         if not request.tagging.write_tags or self._tag_worker is None:
             return sink
         hashed = request.resuming.verify_hash
@@ -167,6 +168,10 @@ class _Observer(local.Observer):
     def watching(self, file: ResultFile) -> Iterator[None]:
         with saying_what_is_kept(file):
             yield
+
+    def loaded(self, estimator: Estimator) -> None:
+        if self._request.view.format_name == "csv":
+            self._settings = local.settings_of(estimator, self._request.view.layout)
 
     @contextmanager
     def stopping(self) -> Iterator[threading.Event]:

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tempocli.batch.engines.output import OutputSpec
+from tempocli.batch.engines.output import OutputSpec, encoded
 from tempocli.cli.terminal import console
 from tempocli.output import formats as writers
 from tempocli.output.formats.terminal import printable_json, printable_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tempocli.batch.engines.output import Sink
     from tempocli.output.results import ResultFile
@@ -75,10 +75,19 @@ class View:
 
 
 class Stream:
-    """Writes results to stdout in a format of `tempocli.output.formats`."""
+    """Writes results to stdout in a format of `tempocli.output.formats`.
 
-    def __init__(self, view: View) -> None:
+    Parameters
+    ----------
+    view : View
+        Format and layout.
+    settings : callable
+        Returns the settings of the results, which are known when the first one is there.
+    """
+
+    def __init__(self, view: View, settings: Callable[[], str]) -> None:
         self._view = view
+        self._settings = settings
 
     def write(self, results: Iterable[FileResult]) -> None:
         """Write the results as they arrive, if the format allows it."""
@@ -87,8 +96,12 @@ class Stream:
         is_json = view.format_name in _JSON_FORMATS
         if view.is_on_terminal and not is_json:
             results = map(printable_result, results)
-        for piece in writers.write(view.format_name, results, view.layout):
-            console.write(writers.encode(printable_json(piece) if view.is_on_terminal and is_json else piece))
+        if view.is_on_terminal and is_json:
+            for piece in writers.write(view.format_name, results, view.layout):
+                console.write(writers.encode(printable_json(piece)))
+        else:
+            for data in encoded(results, view.format_name, view.layout, self._settings()):
+                console.write(data)
 
 
 class Table:
@@ -105,9 +118,9 @@ class Table:
         show(results, self._view.layout)
 
 
-def shown_sink(view: View) -> Sink:
-    """Return the sink that shows results on stdout."""
-    return Table(view) if view.is_table else Stream(view)
+def shown_sink(view: View, settings: Callable[[], str]) -> Sink:
+    """Return the sink that shows results on stdout; for `settings` see `Stream`."""
+    return Table(view) if view.is_table else Stream(view, settings)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from tempocli.audio.files.entries import is_url
 from tempocli.batch import estimate_files
-from tempocli.batch.engines.output import GrowingOutput, open_growing, open_whole
+from tempocli.batch.engines.output import GrowingOutput, WholeOutput, open_growing, open_whole
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, call_within
 from tempocli.errors import AudioError
 from tempocli.inference.options import EstimatorOptions
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tempocli.batch.engines.output import OutputSpec, Sink
     from tempocli.batch.engines.summary import BatchSummary
     from tempocli.estimator import Estimator
+    from tempocli.output.formats import Layout
     from tempocli.output.results import ResultFile
     from tempocli.schema import AudioInput
 
@@ -126,6 +127,9 @@ class Observer:
         """Wrap the work on a resumable result file."""
         yield
 
+    def loaded(self, estimator: Estimator) -> None:
+        """Receive the estimator, before the first result."""
+
     @contextmanager
     def stopping(self) -> Iterator[threading.Event]:
         """Wrap the work on several inputs; once the event is set, no further input is started."""
@@ -176,6 +180,9 @@ def run(job: LocalJob, summary: BatchSummary, observer: Observer | None = None) 
             stack.enter_context(observer.watching(growing))
         sink = observer.sink(output)
         estimator = load_estimator(job.options, job.limits)
+        observer.loaded(estimator)
+        if isinstance(output, WholeOutput):
+            output.settings = settings_of(estimator, job.output.layout) if job.output is not None else ""
         if growing is not None:
             _begin(growing, estimator, job)
         if job.in_process:
@@ -214,11 +221,16 @@ def load_estimator(options: EstimatorOptions, limits: Limits) -> Estimator:
     return estimator
 
 
-def _begin(file: ResultFile, estimator: Estimator, job: LocalJob) -> None:
+def settings_of(estimator: Estimator, layout: Layout) -> str:
+    """Return the settings that a result file has."""
     from tempocli.output.results.settings import canonical
 
+    return canonical(estimator.settings(), layout)
+
+
+def _begin(file: ResultFile, estimator: Estimator, job: LocalJob) -> None:
     assert job.output is not None
-    settings = canonical(estimator.settings(), job.output.layout)
+    settings = settings_of(estimator, job.output.layout)
     file.begin(settings, by_hash=job.resume.by_hash, without_failed=job.resume.without_failed)
 
 

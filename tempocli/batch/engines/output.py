@@ -61,7 +61,15 @@ def _is_plain(path: str) -> bool:
 
 
 class WholeOutput:
-    """Results in a format of `tempocli.output.formats`, to an open file."""
+    """Results in a format of `tempocli.output.formats`, to an open file.
+
+    Attributes
+    ----------
+    settings : str
+        The settings of the results, see `tempocli.output.results.settings.canonical`; CSV has them.
+    """
+
+    settings = ""
 
     def __init__(self, spec: OutputSpec, file: BinaryIO) -> None:
         self._spec = spec
@@ -69,8 +77,19 @@ class WholeOutput:
 
     def write(self, results: Iterable[FileResult]) -> None:
         """Write results as they arrive, if the format allows."""
-        for piece in writers.write(self._spec.format_name, results, self._spec.layout):
-            self._file.write(writers.encode(piece))
+        for piece in encoded(results, self._spec.format_name, self._spec.layout, self.settings):
+            self._file.write(piece)
+
+
+def encoded(
+    results: Iterable[FileResult], format_name: str, layout: writers.Layout, settings: str
+) -> Iterator[bytes]:
+    """Yield results in a format; CSV has the columns that it has in a file that can be continued."""
+    if format_name == "csv":
+        from tempocli.output.results.rows import csv_pieces
+
+        return csv_pieces(results, layout, settings)
+    return map(writers.encode, writers.write(format_name, results, layout))
 
 
 class GrowingOutput:

@@ -101,6 +101,14 @@ class CsvRows:
             record = b""
 
 
+def csv_pieces(results: Iterable[FileResult], layout: Layout, settings: str) -> Iterator[bytes]:
+    """Yield the CSV of a result file, for an output that cannot be continued: the header, then the rows."""
+    rows = CsvRows()
+    yield rows.header
+    for result in results:
+        yield rows.encode(result, layout, settings)
+
+
 class JsonRows:
     """Rows as JSON objects, one per line.
 
