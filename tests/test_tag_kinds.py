@@ -118,6 +118,18 @@ def test_other_tags_stay(song: Path) -> None:
     assert len(before) >= 2
 
 
+def test_matroska_is_refused_and_left_alone(tmp_path: Path) -> None:
+    samples = np.stack([make_clicks(120.0, 1.0, RATE)] * 2, axis=1)
+    song = tmp_path / "song.mka"
+    song.write_bytes(encode_av(samples, RATE, "matroska", "aac"))
+    before = song.read_bytes()
+    for attempt in (lambda: tags.write_tempo(str(song), 100.0), lambda: tags.read_tempo(str(song))):
+        with pytest.raises(TagError, match="tags of Matroska cannot be written"):
+            attempt()
+    assert song.read_bytes() == before
+    assert os.listdir(tmp_path) == [song.name]
+
+
 def test_fields(song: Path) -> None:
     assert tags.read_field(str(song), "MOOD") is None
     tags.write_field(str(song), "MOOD", "calm; dark")

@@ -11,6 +11,8 @@ from tempocli.errors import TagError
 if TYPE_CHECKING:
     from tempocli.audio.tags.family import Tags
 
+_EBML = b"\x1aE\xdf\xa3"  # begins Matroska and WebM
+
 
 def open_tags(path: str) -> Tags:
     """Open the tags of a file, by its content and, where that says too little, its extension.
@@ -28,8 +30,16 @@ def open_tags(path: str) -> Tags:
     file = mutagen.File(path)
     family = _family_of(file)
     if family is None:
-        raise TagError(path, "tags of this kind of file are not supported")
+        raise TagError(path, _refusal(path))
     return family(path, file)
+
+
+def _refusal(path: str) -> str:
+    with open(path, "rb") as raw:
+        if raw.read(len(_EBML)) == _EBML:
+            # FFmpeg could, but makes a new file, with another identity (SegmentUID).
+            return "tags of Matroska cannot be written without changes to the rest of the file"
+    return "tags of this kind of file are not supported"
 
 
 def _family_of(file: Any) -> type[Tags] | None:
