@@ -364,6 +364,8 @@ class TestCommand:
         assert tempo(*paths, "--write-tags", "--tag-decimals", "2", "--overwrite").exit_code == 0
         assert [os.stat(path).st_ino for path in paths] == before
         assert mutagen.File(paths[0]).tags["TBPM"].text == ["127.98"]
+        with pytest.importorskip("av").open(paths[0]) as container:
+            assert container.metadata["TBPM"] == "127.98"
         assert tempo(paths[0], "--tag-decimals", "2").exit_code == 2
 
     @pytest.mark.slow
