@@ -37,7 +37,7 @@ _COMMANDS = {
     "references": "Export the reference clips of --method compare.",
     "train": "Prepare data, train and export models.",
 }
-_FOLDERS = dict.fromkeys(("embed", "index", "similar", "label"), "library.")
+_FOLDERS = dict.fromkeys(("embed", "index", "similar", "label"), "library.") | {"review": "corrections."}
 
 
 class LazyGroup(click.Group):
