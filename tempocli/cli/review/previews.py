@@ -56,6 +56,7 @@ class Previews:
         self._change = threading.Condition()
         self._wanted: dict[str, ReviewTrack] = {}  # the last one is made first
         self._kept: dict[str, Preview] = {}  # the one used last is last
+        self._making = ""  # key of the track in work
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="tempo previews", daemon=True)
         self._thread.start()
@@ -67,7 +68,7 @@ class Previews:
             if preview is None or _is_gone(preview):
                 preview = Preview()
             self._kept[track.key] = preview
-            if not preview.done.is_set():
+            if not preview.done.is_set() and track.key != self._making:
                 self._wanted.pop(track.key, None)
                 self._wanted[track.key] = track
                 self._change.notify_all()
@@ -98,8 +99,10 @@ class Previews:
                     return
                 key, track = self._wanted.popitem()
                 preview = self._kept.setdefault(key, Preview())
+                self._making = key
             self._make(track, preview)
             with self._change:
+                self._making = ""
                 self._discard_oldest()
 
     def _make(self, track: ReviewTrack, preview: Preview) -> None:

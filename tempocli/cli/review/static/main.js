@@ -10,7 +10,8 @@ const $ = (id) => document.getElementById(id);
 const EDIT = { bpm: null, shift: 0, anchor: null, typed: "", taps: [] };
 const TAP_PAUSE = 2500; // milliseconds, after which tapping begins anew
 
-const state = { info: null, track: null, preview: null, peaks: null, grid: [], edit: { ...EDIT }, opening: 0 };
+// `at` is the track that is shown or being fetched; `track` is null until it is there.
+const state = { info: null, at: -1, leaving: false, track: null, preview: null, peaks: null, grid: [], edit: { ...EDIT }, opening: 0 };
 
 const list = new TrackList($("list"), $("rows"), (number) => open(number));
 const player = new Player(() => say("The end."), (error) => say(error.message, true));
@@ -32,8 +33,8 @@ const KEYS = [
   ["O", "o", "as estimated", () => edit({ ...EDIT, bpm: state.track.bpm })],
   ["←", "arrowleft", "5 s back", () => player.seek(player.now() - 5)],
   ["→", "arrowright", "5 s on", () => player.seek(player.now() + 5)],
-  ["↑", "arrowup", "track above", () => open(Math.max(0, state.track.number - 1))],
-  ["↓", "arrowdown", "track below", () => open(Math.min(state.info.total - 1, state.track.number + 1))],
+  ["↑", "arrowup", "track above", () => open(Math.max(0, state.at - 1))],
+  ["↓", "arrowdown", "track below", () => open(Math.min(state.info.total - 1, state.at + 1))],
 ];
 
 function say(text, bad = false) {
@@ -93,7 +94,7 @@ async function open(number) {
   player.stop();
   location.replace(`#${number}`);
   list.choose(number);
-  Object.assign(state, { preview: null, peaks: null, grid: [] });
+  Object.assign(state, { at: number, leaving: false, track: null, preview: null, peaks: null, grid: [] });
   delete document.body.dataset.ready;
   try {
     const track = await retried(() => ask(`/api/track?number=${number}`), opening);
@@ -143,7 +144,7 @@ async function retried(request, opening) {
 async function openNext() {
   const opening = state.opening;
   const done = new Set(store.items.map((item) => item.number));
-  let after = state.track?.number ?? -1;
+  let after = state.at;
   for (let tries = 0; tries <= done.size; tries++) {
     const { number } = await retried(() => ask(`/api/next?after=${after}`), opening);
     if (opening !== state.opening) return;
@@ -152,7 +153,7 @@ async function openNext() {
       return;
     }
     if (!done.has(number)) {
-      if (number === state.track?.number) say("This is the last track that is not done.");
+      if (number === state.at) say("This is the last track that is not done.");
       else open(number);
       return;
     }
@@ -255,7 +256,9 @@ function accept() {
     bpm,
     first_beat: first ? track.start + Math.round(first.time * 1000) / 1000 : null,
   });
-  return openNext();
+  // Keys that were meant for the next track must not change this one.
+  state.leaving = true;
+  return openNext().finally(() => { state.leaving = false; });
 }
 
 function undo() {
@@ -269,8 +272,9 @@ function clicks() {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || !state.track) return;
   const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if ((!state.track || state.leaving) && !["arrowup", "arrowdown", "u"].includes(key)) return;
   const found = KEYS.find(([, name]) => name === key);
   if (/^[\d.,]$/.test(key) || (key === "backspace" && state.edit.typed)) type(key);
   else if (key === "escape") edit({ typed: "", taps: [] });
