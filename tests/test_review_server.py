@@ -6,8 +6,10 @@ import http.client
 import json
 import os
 import signal
+import tempfile
 import wave
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +17,13 @@ import pytest
 from click.testing import CliRunner
 from review_site import HOSTILE, in_force, make_results, record, rows, site, start_command
 
+from tempocli.audio import tags
 from tempocli.cli import cli
+from tempocli.cli.review.folders import preview_folder
 from tempocli.cli.review.server import byte_range
+from tempocli.cli.review.tagging import Tagger
+from tempocli.output.review import read_queue
+from tempocli.schema import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,9 +240,44 @@ def test_corrections_go_into_tags_and_ctrl_c_ends(tmp_path: Path, model_path: Pa
         _, said = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "1 corrected, 1 accepted, 3 tags written" in said
-    tags = [str(mutagen.File(tmp_path / f"track {number}.wav").tags["TBPM"]) for number in (0, 1)]
-    assert tags == ["150", "102"]
+    written = [str(mutagen.File(tmp_path / f"track {number}.wav").tags["TBPM"]) for number in (0, 1)]
+    assert written == ["150", "102"]
     assert in_force(results.with_suffix(".corrections.csv")) == {"track 0.wav": "150", "track 1.wav": "102"}
+
+
+def test_an_undo_gives_the_tag_back_or_says_that_it_stays(tmp_path: Path) -> None:
+    mutagen = pytest.importorskip("mutagen")
+    tracks = read_queue(make_results(tmp_path, 2))
+    tags.write_tempo(tracks[0].path, 99.0)
+    tagger = Tagger(max_memory=None)
+    for track in tracks:
+        tagger.put(track, 140.0)
+        tagger.put(track, None)
+    tagger.put(replace(tracks[0], path=str(tmp_path / "gone\n.wav")), 90.0)
+    tagger.put(replace(tracks[0], part=Part(1.0, 2.0)), 90.0)
+    tagger.close()
+    assert [str(mutagen.File(track.path).tags["TBPM"]) for track in tracks] == ["99", "140"]
+    assert [note.rpartition("not written: ")[2] for note in tagger.notes] == [
+        "it had no tempo before, and keeps the one that was undone",
+        "No such file or directory",
+        "a part's tempo is not the file's",
+    ]
+    assert "gone\\n.wav" in tagger.notes[1]
+
+
+def test_what_a_killed_review_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, foreign = tmp_path / "tempo-review-left", tmp_path / "tempo-review-foreign"
+    for folder in (left, foreign):
+        folder.mkdir()
+        (folder / "a.wav").touch()
+    (left / "lock").touch()
+    with preview_folder() as first, preview_folder() as second:
+        assert sorted(os.listdir(tmp_path)) == sorted(
+            [os.path.basename(first), os.path.basename(second), foreign.name]
+        )
+        assert os.stat(first).st_mode & 0o077 == 0
+    assert os.listdir(tmp_path) == [foreign.name]
 
 
 def test_bad_calls_end_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,11 +79,12 @@ def command(
             tagger = Tagger(max_memory=max_memory)
             stack.callback(tagger.close)
         from tempocli.beats.tracker import BeatTracker
+        from tempocli.cli.review.folders import preview_folder
         from tempocli.cli.review.previews import Previews
         from tempocli.cli.review.server import ReviewServer
         from tempocli.cli.review.session import ReviewSession
 
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tempo-review-"))
+        folder = stack.enter_context(preview_folder())
         previews = Previews(BeatTracker(device=device), folder, max_memory=max_memory)
         stack.callback(previews.close)
         session = ReviewSession(os.fspath(results), tracks, log, previews, tagger)
