@@ -281,3 +281,48 @@ def test_ten_thousand_tracks_are_a_list_of_few_rows(page: Page, tmp_path: Path) 
         page.press("\ue015")
         page.at(1)
         assert "No such file" in page.text("message")
+
+
+GRID = """
+const [bpm, shift, anchor, done] = arguments;
+const beats = [0.5, 1.0, 1.5, 2.0, 2.6, 3.2, 3.8, 4.4, 5.0];  // slower from 2 s on
+const preview = { beats, positions: [4, 1, 2, 3, 4, 1, 2, 3, 4], bpm: 110, duration: 5.5 };
+import("/grid.js").then(({ makeGrid }) => {
+  const grid = makeGrid(preview, bpm, shift, anchor);
+  done([grid.map((beat) => Math.round(1000 * beat.time) / 1000), grid.filter((beat) => beat.down).map((beat) => beat.time)]);
+});
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("bpm", "shift", "anchor", "times", "downs"),
+    [
+        (110, 0, None, [0.5, 1.0, 1.5, 2.0, 2.6, 3.2, 3.8, 4.4, 5.0], [1.0, 3.2]),
+        (110, 1, None, [0.5, 1.0, 1.5, 2.0, 2.6, 3.2, 3.8, 4.4, 5.0], [1.5, 3.8]),
+        (55, 0, None, [1.0, 2.0, 3.2, 4.4], [1.0]),
+        (55, 1, None, [0.5, 1.5, 2.6, 3.8, 5.0], [1.5]),
+        (165, 0, None, [0.667, 1.0, 1.333, 1.667, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0, 4.4, 4.8], [1.0, 2.4, 4.0]),
+        (100, 0, None, [0.5, 1.1, 1.7, 2.3, 2.9, 3.5, 4.1, 4.7, 5.3], [0.5, 2.9, 5.3]),
+        (
+            110,
+            0,
+            1.0,
+            [0.455, 1.0, 1.545, 2.091, 2.636, 3.182, 3.727, 4.273, 4.818, 5.364],
+            [1.0, 3.182, 5.364],
+        ),
+    ],
+)
+def test_the_grid_follows_the_beats(
+    page: Page,
+    tmp_path: Path,
+    bpm: float,
+    shift: int,
+    anchor: float | None,
+    times: list[float],
+    downs: list[float],
+) -> None:
+    with site(make_results(tmp_path, 1)) as server:
+        page.open(server.url)
+        found, accented = page.driver.execute_async_script(GRID, bpm, shift, anchor)
+    assert found == pytest.approx(times)
+    assert accented == pytest.approx(downs, abs=0.001)

@@ -41,11 +41,12 @@ function warpedGrid(preview, ratio, shift, metre) {
   if (ratio === 1 && shift === 0) {
     return beats.map((time, index) => ({ time, down: positions[index] === 1 }));
   }
-  const first = Math.max(0, positions.indexOf(1));
+  // A shift is by a beat that is heard; at half the tempo by one that is not, to choose the other beats.
+  const first = Math.max(0, positions.indexOf(1)) + shift / Math.max(1, ratio);
   const last = beats.length - 1;
   const grid = [];
-  for (let k = Math.ceil(-first * ratio - shift); ; k++) {
-    const count = first + (k + shift) / ratio;
+  for (let k = Math.ceil(-first * ratio); ; k++) {
+    const count = first + k / ratio;
     if (count > last) return grid;
     const whole = Math.min(Math.floor(count), last - 1);
     const time = beats[whole] + (count - whole) * (beats[whole + 1] - beats[whole]);
