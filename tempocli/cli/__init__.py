@@ -30,13 +30,14 @@ _COMMANDS = {
     "index": "Make an index of a music library, or bring it up to date.",
     "similar": "Find music in an index that is like a song, also at another tempo.",
     "label": "Label music with a probe trained on your own labels.",
+    "review": "Hear doubtful tracks on a page and correct their tempi.",
     "export": "Export tempi and beat grids for DJ software.",
     "evaluate": "Score estimates against a reference.",
     "models": "List the models and check their files.",
     "references": "Export the reference clips of --method compare.",
     "train": "Prepare data, train and export models.",
 }
-_FOLDERS = dict.fromkeys(("embed", "index", "similar", "label"), "library.")
+_FOLDERS = dict.fromkeys(("embed", "index", "similar", "label"), "library.") | {"review": "corrections."}
 
 
 class LazyGroup(click.Group):
