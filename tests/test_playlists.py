@@ -241,7 +241,7 @@ class TestCommand:
         written: list[str] = []
         monkeypatch.setattr(TagWorker, "read_tempo", lambda *_: None)
         monkeypatch.setattr(TagWorker, "tag_text", lambda *_: "128")
-        monkeypatch.setattr(TagWorker, "write_tempo", lambda _, path, __: written.append(path))
+        monkeypatch.setattr(TagWorker, "write_tempo", lambda _, path, *__: written.append(path))
         (music / "image.wav").touch()
         (music / "a.cue").write_text(f'{SHEET}FILE "128.wav" WAVE\nTRACK 04 AUDIO\nINDEX 01 00:00:00\n')
         result = tempo("a.cue", "--write-tags", "-q")
