@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tempocli.batch import estimate_files, find_files, find_inputs, process_files
     from tempocli.beats.tracker import BeatTracker, track_beats
     from tempocli.comparison import TempoComparer, TempoComparison
+    from tempocli.decoding.segments.song import Section, SongForm
     from tempocli.embedding.embedder import Embedder, embed
+    from tempocli.embedding.segmentation.segmenter import Segmenter, segment
     from tempocli.embedding.track import TrackEmbedding
     from tempocli.errors import AudioError, DataError, DeviceError, MissingExtraError, ModelError, TempoError
     from tempocli.estimator import Estimator, estimate
@@ -54,6 +56,9 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "Part",
+    "Section",
+    "Segmenter",
+    "SongForm",
     "TempoComparer",
     "TempoComparison",
     "TempoError",
@@ -67,6 +72,7 @@ __all__ = [
     "find_files",
     "find_inputs",
     "process_files",
+    "segment",
     "track_beats",
 ]
 
@@ -91,6 +97,10 @@ _HOMES = {
     "TempoError": "errors",
     "BeatTracker": "beats.tracker",
     "track_beats": "beats.tracker",
+    "Section": "decoding.segments.song",
+    "Segmenter": "embedding.segmentation.segmenter",
+    "SongForm": "decoding.segments.song",
+    "segment": "embedding.segmentation.segmenter",
     "Embedder": "embedding.embedder",
     "embed": "embedding.embedder",
     "TrackEmbedding": "embedding.track",

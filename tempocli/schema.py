@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tempocli.decoding.segments.song import SongForm
     from tempocli.embedding.track import TrackEmbedding
     from tempocli.system.fingerprints import Fingerprint
 
@@ -354,15 +355,14 @@ class Outcome:
     ----------
     estimate : Estimate or None
         The tempo, if it was asked for.
-    embedding : TrackEmbedding or None
-        The vectors, if they were asked for.
-    beats : BeatTrack or None
-        The beats, if they were asked for.
+    embedding, beats, form : TrackEmbedding, BeatTrack and SongForm, or None
+        Vectors, beats and sections, if they were asked for.
     """
 
     estimate: Estimate | None = None
     embedding: TrackEmbedding | None = None
     beats: BeatTrack | None = None
+    form: SongForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,10 +381,8 @@ class FileResult:
         State of the file when it was read; ``None`` if it is not a regular file.
     part : Part or None
         Part of the file that was analysed; ``None`` for the whole file.
-    embedding : TrackEmbedding or None
-        The vectors, if they were asked for and the input could be read.
-    beats : BeatTrack or None
-        The beats, if they were asked for and the input could be read.
+    embedding, beats, form : TrackEmbedding, BeatTrack and SongForm, or None
+        Vectors, beats and sections, if they were asked for and the input could be read.
     """
 
     path: str
@@ -394,3 +392,4 @@ class FileResult:
     part: Part | None = None
     embedding: TrackEmbedding | None = None
     beats: BeatTrack | None = None
+    form: SongForm | None = None

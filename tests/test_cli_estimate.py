@@ -454,7 +454,7 @@ class TestPlot:
         assert not (music / "out.png").exists()
 
     def test_says_which_extra_is_missing(self, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delitem(sys.modules, "tempocli.output.plot", raising=False)
+        monkeypatch.delitem(sys.modules, "tempocli.output.plots.tempogram", raising=False)
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
         result = tempo("128.wav", "--plot", "out.png")
         assert (result.exit_code, result.stdout) == (1, "")

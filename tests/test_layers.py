@@ -75,7 +75,7 @@ HOMES = {
     "soxr": "audio",
     "av": "audio",
     "torch": "training",
-    "matplotlib": "output/plot.py",
+    "matplotlib": "output/plots",
     "pyarrow": "output",
     "mutagen": "audio/tags",
     "sklearn": "training/probe",

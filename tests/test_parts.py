@@ -258,7 +258,7 @@ class TestCommand:
     def test_the_drawing_begins_where_the_part_does(
         self, music: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        plot = pytest.importorskip("tempocli.output.plot")
+        plot = pytest.importorskip("tempocli.output.plots.tempogram")
         seen = []
 
         def look(figure: object, *_: object, **__: object) -> None:

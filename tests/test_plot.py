@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 
 from tempocli.axis import TempoAxis
 from tempocli.estimator import Analysis
-from tempocli.output import plot
+from tempocli.output.plots import tempogram
 from tempocli.schema import CurvePoint, Estimate
 
 BPMS = TempoAxis().bpms
@@ -35,7 +35,7 @@ def analysis(times: list[float], bpm: float | None = 120.0) -> Analysis:
 
 def draw(drawn: Analysis, **options: str) -> bytes:
     file = io.BytesIO()
-    plot.draw_tempogram(drawn, file, title="song.wav", **options)
+    tempogram.draw_tempogram(drawn, file, title="song.wav", **options)
     return file.getvalue()
 
 
@@ -92,11 +92,14 @@ def test_silence_between_windows_stays_empty() -> None:
 @pytest.mark.parametrize("title", ["$\\frac{$ and a $x^2$", "\u97f3\u697d.wav"])
 def test_any_title(title: str) -> None:
     file = io.BytesIO()
-    plot.draw_tempogram(analysis([6.0]), file, title=title)
+    tempogram.draw_tempogram(analysis([6.0]), file, title=title)
     assert file.getvalue()
 
 
 @pytest.mark.slow
 def test_leaves_pyplot_alone() -> None:
-    code = "import sys, tempocli.output.plot; assert not {'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
+    code = (
+        "import sys, tempocli.output.plots.tempogram, tempocli.output.plots.form\n"
+        "assert not {'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

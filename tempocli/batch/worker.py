@@ -170,6 +170,7 @@ def _found(path: str, outcome: Outcome, fingerprint: Fingerprint | None = None) 
         fingerprint=fingerprint,
         embedding=outcome.embedding,
         beats=outcome.beats,
+        form=outcome.form,
     )
 
 

@@ -25,6 +25,7 @@ _NEW_OBJECTS = 100_000  # between two runs of the garbage collector
 _COMMANDS = {
     "estimate": "Estimate the tempo of audio files.",
     "beats": "Find the beats and bars of audio files.",
+    "segment": "Find the sections of songs and their repeats.",
     "compare": "Compare the tempi of recordings.",
     "embed": "Compute vectors of audio files, for search and learning.",
     "index": "Make an index of a music library, or bring it up to date.",
@@ -37,7 +38,11 @@ _COMMANDS = {
     "references": "Export the reference clips of --method compare.",
     "train": "Prepare data, train and export models.",
 }
-_FOLDERS = dict.fromkeys(("embed", "index", "similar", "label"), "library.") | {"review": "corrections."}
+_FOLDERS = {
+    **dict.fromkeys(("beats", "segment"), "structure."),
+    **dict.fromkeys(("embed", "index", "similar", "label"), "library."),
+    "review": "corrections.",
+}
 
 
 class LazyGroup(click.Group):

@@ -227,6 +227,7 @@ def _in_process(
             part=each.part,
             embedding=outcome.embedding,
             beats=outcome.beats,
+            form=outcome.form,
         )
 
 

@@ -232,7 +232,7 @@ def _open_tag_worker(stack: ExitStack, request: Request) -> TagWorker | None:
 
 
 def _open_image(stack: ExitStack, plot: str) -> Image:
-    from tempocli.output.plot import draw_tempogram
+    from tempocli.output.plots.tempogram import draw_tempogram
 
     suffix = os.path.splitext(plot)[1].lower()
     return partial(draw_tempogram, file=stack.enter_context(atomic_file(plot)), image_format=suffix[1:])

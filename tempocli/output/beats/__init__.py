@@ -5,18 +5,16 @@ Each format is a function from results to pieces of the output, one or more for 
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tempocli.output.formats.layout import encode
+from tempocli.output.formats.pieces import PieceWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from tempocli.output.formats import Layout
-    from tempocli.schema import FileResult
-
-    Format = Callable[..., Iterator[str | bytes]]
 
 # The module of each format, with a function `write_NAME`.
 _HOMES = {
@@ -48,7 +46,7 @@ SUFFIXES = {
 }
 
 
-class BeatWriter:
+class BeatWriter(PieceWriter):
     """Writes results to a stream as they arrive; a JSON document at the end.
 
     Parameters
@@ -67,25 +65,6 @@ class BeatWriter:
         self, write: Callable[[bytes], Any], name: str, layout: Layout, *, grid: bool = False
     ) -> None:
         module = import_module(f"tempocli.output.beats.{_HOMES[name]}")
-        self._format: Format = getattr(module, f"write_{name}")
-        self._header: str = module.HEADERS[grid] if name == "csv" else ""
-        self._write, self._layout, self._grid = write, layout, grid
-        self._kept: list[FileResult] | None = [] if name == "json" else None
-
-    def add(self, result: FileResult) -> None:
-        """Write one result."""
-        if self._kept is None:
-            self._put([result])
-        else:
-            self._kept.append(result)
-
-    def close(self) -> None:
-        """Write what is left."""
-        if self._kept is not None:
-            self._put(self._kept)
-
-    def _put(self, results: Iterable[FileResult]) -> None:
-        for piece in self._format(results, self._layout, grid=self._grid):
-            whole = self._header + piece if isinstance(piece, str) else piece
-            self._header = ""
-            self._write(encode(whole) if isinstance(whole, str) else whole)
+        pieces = partial(getattr(module, f"write_{name}"), grid=grid)
+        header = module.HEADERS[grid] if name == "csv" else ""
+        super().__init__(write, pieces, layout, header=header, whole=name == "json")

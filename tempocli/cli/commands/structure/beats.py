@@ -9,29 +9,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tempocli.batch.engines.output import OutputSpec
 from tempocli.batch.engines.summary import BatchSummary
 from tempocli.cli import batches, options
-from tempocli.cli.sinks import saying_what_is_kept
+from tempocli.cli.commands.structure.sinks import Target
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
 from tempocli.output.beats import FORMATS, GRID_FORMATS, SINGLE_FORMATS, SUFFIXES, BeatWriter
 from tempocli.output.beats.documents import RECORD_KEYS, line_record
 from tempocli.output.formats import Layout
-from tempocli.output.results import ResultFile
 from tempocli.output.results.rows import JsonRows
-from tempocli.output.results.settings import canonical
 from tempocli.system.atomic_files import atomic_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    from tempocli.beats.tracker import BeatTracker
     from tempocli.cli.batches import BatchOptions
     from tempocli.cli.inputs import Inputs
     from tempocli.cli.options import PartOptions, ResumeOptions
-    from tempocli.schema import AudioInput, FileResult
+    from tempocli.schema import FileResult
 
 _EXAMPLES = """\b
 Examples:
@@ -95,19 +90,16 @@ def command(
     """
     inputs = batch.inputs(paths, part.of_files())
     options.check_tempo_range(min_bpm, max_bpm)
-    output = None if output == "-" else output
-    format_name = format_name or _format_of(output)
-    _check_format(format_name, output, inputs, grid=grid)
+    target = Target.of(output, format_name, SUFFIXES)
+    target.check(inputs, resuming, SINGLE_FORMATS)
+    _check_format(target, grid=grid)
     _check_click(click_path, inputs)
-    _check_resume(resuming, format_name, output)
-    options.check_overwrites((output, click_path), (*paths, batch.files_from))
+    options.check_overwrites((target.output, click_path), (*paths, batch.files_from))
     with ExitStack() as stack:
         # Opened before the work, so that an error does not lose a long run.
-        sink: _Rows | _Pieces
-        if output is not None and _can_be_continued(output, format_name):
-            sink = _Rows(stack, output, resuming)
-        else:
-            sink = _Pieces(stack, output, format_name, named=not inputs.single, grid=grid)
+        layout = Layout(named=not inputs.single)
+        writer = partial(BeatWriter, name=target.format_name, layout=layout, grid=grid)
+        sink = target.open(stack, writer, JsonRows(line_record, RECORD_KEYS), resuming)
         clicks = None if click_path is None else stack.enter_context(atomic_file(click_path))
         from tempocli.beats.tracker import BeatTracker
 
@@ -130,7 +122,7 @@ def command(
             files=sink.missing(inputs, tracker, summary),
             summary=summary,
             hashed=resuming.verify_hash,
-            bar=output is not None and not inputs.single,
+            bar=target.output is not None and not inputs.single,
             alone=not resuming.resume,
         )
         if inputs.single and status:
@@ -143,92 +135,12 @@ def command(
     click.get_current_context().exit(status)
 
 
-class _Pieces:
-    """Results on stdout, or in a file that is written atomically."""
-
-    def __init__(
-        self, stack: ExitStack, output: str | None, format_name: str, *, named: bool, grid: bool
-    ) -> None:
-        file = None if output is None else stack.enter_context(atomic_file(output))
-        write = console.write if file is None else file.write
-        self._writer = BeatWriter(write, format_name, Layout(named=named), grid=grid)
-
-    def missing(
-        self, inputs: Inputs, tracker: BeatTracker, summary: BatchSummary
-    ) -> Iterable[AudioInput] | None:
-        return None
-
-    def add(self, result: FileResult) -> None:
-        self._writer.add(result)
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-class _Rows:
-    """Results in a file of JSON lines that can be resumed."""
-
-    def __init__(self, stack: ExitStack, output: str, resuming: ResumeOptions) -> None:
-        rows = JsonRows(line_record, RECORD_KEYS)
-        self._layout = Layout()
-        self._file = stack.enter_context(
-            ResultFile(output, "jsonl", self._layout, resume=resuming.resume, rows=rows)
-        )
-        stack.enter_context(saying_what_is_kept(self._file))
-        self._resuming = resuming
-
-    def missing(self, inputs: Inputs, tracker: BeatTracker, summary: BatchSummary) -> Iterable[AudioInput]:
-        self._file.begin(
-            canonical(tracker.settings(), self._layout),
-            by_hash=self._resuming.verify_hash,
-            without_failed=self._resuming.retry_failed,
-        )
-        return self._unfinished(inputs, summary)
-
-    def _unfinished(self, inputs: Inputs, summary: BatchSummary) -> Iterator[AudioInput]:
-        for each in inputs.files():
-            had_failed = self._file.take(each.key)
-            if had_failed is None:
-                yield each
-            else:
-                summary.add_earlier(failed=had_failed)
-
-    def add(self, result: FileResult) -> None:
-        self._file.append(result)
-
-    def close(self) -> None:
-        self._file.finish()
-
-
-def _format_of(output: str | None) -> str:
-    suffix = os.path.splitext(output or "")[1].lower()
-    if suffix not in SUFFIXES:
-        raise click.UsageError(f"No format is known by the suffix {suffix!r} of {output!r}: give --format.")
-    return SUFFIXES[suffix]
-
-
-def _check_format(format_name: str, output: str | None, inputs: Inputs, *, grid: bool) -> None:
-    if format_name in SINGLE_FORMATS and not inputs.single:
-        raise click.UsageError(
-            f"--format {format_name} describes one track: give one file (jsonl takes many)."
-        )
-    if format_name == "midi" and output is None and console.stdout_is_terminal():
+def _check_format(target: Target, *, grid: bool) -> None:
+    if target.format_name == "midi" and target.output is None and console.stdout_is_terminal():
         raise click.UsageError("--format midi is binary: give --output FILE.")
-    if grid and format_name not in GRID_FORMATS:
+    if grid and target.format_name not in GRID_FORMATS:
         formats = ", ".join(sorted(GRID_FORMATS))
         raise click.UsageError(f"--grid goes with the formats {formats}; JSON has the grid anyway.")
-
-
-def _can_be_continued(output: str, format_name: str) -> bool:
-    return format_name == "jsonl" and OutputSpec(output, format_name, Layout()).can_be_continued
-
-
-def _check_resume(resuming: ResumeOptions, format_name: str, output: str | None) -> None:
-    continues = output is not None and _can_be_continued(output, format_name)
-    if (resuming.resume or resuming.verify_hash) and not continues:
-        raise click.UsageError("--resume and --verify-hash need --output FILE.jsonl.")
-    if resuming.retry_failed and not resuming.resume:
-        raise click.UsageError("--retry-failed needs --resume.")
 
 
 def _check_click(path: str | None, inputs: Inputs) -> None:

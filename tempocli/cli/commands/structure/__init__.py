@@ -1,0 +1,1 @@
+"""Commands that find the structure of music: beats, bars and sections."""

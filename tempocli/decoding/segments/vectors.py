@@ -1,0 +1,103 @@
+"""What each cell of a grid sounds like: vectors of chroma, timbre and of the music encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_PARTS = 4  # of a cell, so that the order of its chords and its rhythm count
+_N_MFCC = 13  # without the level
+# Below these, differences are noise: of chroma, of the length of a spectrum; of mel cepstra, in units of
+# log-mel; of vectors of unit length.
+_LEAST_CHROMA, _LEAST_TIMBRE, _LEAST_EMBEDDING = 0.2, 0.1, 0.1
+
+
+def means(frames: NDArray[np.floating], places: Floats) -> Floats:
+    """Average frames between places, shares of frames included.
+
+    Parameters
+    ----------
+    frames : ndarray, shape=(n_frames, n_bands)
+        Frame ``k`` stands for the time from ``k`` to ``k + 1``.
+    places : ndarray of float64, shape=(n_cells + 1,)
+        Edges of the cells, in frames, in order.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n_cells, n_bands)
+    """
+    sums = np.zeros((len(frames) + 1, frames.shape[1]))
+    np.cumsum(frames, axis=0, dtype=np.float64, out=sums[1:])
+    inside = np.clip(places, 0.0, len(frames))
+    below = np.minimum(inside.astype(np.int64), len(frames) - 1)
+    at = sums[below] + (inside - below)[:, None] * frames[below]
+    return np.diff(at, axis=0) / np.maximum(np.diff(inside), 1e-9)[:, None]
+
+
+def parts_of(times: Floats) -> Floats:
+    """Divide each cell of a grid into equal parts, shape=(_PARTS * n_cells + 1,)."""
+    n_cells = len(times) - 1
+    return np.interp(np.arange(_PARTS * n_cells + 1) / _PARTS, np.arange(n_cells + 1), times)
+
+
+def chroma_vectors(chroma: Floats, *, centred: bool) -> Floats:
+    """Return the pitch classes of the parts of each cell in order.
+
+    Parameters
+    ----------
+    chroma : ndarray of float64, shape=(_PARTS * n_cells, 12)
+        Strengths of the pitch classes in each part of a cell.
+    centred : bool
+        Whether to subtract the mean of the track, as labels need it: all cells of a song share its key.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n_cells, _PARTS * 12)
+        Of length 1, or less where no pitch class stands out.
+    """
+    roots = np.sqrt(np.maximum(chroma, 0.0))
+    roots = roots / np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), 1e-9)
+    roots -= roots.mean(axis=1, keepdims=True)
+    vectors = roots.reshape(-1, _PARTS * 12)
+    return _scaled(vectors - vectors.mean(axis=0) if centred else vectors, _LEAST_CHROMA)
+
+
+def timbre_vectors(log_mel: Floats) -> Floats:
+    """Return the mel cepstra of the parts of each cell in order, less those of the track.
+
+    Parameters
+    ----------
+    log_mel : ndarray of float64, shape=(_PARTS * n_cells, n_mels)
+        Mean of each part of a cell.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n_cells, _PARTS * _N_MFCC)
+        Of length 1, or less where a cell is like the track.
+    """
+    n_mels = log_mel.shape[1]
+    angles = np.pi * (np.arange(n_mels)[:, None] + 0.5) * np.arange(1, _N_MFCC + 1) / n_mels
+    cepstra = (log_mel @ np.cos(angles) / n_mels).reshape(-1, _PARTS * _N_MFCC)
+    return _scaled(cepstra - cepstra.mean(axis=0), _LEAST_TIMBRE)
+
+
+def embedding_vectors(embedding: Floats) -> Floats:
+    """Return vectors of the music encoder, less their mean, of length 1 or less, shape=(n_cells, dim)."""
+    return _scaled(embedding - embedding.mean(axis=0), _LEAST_EMBEDDING)
+
+
+def joined(*vectors: Floats) -> Floats:
+    """Join vectors of cells, so that their products are the means of the similarities by each kind."""
+    return np.asarray(np.concatenate(vectors, axis=1) / len(vectors) ** 0.5)
+
+
+def _scaled(vectors: Floats, least: float) -> Floats:
+    """Scale vectors to length 1; those far shorter than `least` stay short."""
+    squares = np.square(vectors).sum(axis=1, keepdims=True)
+    return np.asarray(vectors / np.sqrt(squares + least**2))

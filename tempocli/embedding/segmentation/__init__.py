@@ -1,0 +1,1 @@
+"""The form of a song: from audio to sections and their repeats."""

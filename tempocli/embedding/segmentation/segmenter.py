@@ -1,0 +1,278 @@
+"""From audio to sections, with tempo and beats, decoding the audio once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tempocli.audio.arrays import array_blocks
+from tempocli.audio.parts import moved, source_blocks
+from tempocli.axis import MAX_BPM, MIN_BPM
+from tempocli.beats.tracker import BeatTracker
+from tempocli.decoding.segments.decoder import SEGMENT_DECODING_VERSION, decode_sections
+from tempocli.decoding.segments.song import SongForm
+from tempocli.embedding.segmentation.collector import FrameCollector
+from tempocli.errors import ModelError
+from tempocli.inference.music import MusicEncoder
+from tempocli.inference.registry import is_name
+from tempocli.schema import Outcome, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tempocli.beats.tracker import PortableTracker
+
+MIN_SECONDS = 10.0  # shorter audio has no sections
+
+
+class Segmenter:
+    """Find the sections of songs, and which of them are repeats.
+
+    Parameters
+    ----------
+    model : str, Path or None
+        Name of a bundled music encoder, or path of an ONNX file; by default, the bundled one.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    min_bpm, max_bpm : float
+        Range of the tempo, within 30 to 300 BPM; see `tempocli.estimator.Estimator`.
+    metre : int, optional
+        Beats a bar, 2 to 7, if they are known; by default, they are estimated.
+    n_sections : int, optional
+        Number of sections, at least 1, if it is known; by default, it is found.
+    min_bars : int
+        Least length of a section, in bars, or in cells of about two seconds where there are no beats.
+    keep_cells : bool
+        Whether results keep what the bars sound like, which `tempocli.output.plots.form` draws.
+
+    Attributes
+    ----------
+    spec : MusicSpec
+        Description of the music encoder.
+    device : str
+        The device in use: ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    ModelError
+        If a model is unknown, damaged, no music encoder, or needs another sample rate than the tempo models.
+    DeviceError
+        If ``"cuda"`` is requested and does not work.
+    ValueError
+        If the range, the metre, the number of sections or the least length is invalid.
+
+    Notes
+    -----
+    Boundaries lie on the bars of `tempocli.beats.tracker.BeatTracker`. They are found by structure features
+    (Serrà and others 2014) and checkerboard novelty (Foote 2000) of chroma and mel cepstra of bars, and by
+    dynamic programming with a prior of lengths in bars. Labels are found by average linkage of whole
+    sections, compared bar by bar by chroma, mel cepstra and vectors of the music encoder, which was trained
+    without labels (McCallum 2022).
+
+    Examples
+    --------
+    >>> segmenter = Segmenter()
+    >>> form = segmenter.segment("docs/sample.ogg")  # doctest: +SKIP
+    >>> [(section.start, section.label) for section in form.sections]  # doctest: +SKIP
+    [(0.0, 'A')]
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        device: str = "auto",
+        min_bpm: float = MIN_BPM,
+        max_bpm: float = MAX_BPM,
+        metre: int | None = None,
+        n_sections: int | None = None,
+        min_bars: int = 1,
+        keep_cells: bool = False,
+    ) -> None:
+        tracker = BeatTracker(device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre)
+        options = _Options(None if model is None else str(model), n_sections, min_bars, keep_cells)
+        self._join(tracker, MusicEncoder(model, device=device), options)
+
+    @classmethod
+    def _of(cls, tracker: BeatTracker, encoder: MusicEncoder, options: _Options) -> Segmenter:
+        segmenter = cls.__new__(cls)
+        segmenter._join(tracker, encoder, options)
+        return segmenter
+
+    def _join(self, tracker: BeatTracker, encoder: MusicEncoder, options: _Options) -> None:
+        if encoder.spec.front_end.sample_rate != tracker.spec.front_end.sample_rate:
+            raise ModelError(f"{encoder.spec.name}: needs another sample rate than the tempo models")
+        self._tracker, self._encoder, self._options = tracker, encoder, options
+        self.spec = encoder.spec
+        self.device = encoder.device
+
+    def segment(
+        self,
+        source: str | Path | BinaryIO | NDArray[Any],
+        sample_rate: int | None = None,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
+    ) -> SongForm:
+        """Find the sections of a file, binary stream or array, or of a part of it.
+
+        Parameters
+        ----------
+        source : str, Path, binary file object, or ndarray
+            An array has the shape (n_samples,) or (n_samples, n_channels), and holds floats with full scale
+            1, or signed integers with their own full scale.
+        sample_rate : int, optional
+            Sample rate of an array, in Hz. Files and streams have their own.
+        start : float
+            Start of the part, in seconds. All times count from the start of the file.
+        duration : float, optional
+            Length of the part, in seconds; by default, up to the end of the file.
+
+        Raises
+        ------
+        AudioError
+            If the source cannot be read as audio, has no known type, or ends before the part begins; if an
+            array has no plausible sample rate, or an unsupported shape or type.
+        ValueError
+            If `start` is negative, `duration` is not above 0, or one of them is not finite; if a sample rate
+            is given for a file or a stream.
+        """
+        part = Part.of(start, duration)
+        wanted = self.spec.front_end.sample_rate
+        form = self.segment_blocks(source_blocks(source, sample_rate, part, wanted_rate=wanted))
+        if part is None:
+            return form
+        sections = tuple(
+            replace(each, start=round(each.start + part.start, 4), end=round(each.end + part.start, 4))
+            for each in form.sections
+        )
+        times = None if form.times is None else form.times + part.start
+        return replace(form, sections=sections, estimate=moved(form.estimate, part.start), times=times)
+
+    def segment_array(self, samples: NDArray[Any], sample_rate: int) -> SongForm:
+        """Find the sections of samples in memory.
+
+        Parameters
+        ----------
+        samples : ndarray, shape=(n_samples,) or (n_samples, n_channels)
+            Floats with full scale 1, or signed integers with their own full scale.
+        sample_rate : int
+            In Hz.
+
+        Raises
+        ------
+        AudioError
+            If the samples have an unsupported shape or type, are NaN, infinite or far above full scale, or
+            the sample rate is not plausible.
+        """
+        wanted = self.spec.front_end.sample_rate
+        return self.segment_blocks(array_blocks(samples, sample_rate, wanted_rate=wanted))
+
+    def segment_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> SongForm:
+        """Find the sections of mono samples at the sample rate of the front end, given in blocks."""
+        collector = FrameCollector(self.spec, self._encoder.encode)
+        track = self._tracker.track_blocks(collector.watch(blocks))
+        form = SongForm(
+            (), track.estimate, track.metre, None, collector.duration, self.spec.name, self.spec.version
+        )
+        if collector.silent:
+            return replace(form, reason="silence")
+        if collector.duration < MIN_SECONDS:
+            return replace(form, reason="too short")
+        options = self._options
+        decoded = decode_sections(
+            track,
+            collector.finish(),
+            collector.duration,
+            n_sections=options.n_sections,
+            min_bars=options.min_bars,
+        )
+        form = replace(form, sections=decoded.sections)
+        return replace(form, times=decoded.times, vectors=decoded.vectors) if options.keep_cells else form
+
+    def process(
+        self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
+    ) -> Outcome:
+        """Find the sections of one input of a batch; parameters and errors are those of `segment`."""
+        form = self.segment(source, start=start, duration=duration)
+        return Outcome(estimate=form.estimate, form=form)
+
+    def encode(self, windows: NDArray[np.float32]) -> Any:
+        """Run the tempo models for other processes."""
+        return self._tracker.encode(windows)
+
+    def portable(self) -> PortableSegmenter:
+        """Return a picklable form for another process, which opens its own music encoder."""
+        options = self._options
+        if options.model is not None and not is_name(options.model):
+            options = replace(options, model=os.path.abspath(options.model))
+        return PortableSegmenter(self._tracker.portable(), self.device, self.spec.record(), options)
+
+    def settings(self) -> dict[str, Any]:
+        """Return everything except the audio that the sections depend on, as JSON values."""
+        return {
+            "segment_decoding": SEGMENT_DECODING_VERSION,
+            "music_model": self.spec.record(),
+            "n_sections": self._options.n_sections,
+            "min_bars": self._options.min_bars,
+            **self._tracker.settings(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    model: str | None
+    n_sections: int | None
+    min_bars: int
+    keep_cells: bool
+
+    def __post_init__(self) -> None:
+        if self.n_sections is not None and self.n_sections < 1:
+            raise ValueError(f"{self.n_sections} sections: give at least 1")
+        if self.min_bars < 1:
+            raise ValueError(f"sections of at least {self.min_bars} bars: give at least 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PortableSegmenter:
+    """A picklable recipe for a segmenter, from `Segmenter.portable`."""
+
+    tracker: PortableTracker
+    device: str
+    record: dict[str, Any]
+    options: _Options
+
+    def connect(self, encode: Any) -> Segmenter:
+        """Create the segmenter.
+
+        Raises
+        ------
+        ModelError
+            If a model cannot be opened, or has changed since.
+        """
+        encoder = MusicEncoder(self.options.model, device=self.device)
+        segmenter = Segmenter._of(self.tracker.connect(encode), encoder, self.options)
+        if segmenter.spec.record() != self.record:
+            raise ModelError(f"{segmenter.spec.name}: its file was replaced during the run")
+        return segmenter
+
+
+def segment(
+    source: str | Path | BinaryIO | NDArray[Any],
+    sample_rate: int | None = None,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+    **options: Any,
+) -> SongForm:
+    """Find the sections of one file, binary stream or array, or of a part of it.
+
+    Parameters and errors are those of `Segmenter` and its method `segment`. For several files, create one
+    `Segmenter` and reuse it.
+    """
+    return Segmenter(**options).segment(source, sample_rate, start=start, duration=duration)
