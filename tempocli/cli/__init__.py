@@ -31,13 +31,16 @@ _COMMANDS = {
     "similar": "Find music in an index that is like a song, also at another tempo.",
     "label": "Label music with a probe trained on your own labels.",
     "review": "Hear doubtful tracks on a page and correct their tempi.",
+    "diff": "Show what changed between two result files.",
     "export": "Export tempi and beat grids for DJ software.",
     "evaluate": "Score estimates against a reference.",
     "models": "List the models and check their files.",
     "references": "Export the reference clips of --method compare.",
     "train": "Prepare data, train and export models.",
 }
-_FOLDERS = dict.fromkeys(("embed", "index", "similar", "label"), "library.") | {"review": "corrections."}
+_FOLDERS = dict.fromkeys(("embed", "index", "similar", "label"), "library.") | dict.fromkeys(
+    ("review", "diff"), "corrections."
+)
 
 
 class LazyGroup(click.Group):
