@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tempocli.errors import DataError
-from tempocli.output.formats.layout import decode
+from tempocli.output.results.reading import read_rows
 from tempocli.output.results.rows import read_part
 from tempocli.schema import Candidate, Part, TempoSection, input_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 _MAX_BPM = 1000.0
-_ESCAPED = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +77,9 @@ def read_queue(path: Path) -> list[ReviewTrack]:
         If it is Parquet and pyarrow is not installed.
     """
     tracks: dict[str, ReviewTrack] = {}
-    try:
-        for record in _records(path):
-            track = _track(record)
-            if track is not None:
-                tracks.setdefault(track.key, track)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
-        raise DataError(f"{path}: not a result file of tempo estimate") from error
+    for track in read_rows(path, _track):
+        if track is not None:
+            tracks.setdefault(track.key, track)
     if not tracks:
         raise DataError(f"{path}: has no tracks to review")
     return sorted(tracks.values(), key=_doubt)
@@ -97,44 +87,6 @@ def read_queue(path: Path) -> list[ReviewTrack]:
 
 def _doubt(track: ReviewTrack) -> tuple[bool, float, float, str]:
     return track.bpm is None, track.confidence, track.octave_confidence, track.key
-
-
-def _records(path: Path) -> Iterator[Mapping[str, Any]]:
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        yield from _parquet(path)
-        return
-    text = decode(path.read_bytes()).removeprefix("\ufeff")
-    if suffix == ".csv":
-        yield from csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    elif suffix == ".tsv":
-        header, *lines = text.removesuffix("\n").split("\n")
-        names = header.split("\t")
-        for line in lines:
-            yield dict(zip(names, map(_unescaped, line.split("\t")), strict=True))
-    elif suffix == ".json":
-        yield from json.loads(text)["results"]
-    elif suffix == ".jsonl":
-        yield from (json.loads(line) for line in text.split("\n") if line)
-    else:
-        raise DataError(f"{path}: not .csv, .tsv, .json, .jsonl or .parquet")
-
-
-def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
-    from tempocli.output.results.parquet import require, to_json_lines
-
-    require()
-    with to_json_lines(str(path)) as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
-def _unescaped(cell: str) -> str:
-    """Undo `tempocli.output.formats.layout.escape`."""
-    if not cell.startswith("\\"):
-        return cell
-    characters = iter(cell[1:])
-    return "".join(_ESCAPED[next(characters)] if each == "\\" else each for each in characters)
 
 
 def _track(record: Mapping[str, Any]) -> ReviewTrack | None:
