@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tempocli.schema import BeatTrack
 
 SEGMENT_DECODING_VERSION = 1  # raised when sections change with the same models
-_DIGITS = 4  # of times, in seconds, as of beats
+_DIGITS = 4  # of times, in seconds, as of beats, and of tempi and confidences
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,8 +126,8 @@ def _sections(
                 end=round(last, _DIGITS),
                 label=letters(label),
                 bars=end - start if grid.in_bars else None,
-                bpm=bpm,
-                confidence=float(probabilities[start]),
+                bpm=None if bpm is None else round(bpm, _DIGITS),
+                confidence=round(float(probabilities[start]), _DIGITS),
             )
         )
     return tuple(sections)
