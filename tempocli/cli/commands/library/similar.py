@@ -77,7 +77,7 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
 @click.option("--index", "folder", metavar="INDEX", required=True, help="An index made by 'tempo index'.")
 @click.option(
     "-n",
-    "number",
+    "--number",
     type=click.IntRange(1),
     default=20,
     show_default=True,
@@ -161,7 +161,7 @@ def command(
     if section is not None and goal is not None:
         raise click.UsageError("--path goes without --section.")
     _check(goal, length, bpm=bpm, faster=faster, slower=slower, any_tempo=any_tempo)
-    format_name = format_name or _format_of(output)
+    format_name = options.asked_format(format_name, output, _SUFFIXES) or _format_of(output)
     options.check_overwrites((output,), (song, goal))
     from tempocli.cli.commands.library.songs import Reader
     from tempocli.embedding.index.library import Library, Query
