@@ -60,6 +60,7 @@ TRAINING_RANKS = {
     "calibrate": 3,
     "recalibrate": 4,
     "beats": 4,
+    "sections": 4,
     "tempo": 4,
     "contrastive": 4,
     "translation": 4,

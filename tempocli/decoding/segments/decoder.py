@@ -18,12 +18,17 @@ from tempocli.decoding.segments.boundaries import (
 from tempocli.decoding.segments.grid import make_grid
 from tempocli.decoding.segments.labels import group, letters, section_similarity
 from tempocli.decoding.segments.song import Section
+from tempocli.features.cells import means
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from tempocli.decoding.segments.grid import Grid
     from tempocli.schema import BeatTrack
+
+    EncodeCells = Callable[[NDArray[np.floating], NDArray[np.float64]], NDArray[np.float32]]
 
 SEGMENT_DECODING_VERSION = 1  # raised when sections change with the same models
 _DIGITS = 4  # of times, in seconds, as of beats, and of tempi and confidences
@@ -72,7 +77,13 @@ class Decoded:
 
 
 def decode_sections(
-    track: BeatTrack, frames: Frames, duration: float, *, n_sections: int | None = None, min_bars: int = 1
+    track: BeatTrack,
+    frames: Frames,
+    duration: float,
+    encode: EncodeCells | None,
+    *,
+    n_sections: int | None = None,
+    min_bars: int = 1,
 ) -> Decoded:
     """Find the sections of a track.
 
@@ -85,6 +96,9 @@ def decode_sections(
     frames : Frames
     duration : float
         Length of the audio, in seconds, above 0.
+    encode : callable or None
+        Embeds the cells between edges, in frames, of log-mel frames, as
+        `tempocli.inference.structure.sections.SectionEncoder.encode` does. ``None`` leaves this part out.
     n_sections : int, optional
         Number of sections, if it is known; there are fewer if that many do not fit.
     min_bars : int
@@ -92,11 +106,14 @@ def decode_sections(
     """
     grid = make_grid(track, duration)
     parts = vectors.parts_of(grid.times)
-    chroma = vectors.means(frames.chroma, parts * frames.chroma_rate)
-    timbre = vectors.timbre_vectors(vectors.means(frames.log_mel, parts * frames.log_mel_rate))
-    embedding = vectors.means(frames.embedding, grid.times * frames.embedding_rate + 0.5)
-    sounds = vectors.joined(vectors.chroma_vectors(chroma, centred=False), timbre)
-    scores = boundary_scores(repeat_novelty(sounds), sound_novelty(timbre))
+    chroma = means(frames.chroma, parts * frames.chroma_rate)
+    timbre = vectors.timbre_vectors(means(frames.log_mel, parts * frames.log_mel_rate))
+    embedding = means(frames.embedding, grid.times * frames.embedding_rate + 0.5)
+    kinds = [vectors.chroma_vectors(chroma, centred=False), timbre]
+    if encode is not None:
+        encoded = encode(frames.log_mel, grid.times * frames.log_mel_rate).astype(np.float64)
+        kinds.append(vectors.discriminant_vectors(encoded))
+    scores = boundary_scores(repeat_novelty(vectors.joined(*kinds)), sound_novelty(kinds[-1]))
     prior = length_prior(grid.n_cells, in_bars=grid.in_bars, least=min_bars)
     boundaries, probabilities = find_boundaries(scores, prior, n_sections)
     compared = vectors.joined(

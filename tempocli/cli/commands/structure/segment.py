@@ -80,6 +80,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
     show_default="music",
     help="Music encoder: a name (see 'tempo models') or path of an ONNX file.",
 )
+@click.option("--section-model", metavar="NAME|PATH", show_default="sections", help="Section encoder.")
 @options.device
 def command(
     paths: tuple[str, ...],
@@ -96,6 +97,7 @@ def command(
     profile: Profile | None,
     metre: int | None,
     model: str | None,
+    section_model: str | None,
     device: str,
 ) -> None:
     """Find the sections of songs, and which of them are repeats.
@@ -119,6 +121,7 @@ def command(
 
         segmenter = Segmenter(
             model,
+            section_model=section_model,
             device=device,
             min_bpm=min_bpm,
             max_bpm=max_bpm,
