@@ -14,6 +14,7 @@ from tempocli.batch import Selection
 from tempocli.batch.engines.local import TIMEOUT, Limits
 from tempocli.batch.engines.output import GROWING
 from tempocli.cli import limits, local, options, ray
+from tempocli.cli.config.settings import is_given
 from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import View
 from tempocli.cli.sizes import read_size
@@ -176,7 +177,8 @@ def command(
     if engine.engine != "ray":
         ray.check_unused(inputs)
     output = None if output == "-" else output
-    format_name = format_name or _format_of(output)
+    suffixes = {*writers.SUFFIXES, ".parquet"}
+    format_name = options.asked_format(format_name, output, suffixes) or _format_of(output)
     _check_format(format_name, inputs, curve=curve)
     _check_plot(plot, inputs)
     options.check_overwrites((output, plot), (*paths, files_from))
@@ -248,7 +250,7 @@ def _check_resume(view: View, resuming: ResumeOptions) -> None:
 
 
 def _check_tagging(tagging: TagOptions, inputs: Inputs) -> None:
-    needs_tags = tagging.overwrite or tagging.dry_run or tagging.tag_decimals is not None
+    needs_tags = tagging.overwrite or tagging.dry_run or is_given("tag_decimals")
     if needs_tags and not tagging.write_tags:
         raise click.UsageError("--overwrite, --dry-run and --tag-decimals need --write-tags.")
     if tagging.write_tags and "-" in inputs.paths:

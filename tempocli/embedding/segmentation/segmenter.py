@@ -149,14 +149,7 @@ class Segmenter:
         part = Part.of(start, duration)
         wanted = self.spec.front_end.sample_rate
         form = self.segment_blocks(source_blocks(source, sample_rate, part, wanted_rate=wanted))
-        if part is None:
-            return form
-        sections = tuple(
-            replace(each, start=round(each.start + part.start, 4), end=round(each.end + part.start, 4))
-            for each in form.sections
-        )
-        times = None if form.times is None else form.times + part.start
-        return replace(form, sections=sections, estimate=moved(form.estimate, part.start), times=times)
+        return form if part is None else moved_form(form, part.start)
 
     def segment_array(self, samples: NDArray[Any], sample_rate: int) -> SongForm:
         """Find the sections of samples in memory.
@@ -226,6 +219,16 @@ class Segmenter:
             "min_bars": self._options.min_bars,
             **self._tracker.settings(),
         }
+
+
+def moved_form(form: SongForm, seconds: float) -> SongForm:
+    """Shift the times of a form from the start of its part to the start of its file."""
+    sections = tuple(
+        replace(each, start=round(each.start + seconds, 4), end=round(each.end + seconds, 4))
+        for each in form.sections
+    )
+    times = None if form.times is None else form.times + seconds
+    return replace(form, sections=sections, estimate=moved(form.estimate, seconds), times=times)
 
 
 @dataclass(frozen=True, slots=True)
