@@ -233,8 +233,20 @@ def test_another_method_refuses_the_profile(folder: Path, fast: Profile) -> None
 
 def test_an_unknown_name_lists_the_known(folder: Path, fast: Profile) -> None:
     done = run("estimate", "song.wav", "--profile", "slow")
-    assert done.exit_code == 1
-    assert done.stderr == ("tempo: slow: no such profile; the names are fast; anything else is a path\n")
+    assert done.exit_code == 2
+    assert "slow: no such profile; the names are fast; anything else is a path" in done.stderr
+
+
+def test_a_profile_may_be_the_users_default(
+    folder: Path, fast: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPO_ESTIMATE_PROFILE", "slow")
+    done = run("estimate", "song.wav")
+    reason = "slow: no such profile; the names are fast; anything else is a path"
+    assert (done.exit_code, done.stderr) == (2, f"tempo: TEMPO_ESTIMATE_PROFILE: {reason}\n")
+    monkeypatch.setenv("TEMPO_LEARN_NAME", "mine")
+    done = run("learn", table(folder, []), "-o", "my.profile")
+    assert done.stderr.endswith("has no tempi to learn from\n")
 
 
 def test_names_are_completed(folder: Path, fast: Profile) -> None:
@@ -262,4 +274,4 @@ def test_an_estimator_learns_in_python(folder: Path, estimator: Estimator, fast:
 @pytest.mark.skipif(sys.platform != "linux", reason="the folder of Linux")
 def test_the_folder_of_profiles_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert files.profiles_folder() == tmp_path / "tempo-estimate" / "profiles"
+    assert files.profiles_folder() == tmp_path / "tempo" / "profiles"

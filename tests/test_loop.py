@@ -112,7 +112,7 @@ def test_the_tutorial(home: Path, page: Page) -> None:
     done = run(home, learn)
     assert re.search(r"where the default halves \(6 tracks; the profile follows in 6\)", done.stdout)
     assert re.search(r"^    counts .* \(6 tracks; the profile follows in 6\)$", text, re.MULTILINE)
-    assert (home / ".config" / "tempo-estimate" / "profiles" / "mine.profile").is_file()
+    assert (home / ".config" / "tempo" / "profiles" / "mine.profile").is_file()
 
     done = run(home, again)
     after = tempi(home / "new.jsonl")

@@ -12,6 +12,7 @@ import click
 
 from tempocli import axis
 from tempocli.cli.config.settings import is_given
+from tempocli.errors import DataError
 from tempocli.inference.options import DEVICES, METHODS
 from tempocli.schema import Part
 
@@ -92,16 +93,13 @@ class ProfileType(_ParamType):
     name = "profile"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Open the profile.
-
-        Raises
-        ------
-        DataError
-            If there is no such profile, or it cannot be read.
-        """
+        """Open the profile; raise click.BadParameter if there is none, or it cannot be read."""
         from tempocli.decoding.profiles.files import find_profile
 
-        return find_profile(value) if isinstance(value, str) else value
+        try:
+            return find_profile(value) if isinstance(value, str) else value
+        except DataError as error:
+            self.fail(str(error), param, ctx)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

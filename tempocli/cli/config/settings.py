@@ -18,11 +18,11 @@ SETTABLE = frozenset(
     {
         "device", "exclude", "format", "index", "jobs", "max-bpm", "max-download", "max-memory", "max-stdin",
         "method", "min-bars", "min-bpm", "min-confidence", "model", "name", "number", "parts", "port",
-        "precision", "tag-decimals", "threads", "timeout", "tolerance", "top", "weights",
+        "precision", "profile", "tag-decimals", "threads", "timeout", "tolerance", "top", "weights",
     }
 )  # fmt: skip
 # Of these, what names a path may begin with ~ in the file.
-HOMELY = frozenset({"index", "model"})
+HOMELY = frozenset({"index", "model", "profile"})
 
 FILE = "tempocli.config"  # in the meta data of a context: the path of the file
 

@@ -11,6 +11,7 @@ from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.batch.engines.local import TIMEOUT
 from tempocli.batch.engines.summary import EXIT_SOME_FAILED
 from tempocli.cli import limits, options
+from tempocli.cli.config.settings import is_given
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.interrupts import stopping
 from tempocli.cli.terminal.words import input_name
@@ -65,6 +66,8 @@ def command(
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_method(method, model, references)
+    if output is not None and not is_given("name"):
+        name = None  # a default of the user's own
     if (output is None) == (name is None):
         raise click.UsageError("Give --output FILE or --name NAME.")
     from tempocli.decoding.profiles.files import path_of
