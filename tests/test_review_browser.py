@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import soundfile
 from browser import ENTER
+from forms import edges_of, song_of
 from review_site import HOSTILE, in_force, make_results, rows, site, start_command
 
 if TYPE_CHECKING:
@@ -193,6 +195,38 @@ def test_ten_thousand_tracks_are_a_list_of_few_rows(page: Page, tmp_path: Path) 
         page.press("\ue015")
         page.at(1)
         assert "No such file" in page.text("message")
+
+
+def test_the_sections_of_the_song_are_shown_and_lead_to_their_start(page: Page, tmp_path: Path) -> None:
+    results = make_results(tmp_path, 2)
+    edges = edges_of("ABA")
+    soundfile.write(tmp_path / "track 1.wav", song_of("ABA")[: round(edges[-1] * 22050)], 22050)
+    with site(results) as server:
+        page.open(server.url)
+        page.at(0)
+        assert not page.driver.find_element("id", "form").is_displayed()  # twelve seconds of clicks
+        page.press("\ue015")
+        page.at(1)
+        band = page.driver.find_element("id", "form")
+        assert band.is_displayed()
+        assert band.get_attribute("aria-label") == "Sections of the song: A B A"
+        first_a, b, second_a, playhead = band_colours(page, 0.15, 0.5, 0.85, 0.0)
+        assert first_a == second_a != b
+        band.click()  # in the middle, which is in B
+        near = [edges[1] / edges[-1] + step / 1000 for step in range(-8, 9)]
+        page.until(lambda: playhead in band_colours(page, *near), "the playhead is where B starts")
+    assert page.complaints() == []
+
+
+def band_colours(page: Page, *places: float) -> list[str]:
+    """Colours in the band of sections, at shares of its width."""
+    script = """
+    const canvas = document.getElementById("form");
+    const at = (place) => canvas.getContext("2d").getImageData(place * canvas.width, 3, 1, 1).data.join();
+    return arguments[0].map(at);
+    """
+    found: list[str] = page.driver.execute_script(script, list(places))
+    return found
 
 
 GRID = """
