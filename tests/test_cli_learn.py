@@ -15,6 +15,7 @@ from clicks import make_clicks
 
 import tempocli
 from tempocli.cli import cli
+from tempocli.cli.commands.corrections.learn import command as learn_command
 from tempocli.cli.commands.estimate import command as estimate_command
 from tempocli.decoding.profiles import files
 from tempocli.decoding.profiles.profile import Profile, ProfileModel
@@ -255,6 +256,8 @@ def test_names_are_completed(folder: Path, fast: Profile) -> None:
     (option,) = [each for each in estimate_command.params if each.name == "profile"]
     context = estimate_command.make_context("estimate", ["x.wav"], resilient_parsing=True)
     assert [each.value for each in option.shell_complete(context, "f")] == ["fast", "film"]
+    (name,) = [each for each in learn_command.params if each.name == "name"]
+    assert [each.value for each in name.shell_complete(context, "f")] == ["fast", "film"]
     (path,) = option.shell_complete(context, "./f")
     assert (path.value, path.type) == ("./f", "file")
 

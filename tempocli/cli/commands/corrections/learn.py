@@ -11,6 +11,7 @@ from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.batch.engines.local import TIMEOUT
 from tempocli.batch.engines.summary import EXIT_SOME_FAILED
 from tempocli.cli import limits, options
+from tempocli.cli.config.profiles import profile_names
 from tempocli.cli.config.settings import is_given
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.interrupts import stopping
@@ -39,7 +40,12 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some tracks could not be read,
 @click.command("learn", epilog=_EXAMPLES)
 @click.argument("corrections", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", metavar="FILE", help="Write the profile to FILE.")
-@click.option("--name", metavar="NAME", help="Keep the profile by a name, in your configuration folder.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    shell_complete=profile_names,
+    help="Keep the profile by a name, in your configuration folder.",
+)
 @options.method
 @options.model
 @options.device
