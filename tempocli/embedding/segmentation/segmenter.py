@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tempocli.beats.tracker import PortableTracker
     from tempocli.decoding.profiles.profile import Profile
+    from tempocli.schema import BeatTrack
 
 MIN_SECONDS = 10.0  # shorter audio has no sections
 
@@ -181,15 +182,19 @@ class Segmenter:
 
     def segment_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> SongForm:
         """Find the sections of mono samples at the sample rate of the front end, given in blocks."""
+        return self.hear_blocks(blocks)[1]
+
+    def hear_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> tuple[BeatTrack, SongForm]:
+        """Find the beats and the sections of mono samples at the front end's sample rate, given in blocks."""
         collector = FrameCollector(self.spec, self._encoder.encode)
         track = self._tracker.track_blocks(collector.watch(blocks))
         form = SongForm(
             (), track.estimate, track.metre, None, collector.duration, self.spec.name, self.spec.version
         )
         if collector.silent:
-            return replace(form, reason="silence")
+            return track, replace(form, reason="silence")
         if collector.duration < MIN_SECONDS:
-            return replace(form, reason="too short")
+            return track, replace(form, reason="too short")
         options = self._options
         decoded = decode_sections(
             track,
@@ -200,7 +205,9 @@ class Segmenter:
             min_bars=options.min_bars,
         )
         form = replace(form, sections=decoded.sections)
-        return replace(form, times=decoded.times, vectors=decoded.vectors) if options.keep_cells else form
+        if options.keep_cells:
+            form = replace(form, times=decoded.times, vectors=decoded.vectors)
+        return track, form
 
     def process(
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None

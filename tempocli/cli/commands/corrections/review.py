@@ -78,14 +78,14 @@ def command(
 
             tagger = Tagger(max_memory=max_memory)
             stack.callback(tagger.close)
-        from tempocli.beats.tracker import BeatTracker
         from tempocli.cli.review.folders import preview_folder
         from tempocli.cli.review.previews import Previews
         from tempocli.cli.review.server import ReviewServer
         from tempocli.cli.review.session import ReviewSession
+        from tempocli.embedding.segmentation.segmenter import Segmenter
 
         folder = stack.enter_context(preview_folder())
-        previews = Previews(BeatTracker(device=device), folder, max_memory=max_memory)
+        previews = Previews(Segmenter(device=device), folder, max_memory=max_memory)
         stack.callback(previews.close)
         session = ReviewSession(os.fspath(results), tracks, log, previews, tagger)
         with ReviewServer(session, port) as server:
