@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,7 @@ from tempocli.output.results.rows import JsonRows
 from tempocli.system.atomic_files import atomic_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from tempocli.cli.batches import BatchOptions
@@ -40,7 +41,7 @@ Examples:
   tempo segment song.flac --min-bars 8           no sections of fewer than eight bars
   tempo segment song.flac --sections 6           six sections
 
-Text output is START<TAB>END<TAB>LABEL<TAB>BARS<TAB>BPM, with the path in front for several files.
+In a pipe, text output is START<TAB>END<TAB>LABEL<TAB>BARS<TAB>BPM, with the path in front for several files.
 Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interrupted.
 """
 
@@ -109,7 +110,7 @@ def command(
     with ExitStack() as stack:
         # Opened before the work, so that an error does not lose a long run.
         layout = Layout(named=not inputs.single)
-        writer = partial(FormWriter, name=target.format_name, layout=layout)
+        writer = _writer(target, layout)
         sink = target.open(stack, writer, JsonRows(line_record, RECORD_KEYS), resuming)
         picture = None if plot is None else stack.enter_context(atomic_file(plot))
         from tempocli.embedding.segmentation.segmenter import Segmenter
@@ -153,6 +154,15 @@ def command(
                 _draw(result, picture, os.path.splitext(plot or "")[1][1:].lower())
         sink.close()
     click.get_current_context().exit(status)
+
+
+def _writer(target: Target, layout: Layout) -> Callable[[Callable[[bytes], Any]], Any]:
+    """Return from what takes bytes to what writes results; on a terminal, text is a table."""
+    if target.format_name == "text" and target.output is None and console.stdout_is_terminal():
+        from tempocli.cli.terminal.sections import SectionTables
+
+        return lambda _: SectionTables(layout)
+    return partial(FormWriter, name=target.format_name, layout=layout)
 
 
 def _check_plot(path: str | None, inputs: Inputs) -> None:
