@@ -19,6 +19,7 @@ from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import View
 from tempocli.cli.sizes import read_size
 from tempocli.cli.terminal import console
+from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.inference.options import EstimatorOptions, SearchOptions
 from tempocli.output import formats as writers
 
@@ -48,7 +49,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 """
 
 
-@click.command("estimate", epilog=_EXAMPLES)
+@click.command("estimate", cls=GroupedCommand, epilog=_EXAMPLES)
 @click.argument("paths", nargs=-1, metavar="[PATHS]...")
 @click.option(
     "--files-from",

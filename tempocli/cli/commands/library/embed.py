@@ -11,6 +11,7 @@ import click
 from tempocli.cli import batches, options
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage.groups import GroupedCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 """
 
 
-@click.command("embed", epilog=_EXAMPLES)
+@click.command("embed", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
 @click.option("-o", "--output", metavar="FILE", help="Write the vectors to FILE (.npz, .parquet, .jsonl).")

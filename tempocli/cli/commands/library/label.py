@@ -11,6 +11,7 @@ import click
 
 from tempocli.cli import batches, options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.output.formats.layout import encode, escape
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _field(context: click.Context, parameter: click.Parameter, text: str | None)
     return name
 
 
-@click.command("label", epilog=_EXAMPLES)
+@click.command("label", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
 @click.option(

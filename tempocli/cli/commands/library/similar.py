@@ -10,6 +10,7 @@ import click
 
 from tempocli.cli import limits, options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage.groups import GroupedCommand
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,7 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
     return weights
 
 
-@click.command("similar", epilog=_EXAMPLES)
+@click.command("similar", cls=GroupedCommand, epilog=_EXAMPLES)
 @click.argument("song")
 @click.option("--index", "folder", metavar="INDEX", required=True, help="An index made by 'tempo index'.")
 @click.option(

@@ -14,6 +14,7 @@ from tempocli.cli import batches, options
 from tempocli.cli.commands.structure.sinks import Target
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.output.beats import FORMATS, GRID_FORMATS, SINGLE_FORMATS, SUFFIXES, BeatWriter
 from tempocli.output.beats.documents import RECORD_KEYS, line_record
 from tempocli.output.formats import Layout
@@ -45,7 +46,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 """
 
 
-@click.command("beats", epilog=_EXAMPLES)
+@click.command("beats", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
 @click.option("-o", "--output", metavar="FILE", help="Write the beats to FILE.")
