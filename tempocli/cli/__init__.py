@@ -14,11 +14,14 @@ import click
 from tempocli import __version__
 from tempocli.cli.config import settings
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 from tempocli.errors import TempoError
 from tempocli.output.formats.layout import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from click.shell_completion import CompletionItem
 
 _NEW_OBJECTS = 100_000  # between two runs of the garbage collector
 
@@ -74,10 +77,10 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command and its defaults; an existing path, a URL and ``-`` mean ``tempo estimate``."""
         given = args[0]
-        if given not in _COMMANDS and not ctx.resilient_parsing:
+        if given not in _COMMANDS:
             if given == "-" or "://" in given or os.path.exists(given):
                 args = ["estimate", *args]
-            elif not given.startswith("-"):
+            elif not given.startswith("-") and not ctx.resilient_parsing:
                 from difflib import get_close_matches
 
                 near = [f"tempo {each}" for each in get_close_matches(given, _COMMANDS, n=1)]
@@ -87,6 +90,12 @@ class LazyGroup(click.Group):
         if name is not None and command is not None and not ctx.resilient_parsing:
             _read_defaults(ctx, name, command, args)
         return name, command, args
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands without importing them, files, and options."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return completion.commands_or_files(_COMMANDS.items(), incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -162,6 +171,7 @@ def _printable_usage() -> Iterator[None]:
 @click.option(
     "--config",
     metavar="FILE",
+    shell_complete=completion.files,
     envvar="TEMPO_CONFIG",
     help="Read defaults from FILE.  [default: see 'tempo config']",
 )

@@ -12,6 +12,7 @@ import click
 
 from tempocli import axis
 from tempocli.cli.config.settings import is_given
+from tempocli.cli.usage import completion
 from tempocli.inference.options import DEVICES, METHODS
 from tempocli.schema import Part
 
@@ -27,6 +28,7 @@ def model(function: Function) -> Function:
     """Add --model."""
     return click.option(
         "--model",
+        shell_complete=completion.models(),
         metavar="NAME|PATH",
         show_default="depends on --method",
         help="Model name (see 'tempo models') or path of an ONNX file; for --method both, the classifier.",
@@ -37,6 +39,7 @@ def embedding_model(function: Function) -> Function:
     """Add --model of an embedding."""
     return click.option(
         "--model",
+        shell_complete=completion.models("embed"),
         metavar="NAME|PATH",
         show_default="music",
         help="Model name (see 'tempo models') or path of an ONNX file.",

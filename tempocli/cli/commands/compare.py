@@ -12,6 +12,7 @@ from tempocli.batch.engines.summary import EXIT_SOME_FAILED
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryLimitError, call_within
 from tempocli.cli import options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 from tempocli.errors import AudioError, TempoError
 from tempocli.output.formats.layout import encode, escape
 from tempocli.schema import SCHEMA_VERSION
@@ -38,8 +39,8 @@ interrupted.
 
 
 @click.command("compare", epilog=_EXAMPLES)
-@click.argument("reference")
-@click.argument("targets", nargs=-1, required=True)
+@click.argument("reference", shell_complete=completion.files)
+@click.argument("targets", nargs=-1, required=True, shell_complete=completion.files)
 @click.option(
     "--format",
     "format_name",
@@ -50,6 +51,7 @@ interrupted.
 )
 @click.option(
     "--model",
+    shell_complete=completion.models("compare"),
     default="compare",
     metavar="NAME|PATH",
     show_default=True,

@@ -11,6 +11,7 @@ import click
 from tempocli.cli import batches, options
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage import completion
 from tempocli.cli.usage.groups import GroupedCommand
 
 if TYPE_CHECKING:
@@ -37,7 +38,13 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.command("embed", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
-@click.option("-o", "--output", metavar="FILE", help="Write the vectors to FILE (.npz, .parquet, .jsonl).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Write the vectors to FILE (.npz, .parquet, .jsonl).",
+)
 @click.option(
     "--format",
     "format_name",

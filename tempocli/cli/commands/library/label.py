@@ -11,6 +11,7 @@ import click
 
 from tempocli.cli import batches, options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.output.formats.layout import encode, escape
 
@@ -63,7 +64,13 @@ def _field(context: click.Context, parameter: click.Parameter, text: str | None)
     required=True,
     help="A probe made by 'tempo train probe'.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE (.csv, .jsonl, .txt) atomically.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Write to FILE (.csv, .jsonl, .txt) atomically.",
+)
 @click.option(
     "--format",
     "format_name",

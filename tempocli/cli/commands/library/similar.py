@@ -10,6 +10,7 @@ import click
 
 from tempocli.cli import limits, options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 from tempocli.cli.usage.groups import GroupedCommand
 
 if TYPE_CHECKING:
@@ -74,8 +75,15 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
 
 
 @click.command("similar", cls=GroupedCommand, epilog=_EXAMPLES)
-@click.argument("song")
-@click.option("--index", "folder", metavar="INDEX", required=True, help="An index made by 'tempo index'.")
+@click.argument("song", shell_complete=completion.files)
+@click.option(
+    "--index",
+    "folder",
+    metavar="INDEX",
+    required=True,
+    shell_complete=completion.folders,
+    help="An index made by 'tempo index'.",
+)
 @click.option(
     "-n",
     "--number",
@@ -108,7 +116,13 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
     metavar="PART=W,...",
     help="Weights of the parts.  [default: timbre=1,rhythm=1,chroma=0.3]",
 )
-@click.option("--path", "goal", metavar="SONG2", help="A playlist from SONG to SONG2 in small steps.")
+@click.option(
+    "--path",
+    "goal",
+    metavar="SONG2",
+    shell_complete=completion.files,
+    help="A playlist from SONG to SONG2 in small steps.",
+)
 @click.option(
     "--length",
     type=click.IntRange(2, 1000),
@@ -127,7 +141,9 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
     type=click.Choice(_FORMATS),
     help="Output format.  [default: from --output; else a table on a terminal, paths in a pipe]",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE atomically.")
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=completion.files, help="Write to FILE atomically."
+)
 @options.device
 @limits.max_memory
 @options.verbosity

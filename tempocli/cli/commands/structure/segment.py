@@ -14,6 +14,7 @@ from tempocli.cli import batches, options
 from tempocli.cli.commands.structure.sinks import Target
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage import completion
 from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.output.form import FORMATS, SINGLE_FORMATS, SUFFIXES, FormWriter
 from tempocli.output.form.documents import RECORD_KEYS, line_record
@@ -50,7 +51,9 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.command("segment", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
-@click.option("-o", "--output", metavar="FILE", help="Write the sections to FILE.")
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=completion.files, help="Write the sections to FILE."
+)
 @click.option(
     "--format",
     "format_name",
@@ -60,6 +63,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option(
     "--plot",
     metavar="FILE",
+    shell_complete=completion.files,
     help="Plot the similarity of the bars of one input to a .png, .svg or .pdf (requires extra 'plot').",
 )
 @click.option("--sections", type=click.IntRange(1), metavar="K", help="Number of sections, if it is known.")
@@ -76,6 +80,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option("--metre", type=click.IntRange(2, 7), metavar="N", help="Beats a bar, if they are known.")
 @click.option(
     "--model",
+    shell_complete=completion.models("embed"),
     metavar="NAME|PATH",
     show_default="music",
     help="Music encoder: a name (see 'tempo models') or path of an ONNX file.",
