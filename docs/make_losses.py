@@ -1,8 +1,8 @@
-"""Write the tables of docs/losses.md from the runs of benchmarks/losses.py.
+"""Write the tables and figures of docs/losses.md from the results of benchmarks/losses.py.
 
-python docs/make_losses.py --study study
+python docs/make_losses.py
 
-Scores are means over the seeds; the intervals are 95 % over files and seeds (bootstrap of both). Needs
+Result are means over the seeds; the intervals are 95 % over files and seeds (bootstrap of both). Needs
 scikit-learn, numpy, the data of ../shared, and the extra `plot` for the figure.
 """
 
@@ -21,7 +21,9 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from music import scores
-from study import measures, runs
+from study import measures, records, runs
+
+from tempocli.errors import DataError
 
 DOCS = Path(__file__).resolve().parent
 PAGE, FIGURE = DOCS / "losses.md", DOCS / "losses.png"
@@ -35,19 +37,20 @@ COLUMNS = {
 }
 FEW = ("genre", "notes")
 _DRAWS = 300
-Scores = dict[str, Any]
+Result = dict[str, Any]
 
 
 def main() -> None:
-    """Write the page and its figure."""
+    """Write the page and its figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--study", type=Path, required=True)
-    study = parser.parse_args().study
-    found = {path.parent.name: json.loads(path.read_text()) for path in sorted(study.glob("*/scores.json"))}
+    parser.add_argument("--results", type=Path, default=DOCS.parent / "benchmarks" / "study" / "results")
+    folder = parser.parse_args().results
+    paths = [path for path in sorted(folder.glob("*.json")) if path.name != records.SECONDS]
+    found = {path.stem: records.load(path) for path in paths}
+    check(found)
     targets = {task.name: task.targets for task in measures.tasks()}
-    seconds = json.loads((study / "seconds.json").read_text())
     text = PAGE.read_text(encoding="utf-8")
-    figure = "\n\n![Held-out tracks found by their other view](losses.png)" if draw(study, FIGURE) else ""
+    figure = "\n\n![Curves of loss, rank and variance](losses.png)" if draw(found, FIGURE) else ""
     for name, table in {
         "losses": compared(found, targets, ("mel-statistics", "random", *runs.LOSSES)) + figure,
         "labels": compared(
@@ -55,48 +58,68 @@ def main() -> None:
         ),
         "few": few(found),
         "search": search(found),
-        "cost": cost(found, seconds),
+        "cost": cost(found),
     }.items():
         first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
         text = text[: text.index(first) + len(first)] + f"\n\n{table}\n\n" + text[text.index(last) :]
     PAGE.write_text(text, encoding="utf-8")
 
 
+def check(found: dict[str, Result]) -> None:
+    """Refuse results of different data, or of older measures.
+
+    Raises
+    ------
+    DataError
+        If there are such.
+    """
+    by_stores: dict[str, set[str]] = {}
+    for name, result in found.items():
+        if result["origin"]["measures"] != records.MEASURES:
+            raise DataError(f"{name}: measured in an older way; delete it to run it again")
+        settings = result["origin"]["settings"] or {}
+        stores = json.dumps(sorted(store for store, _ in settings.get("stores", [])))
+        by_stores.setdefault(stores, set()).add(result["origin"]["data"])
+    mixed = [stores for stores, data in by_stores.items() if len(data) > 1]
+    if mixed:
+        raise DataError(f"results of different data of the stores {mixed[0]}")
+
+
 KINDS = (*(f"labels-{kind}" for kind in runs.LABELS), "supervised", "sounds")
 
 
-def group(found: dict[str, Scores], name: str) -> list[Scores]:
+def group(found: dict[str, Result], name: str) -> list[Result]:
     """Return the scores of all seeds of a row."""
     seeds = [found[f"{name}-{seed}"] for seed in runs.SEEDS if f"{name}-{seed}" in found]
     return seeds or ([found[name]] if name in found else [])
 
 
-def value(row: Scores, column: str) -> float:
+def value(row: Result, column: str) -> float:
     """Return one score of a run."""
-    return float(row["genre"]["nearest"] if column == "nearest" else row[column]["score"])
+    scored = row["scores"]
+    return float(scored["genre"]["nearest"] if column == "nearest" else scored[column]["score"])
 
 
-def spread(rows: list[Scores], column: str, targets: dict[str, Any]) -> float:
+def spread(rows: list[Result], column: str, targets: dict[str, Any]) -> float:
     """Return half the width of the 95 % interval over files and seeds; NaN where files are not kept."""
     if column == "nearest":
         return float("nan")
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(_DRAWS):
-        row = rows[int(rng.integers(len(rows)))][column]
+        row = rows[int(rng.integers(len(rows)))]["scores"][column]
+        wanted = targets[column]
+        which = rng.integers(0, len(wanted), len(wanted))
         if "right" in row:
-            right = np.array(row["right"])
-            drawn.append(right[rng.integers(0, len(right), len(right))].mean())
+            drawn.append(records.unpack_right(row["right"], len(wanted))[which].mean())
         else:
-            which = rng.integers(0, len(targets[column]), len(targets[column]))
-            drawn.append(
-                scores.mean_average_precision(targets[column][which], np.array(row["predicted"])[which])
-            )
+            ranks = records.unpack_ranks(row["ranks"], wanted.shape)
+            drawn.append(scores.mean_average_precision(wanted[which], ranks[which]))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(high - low) / 2.0
 
 
-def compared(found: dict[str, Scores], targets: dict[str, Any], names: tuple[str, ...]) -> str:
+def compared(found: dict[str, Result], targets: dict[str, Any], names: tuple[str, ...]) -> str:
     """Return a table of rows by all probes."""
     lines = [
         "| run | seeds | " + " | ".join(COLUMNS.values()) + " | effective rank |",
@@ -106,12 +129,12 @@ def compared(found: dict[str, Scores], targets: dict[str, Any], names: tuple[str
         rows = group(found, name)
         if rows:
             cells = [shown(rows, column, spread(rows, column, targets)) for column in COLUMNS]
-            rank = np.mean([row["rank"] for row in rows])
+            rank = np.mean([row["scores"]["rank"] for row in rows])
             lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} | {rank:.1f} |")
     return "\n".join(lines)
 
 
-def shown(rows: list[Scores], column: str, half: float = float("nan")) -> str:
+def shown(rows: list[Result], column: str, half: float = float("nan")) -> str:
     """Return the mean of a column, with half its interval."""
     mean = float(np.mean([value(row, column) for row in rows]))
     scale, digits = (1.0, 3) if column in {"feels", "instruments"} else (100.0, 1)
@@ -119,7 +142,7 @@ def shown(rows: list[Scores], column: str, half: float = float("nan")) -> str:
     return text if np.isnan(half) else f"{text} ± {scale * half:.{digits}f}"
 
 
-def few(found: dict[str, Scores]) -> str:
+def few(found: dict[str, Result]) -> str:
     """Return the table of probes that are fitted to few files."""
     heads = [f"{COLUMNS[task].split(',')[0]}, {100 * share:g} %" for task in FEW for share in measures.FEW]
     lines = ["| run | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
@@ -133,7 +156,7 @@ def few(found: dict[str, Scores]) -> str:
         rows = group(found, name)
         if rows:
             means = [
-                100.0 * np.mean([row[task]["few"][str(share)] for row in rows])
+                100.0 * np.mean([row["scores"][task]["few"][str(share)] for row in rows])
                 for task in FEW
                 for share in measures.FEW
             ]
@@ -141,7 +164,7 @@ def few(found: dict[str, Scores]) -> str:
     return "\n".join(lines)
 
 
-def search(found: dict[str, Scores]) -> str:
+def search(found: dict[str, Result]) -> str:
     """Return the table of what was tried of each loss."""
     lines = [
         "| run | changed | genre, % | mood, mAP | instruments, mAP | single notes, % |",
@@ -157,36 +180,44 @@ def search(found: dict[str, Scores]) -> str:
     return "\n".join(lines)
 
 
-def cost(found: dict[str, Scores], seconds: dict[str, float]) -> str:
+def cost(found: dict[str, Result]) -> str:
     """Return the table of seconds and steps."""
-    lines = ["| loss | CPU seconds a step | steps |", "|---|---|---|"]
+    lines = ["| loss | CPU seconds a step | steps | CPU seconds of the run |", "|---|---|---|---|"]
     for loss in runs.LOSSES:
         rows = group(found, loss)
         if rows:
-            lines.append(f"| {loss} | {seconds[f'contrastive-{loss}']:.2f} | {rows[0]['steps']} |")
+            seconds = np.mean([row["cpu_seconds"] for row in rows])
+            step = rows[0]["origin"]["seconds_per_step"]
+            lines.append(f"| {loss} | {step:.3f} | {rows[0]['steps']} | {seconds:.0f} |")
     return "\n".join(lines)
 
 
-def draw(study: Path, path: Path) -> bool:
-    """Draw the share of held-out tracks that are found by their other view, by step, if there are runs."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for loss in runs.LOSSES:
-        history = study / f"{loss}-{runs.SEEDS[0]}" / "history.jsonl"
-        if history.is_file():
-            lines = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
-            known = [line for line in lines if "validation_found" in line]
-            axes.plot(
-                [line["step"] for line in known], [line["validation_found"] for line in known], label=loss
-            )
-    if not axes.lines:
+def draw(found: dict[str, Result], path: Path) -> bool:
+    """Draw loss, found tracks, rank and variance of the losses' first seed by step, if there are runs."""
+    shown_losses = [loss for loss in runs.LOSSES if f"{loss}-{runs.SEEDS[0]}" in found]
+    if not shown_losses:
         return False
-    axes.set_xlabel("step")
-    axes.set_ylabel("held-out tracks found, %")
-    axes.legend()
+    figure = Figure(figsize=(9.0, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(2, 2).flat
+    for axes, (key, label) in zip(panels, CURVES.items(), strict=True):
+        for loss in shown_losses:
+            curves = found[f"{loss}-{runs.SEEDS[0]}"]["curves"]
+            values = np.array(curves[key])
+            axes.plot(curves["step"], values / values[0] if key == "loss" else values, label=loss)
+        axes.set_xlabel("step")
+        axes.set_ylabel(label)
+    figure.axes[0].legend()
     figure.savefig(path, dpi=110)
     return True
+
+
+CURVES = {
+    "loss": "loss, relative to its start",
+    "found": "held-out tracks found, %",
+    "rank": "effective rank",
+    "variance": "variance of directions",
+}
 
 
 if __name__ == "__main__":

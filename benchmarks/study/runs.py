@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOSSES = ("nt-xent", "byol", "clustering", "barlow-twins", "vicreg")
-SEEDS = (1, 2, 3)
+SEEDS = (11, 12, 13)
 SHARES = (0.05, 0.2, 1.0)
 LABELS = ("style", "programs", "tempo", "metre")
+BUDGET = 120.0  # CPU seconds of a run
 _PILOT_STEPS = 12
+_POINTS = 24  # of the curves
 
 # What is tried of each loss, beside the recipe as it is.
 SEARCH: dict[str, tuple[dict[str, Any], ...]] = {
@@ -58,56 +60,57 @@ class Run:
 
 
 def searches() -> list[Run]:
-    """Return the runs that choose the settings of each loss, on a quarter of the budget and another seed."""
+    """Return what is tried of each loss, on a quarter of the budget and another seed."""
     return [
-        Run(f"search-{loss}-{number}", f"contrastive-{loss}", 11, changes, 0.25)
+        Run(f"search-{loss}-{number}", f"contrastive-{loss}", 1, changes, 0.25)
         for loss in LOSSES
         for number, changes in enumerate(({}, *SEARCH[loss]))
     ]
 
 
-def comparisons(chosen: dict[str, dict[str, Any]]) -> list[Run]:
-    """Return the runs that are compared: losses, shares and kinds of labels, labels alone, other sounds.
+def comparisons() -> list[Run]:
+    """Return the runs that are compared, the most valuable first.
 
-    Parameters
-    ----------
-    chosen : dict of str to dict
-        Settings of each loss; of the contrastive ones, also for the runs with labels.
+    These are losses, shares and kinds of labels, labels alone, and sounds that are no music.
     """
-    losses = [
-        Run(f"{loss}-{seed}", f"contrastive-{loss}", seed, chosen[loss]) for seed in SEEDS for loss in LOSSES
-    ]
-    same = chosen["nt-xent"]
-    shares = [
-        Run(f"labels-{100 * share:g}-{seed}", "semi-supervised", seed, same | {"labelled": share})
-        for seed in SEEDS
-        for share in SHARES
-    ]
+    found = []
+    for seed in SEEDS:
+        found += [Run(f"{loss}-{seed}", f"contrastive-{loss}", seed) for loss in LOSSES]
+        found.append(with_labels(seed, 0.2))
+    for seed in SEEDS:
+        found += [with_labels(seed, share) for share in SHARES if share != 0.2]
+        found.append(Run(f"supervised-{seed}", "supervised", seed))
+        found.append(Run(f"sounds-{seed}", "contrastive-sounds", seed))
     kinds = [
-        Run(f"labels-{kind}", "semi-supervised", 1, same | {"labelled": 1.0, "labels": (kind,)})
+        Run(f"labels-{kind}", "semi-supervised", SEEDS[0], {"labelled": 1.0, "labels": (kind,)})
         for kind in LABELS
     ]
-    supervised = [Run(f"supervised-{seed}", "supervised", seed) for seed in SEEDS]
-    sounds = [Run(f"sounds-{seed}", "contrastive-sounds", seed, same) for seed in SEEDS]
-    return [*losses, *shares, *kinds, *supervised, *sounds]
+    return [*found, *kinds]
+
+
+def with_labels(seed: int, share: float) -> Run:
+    """Return the contrastive run with a share of the labels of composed music."""
+    return Run(f"labels-{100 * share:g}-{seed}", "semi-supervised", seed, {"labelled": share})
 
 
 def recipe_of(run: Run, steps: int) -> ContrastiveRecipe:
     """Return the recipe of a run."""
     recipe = read_recipe(find_recipe(run.recipe), ContrastiveRecipe)
-    settings: dict[str, Any] = {"name": run.name, "seed": run.seed, "steps": steps} | run.changes
-    return replace(recipe, **settings)
+    every = max(1, steps // _POINTS)
+    settings: dict[str, Any] = {"name": run.name, "seed": run.seed, "steps": steps, "validate_every": every}
+    return replace(recipe, **(settings | run.changes))
 
 
-def seconds_per_step(recipes: list[str], data: Path, kept: Path) -> dict[str, float]:
-    """Measure the CPU seconds that a step of each recipe takes, once for a study.
+def seconds_per_step(wanted: list[Run], data: Path, kept: Path) -> dict[str, float]:
+    """Return the CPU seconds that a step of each recipe takes, measured once for a study.
 
     Parameters
     ----------
-    recipes : list of str
+    wanted : list of Run
     data : Path
     kept : Path
-        JSON file with what has been measured, so that a resumed study has the same numbers of steps.
+        JSON file with what has been measured, so that a study that goes on, on whatever machine, has the same
+        numbers of steps.
 
     Returns
     -------
@@ -115,9 +118,12 @@ def seconds_per_step(recipes: list[str], data: Path, kept: Path) -> dict[str, fl
         Medians; the recipes take turns, so that none has the cold start to itself.
     """
     known: dict[str, float] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    missing = [name for name in dict.fromkeys(run.recipe for run in wanted) if name not in known]
+    if not missing:
+        return known
     torch.set_num_threads(1)
     learners = {}
-    for name in (each for each in recipes if each not in known):
+    for name in missing:
         recipe = read_recipe(find_recipe(name), ContrastiveRecipe)
         learners[name] = ContrastiveTask(data, recipe), build_learner(recipe).train()
     times: dict[str, list[float]] = {name: [] for name in learners}
@@ -127,6 +133,7 @@ def seconds_per_step(recipes: list[str], data: Path, kept: Path) -> dict[str, fl
             loss, _ = task.loss(network, task.batch(step), step, "cpu")
             loss.backward()  # type: ignore[no-untyped-call]
             times[name].append(time.process_time() - before)
-    known |= {name: sorted(each)[len(each) // 2] for name, each in times.items()}
+    known |= {name: round(sorted(each)[len(each) // 2], 4) for name, each in times.items()}
+    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return known

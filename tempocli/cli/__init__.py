@@ -36,6 +36,7 @@ _COMMANDS = {
     "similar": "Find music in an index that is like a song, also at another tempo.",
     "label": "Label music with a probe trained on your own labels.",
     "review": "Hear doubtful tracks on a page and correct their tempi.",
+    "learn": "Learn how you count from corrected tracks.",
     "diff": "Show what changed between two result files.",
     "export": "Export tempi and beat grids for DJ software.",
     "evaluate": "Score estimates against a reference.",
@@ -47,7 +48,7 @@ _COMMANDS = {
 _FOLDERS = {
     **dict.fromkeys(("beats", "segment"), "structure."),
     **dict.fromkeys(("embed", "index", "similar", "label"), "library."),
-    **dict.fromkeys(("review", "diff"), "corrections."),
+    **dict.fromkeys(("review", "learn", "diff"), "corrections."),
 }
 
 

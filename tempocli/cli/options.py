@@ -19,6 +19,12 @@ from tempocli.schema import Part
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
+    from click.shell_completion import CompletionItem
+
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # generic since click 8.2
+
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 MIN_BPM, MAX_BPM = int(axis.MIN_BPM), int(axis.MAX_BPM)  # integers, so that --help shows no decimals
@@ -81,6 +87,45 @@ def check_method(method: str, model: str | None, references: str | None) -> None
         raise click.UsageError("--method periodicity has no --model.")
     if references is not None and method not in {"compare", "both"}:
         raise click.UsageError("--references needs --method compare or both.")
+
+
+class ProfileType(_ParamType):
+    """The name of a profile, or the path of its file; opened when the option is read."""
+
+    name = "profile"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open the profile.
+
+        Raises
+        ------
+        DataError
+            If there is no such profile, or it cannot be read.
+        """
+        from tempocli.decoding.profiles.files import find_profile
+
+        return find_profile(value) if isinstance(value, str) else value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete the names that begin like this, and have the shell complete paths."""
+        from click.shell_completion import CompletionItem
+
+        from tempocli.decoding.profiles.files import list_profiles
+
+        names = [CompletionItem(name) for name in list_profiles() if name.startswith(incomplete)]
+        return names or [CompletionItem(incomplete, type="file")]
+
+
+def profile(function: Function) -> Function:
+    """Add --profile."""
+    return click.option(
+        "--profile",
+        type=ProfileType(),
+        metavar="NAME|FILE",
+        help="Count as you do: a profile that 'tempo learn' made, by its name or its file.",
+    )(function)
 
 
 def device(function: Function) -> Function:

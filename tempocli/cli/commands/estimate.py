@@ -26,6 +26,7 @@ from tempocli.output import formats as writers
 
 if TYPE_CHECKING:
     from tempocli.cli.options import EngineOptions, PartOptions, ResumeOptions, TagOptions
+    from tempocli.decoding.profiles.profile import Profile
 
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -42,6 +43,7 @@ Examples:
   tempo estimate --start 60 --duration 30 mix.flac    a part of a file
   tempo estimate album.cue -o album.csv            each track of a CUE sheet; also .m3u and .pls
   tempo estimate --min-bpm 70 --max-bpm 140 *.mp3  tempi moved by octaves into a range
+  tempo estimate --profile mine *.mp3              as you count, see 'tempo learn'
   ffmpeg -i film.mkv -f wav - | tempo estimate -
   find . -name '*.mp3' -print0 | tempo estimate --files-from - -0
 
@@ -130,6 +132,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
     help="Number of decimals of a tempo.",
 )
 @options.tempo_range
+@options.profile
 @options.tagging
 @options.verbosity
 def command(
@@ -158,6 +161,7 @@ def command(
     precision: int,
     min_bpm: float,
     max_bpm: float,
+    profile: Profile | None,
     tagging: TagOptions,
     verbose: bool,
     quiet: bool,
@@ -191,7 +195,8 @@ def command(
         raise click.UsageError("--ray-address needs --engine ray.")
     # MIREX requires the two best candidates.
     top = max(top, 2) if format_name == "mirex" else top
-    wanted = EstimatorOptions(model, method, references, device, SearchOptions(min_bpm, max_bpm, top))
+    search = SearchOptions(min_bpm, max_bpm, top)
+    wanted = EstimatorOptions(model, method, references, device, search, profile)
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     if engine.engine == "ray":
         others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed

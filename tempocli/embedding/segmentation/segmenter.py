@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.beats.tracker import PortableTracker
+    from tempocli.decoding.profiles.profile import Profile
 
 MIN_SECONDS = 10.0  # shorter audio has no sections
 
@@ -47,6 +48,8 @@ class Segmenter:
         Number of sections, at least 1, if it is known; by default, it is found.
     min_bars : int
         Least length of a section, in bars, or in cells of about two seconds where there are no beats.
+    profile : Profile, str, Path or None
+        How the user counts; see `tempocli.estimator.Estimator`.
     keep_cells : bool
         Whether results keep what the bars sound like, which `tempocli.output.plots.form` draws.
 
@@ -93,8 +96,9 @@ class Segmenter:
         n_sections: int | None = None,
         min_bars: int = 1,
         keep_cells: bool = False,
+        profile: Profile | str | Path | None = None,
     ) -> None:
-        tracker = BeatTracker(device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre)
+        tracker = BeatTracker(device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre, profile=profile)
         options = _Options(None if model is None else str(model), n_sections, min_bars, keep_cells)
         self._join(tracker, MusicEncoder(model, device=device), options)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tempocli.axis import TOLERANCE
 from tempocli.errors import DataError
@@ -17,10 +18,11 @@ from tempocli.training.synth.styles import load_styles
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from numpy.typing import NDArray
-
     from tempocli.training.data.store import Clip
 
+Floats = NDArray[np.float32]
+
+_PROGRAMS = DRUM_PROGRAM + 1
 _UNNAMED = {"audio", "midi", "solo", "clicks", "speech"}
 # MMA has several grooves of one style: HipHop, HipHopSus, HipHop1, HipHopSusPlus.
 _VARIANT = re.compile(r"(Sus|Plus|Walk|Alt|Intro|End|Fill|\d)+$")
@@ -64,26 +66,33 @@ def is_labelled(clip: Clip, share: float) -> bool:
     return zlib.crc32(f"labelled {clip.group}".encode()) < share * 2**32
 
 
-def _same_style(a: Labels, b: Labels) -> float:
-    return float(a.style == b.style != "")
+def _same_style(labels: Sequence[Labels]) -> Floats:
+    styles = np.array([each.style for each in labels])
+    return np.asarray((styles[:, None] == styles) & (styles != ""), np.float32)
 
 
-def _same_programs(a: Labels, b: Labels) -> float:
-    total = len(a.programs) + len(b.programs)
-    return 2.0 * len(a.programs & b.programs) / total if total else 0.0
+def _same_programs(labels: Sequence[Labels]) -> Floats:
+    played = np.zeros((len(labels), _PROGRAMS), np.float32)
+    for row, each in zip(played, labels, strict=True):
+        row[list(each.programs)] = 1.0
+    totals = played.sum(axis=1)
+    return np.asarray(2.0 * (played @ played.T) / np.maximum(totals[:, None] + totals, 1.0), np.float32)
 
 
-def _same_tempo(a: Labels, b: Labels) -> float:
-    if not a.bpm or not b.bpm:
-        return 0.0
-    return float(abs(np.log2(a.bpm / b.bpm)) <= np.log2(1.0 + TOLERANCE))
+def _same_tempo(labels: Sequence[Labels]) -> Floats:
+    bpms = np.array([each.bpm for each in labels])
+    known = bpms > 0.0
+    logs = np.log2(np.where(known, bpms, 1.0))
+    close = np.abs(logs[:, None] - logs) <= np.log2(1.0 + TOLERANCE)
+    return np.asarray(close & known & known[:, None], np.float32)
 
 
-def _same_metre(a: Labels, b: Labels) -> float:
-    return float(a.metre == b.metre != 0)
+def _same_metre(labels: Sequence[Labels]) -> Floats:
+    metres = np.array([each.metre for each in labels])
+    return np.asarray((metres[:, None] == metres) & (metres != 0), np.float32)
 
 
-AGREEMENT: dict[str, Callable[[Labels, Labels], float]] = {
+AGREEMENT: dict[str, Callable[[Sequence[Labels]], Floats]] = {
     "style": _same_style,
     "programs": _same_programs,
     "tempo": _same_tempo,
@@ -114,15 +123,18 @@ def agreement(labels: Sequence[Labels], kinds: Sequence[str]) -> NDArray[np.floa
     unknown = [kind for kind in kinds if kind not in AGREEMENT]
     if unknown or not kinds:
         raise DataError(f"labels {', '.join(unknown) or 'none'}: choose some of {', '.join(AGREEMENT)}")
-    values = np.zeros((len(labels), len(labels)), np.float32)
-    for i, a in enumerate(labels):
-        for j, b in enumerate(labels[:i]):
-            values[i, j] = values[j, i] = np.mean([AGREEMENT[kind](a, b) for kind in kinds])
+    values = np.asarray(np.mean([AGREEMENT[kind](labels) for kind in kinds], axis=0), np.float32)
+    np.fill_diagonal(values, 0.0)
     return values
 
 
+def has_labels(clip: Clip, kinds: Sequence[str]) -> bool:
+    """Return whether a label of one of the kinds is known of a clip."""
+    labels = labels_of(clip, 1.0)
+    return bool(agreement([labels, labels], kinds).any())
+
+
 _STYLES = {style.name: number for number, style in enumerate(load_styles())}
-_PROGRAMS = DRUM_PROGRAM + 1
 _METRES = range(2, 8)
 _SLOWEST, _TEMPO_CLASSES, _CLASS_WIDTH = 30.0, 30, 1.08
 _SIZES = {

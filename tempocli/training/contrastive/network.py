@@ -21,6 +21,8 @@ class ContrastiveConfig:
         `tempocli.training.contrastive.spectrogram.SpectrogramNetwork`.
     n_frames, n_mels : int
         Shape of a window; 256 frames are 3 s.
+    frame_step : int
+        Number of frames that are averaged before the first convolution; only for the backbone ``"time"``.
     channels : tuple of int
         Channels of the convolutions, each of which halves the frame rate.
     n_blocks : int
@@ -28,15 +30,19 @@ class ContrastiveConfig:
         backbone ``"time"``.
     embedding_dim, projection_dim : int
         Length of the embedding, and of its projection, used only by the loss.
+    projection_norm : bool
+        Whether the projection has a batch normalisation, without which BYOL's collapses.
     """
 
     backbone: str = "time"
     n_frames: int = 256
     n_mels: int = 40
+    frame_step: int = 1
     channels: tuple[int, ...] = (64, 128, 192, 256)
     n_blocks: int = 2
     embedding_dim: int = 256
     projection_dim: int = 128
+    projection_norm: bool = False
 
 
 class ContrastiveNetwork(nn.Module):
@@ -64,16 +70,26 @@ class ContrastiveNetwork(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Embed windows, shape=(batch, n_frames, n_mels), to shape=(batch, embedding_dim)."""
-        x = self.blocks(self.stem(log_mel.transpose(1, 2)))
-        embedding: Tensor = self.embedding(torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1))
+        embedding: Tensor = self.embedding(self.pooled(log_mel))
         return embedding
+
+    def pooled(self, log_mel: Tensor) -> Tensor:
+        """Return what the embedding is a linear function of, shape=(batch, 2 * channels[-1]).
+
+        It is the mean and the maximum over time of the last features of windows, which may have any length.
+        """
+        x = nn.functional.avg_pool1d(log_mel.transpose(1, 2), self.config.frame_step)
+        x = self.blocks(self.stem(x))
+        return torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1)
 
 
 def projection(config: ContrastiveConfig) -> nn.Sequential:
     """Build the projection of an embedding that a loss compares."""
+    norm = [nn.BatchNorm1d(config.embedding_dim)] if config.projection_norm else []
     return nn.Sequential(
         nn.ReLU(),
         nn.Linear(config.embedding_dim, config.embedding_dim),
+        *norm,
         nn.ReLU(),
         nn.Linear(config.embedding_dim, config.projection_dim),
     )

@@ -44,6 +44,8 @@ class ContrastiveRecipe(Recipe):
         `tempocli.training.contrastive.labels.AGREEMENT`.
     labelled : float
         Share of the labelled clips whose labels are used, 0 to 1.
+    labelled_tracks : float
+        Share of a batch that is drawn from these clips alone, 0 to 1; the rest is drawn from all.
     momentum : float
         Share of the teacher's weights that stays at each step, at the start; for ``byol`` and ``clustering``.
     clusters : int
@@ -79,6 +81,7 @@ class ContrastiveRecipe(Recipe):
     covariance: float = 1.0
     labels: tuple[str, ...] = ()
     labelled: float = 1.0
+    labelled_tracks: float = 0.0
     semitones: float = 0.0
     max_stretch: float = 0.0
     whitening: float = field(default=0.5, metadata=NOT_IN_WEIGHTS)
@@ -95,8 +98,9 @@ class ContrastiveRecipe(Recipe):
         Raises
         ------
         ValueError
-            If the share of labelled clips is not one.
+            If the share of labelled clips, or that of the batch, is not one.
         """
         object.__setattr__(self, "labels", tuple(self.labels))
-        if not 0.0 <= self.labelled <= 1.0:
-            raise ValueError("labelled is not between 0 and 1")
+        for name in ("labelled", "labelled_tracks"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is not between 0 and 1")

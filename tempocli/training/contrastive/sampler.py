@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tempocli.training.contrastive.labels import Labels, agreement, is_labelled, labels_of, targets
+from tempocli.training.contrastive.labels import (
+    Labels,
+    agreement,
+    has_labels,
+    is_labelled,
+    labels_of,
+    targets,
+)
 from tempocli.training.data.sampling import Split, UnlabelledTracks
 from tempocli.training.data.views import augment, pitch_shift, stretch
 
@@ -60,11 +67,23 @@ class ExcerptSampler:
         self._recipe = recipe
         self._tracks = UnlabelledTracks(data, recipe.stores, Split(recipe.held_out))
         self.front_end = self._tracks.front_end
+        self._same_tempo = "tempo" in recipe.labels and bool(recipe.losses.get("same_labels"))
+        self._labelled = [
+            (store, clip)
+            for store, clip in self._tracks.training()
+            if recipe.labelled_tracks
+            and is_labelled(clip, recipe.labelled)
+            and has_labels(clip, recipe.labels)
+        ]
 
     def batch(self, step: int) -> Views:
         """Return the two views of a step's tracks."""
         rng = np.random.default_rng([self._recipe.seed, step])
         chosen: dict[tuple[int, int], tuple[Store, Clip]] = {}
+        wanted = min(round(self._recipe.labelled_tracks * self._recipe.tracks), len(self._labelled))
+        for index in rng.choice(len(self._labelled), wanted, replace=False) if wanted else ():
+            store, clip = self._labelled[index]
+            chosen[id(store), clip.start] = (store, clip)
         for _ in range(4 * self._recipe.tracks):
             for store, clip in self._tracks.draw_together(rng, self._recipe.album):
                 # A track drawn twice would be its own negative.
@@ -125,13 +144,17 @@ class ExcerptSampler:
         first = rng.uniform(0.0, spare)
         reach = recipe.reach * self.front_end.frame_rate
         starts = [first, float(np.clip(first + rng.uniform(-reach, reach), 0.0, spare))]
-        return [self._view(frames, start, rng) for start in starts]
+        first_view = self._view(frames, starts[0], rng)
+        # Views that are drawn together for their tempo must have the same.
+        same = self._same_tempo and bool(clip.bpm) and is_labelled(clip, recipe.labelled)
+        return [first_view, self._view(frames, starts[1], rng, first_view[1] if same else None)]
 
     def _view(
-        self, frames: NDArray[np.float16], start: float, rng: np.random.Generator
+        self, frames: NDArray[np.float16], start: float, rng: np.random.Generator, rate: float | None = None
     ) -> tuple[NDArray[np.float32], float]:
         recipe = self._recipe
-        rate = float(np.exp(rng.uniform(-recipe.max_stretch, recipe.max_stretch)))
+        drawn = float(np.exp(rng.uniform(-recipe.max_stretch, recipe.max_stretch)))
+        rate = drawn if rate is None else rate
         view = stretch(frames, start=start, rate=rate, n_frames=recipe.network.n_frames)
         if recipe.semitones:
             shift = float(rng.uniform(-recipe.semitones, recipe.semitones))

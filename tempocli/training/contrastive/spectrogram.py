@@ -48,11 +48,15 @@ class SpectrogramNetwork(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Embed windows, shape=(batch, n_frames, n_mels), to shape=(batch, embedding_dim)."""
+        embedding: Tensor = self.embedding(self.pooled(log_mel))
+        return embedding
+
+    def pooled(self, log_mel: Tensor) -> Tensor:
+        """Return what the embedding is a linear function of, shape=(batch, 2 * channels[-1])."""
         x = nn.functional.avg_pool1d(self.bands(log_mel.transpose(1, 2)), 2)
         x = x.transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
         x = self.combine(self.stages(self.stem(x))).squeeze(-1)
-        embedding: Tensor = self.embedding(torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1))
-        return embedding
+        return torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1)
 
 
 class _Stage(nn.Module):

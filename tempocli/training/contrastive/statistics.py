@@ -68,6 +68,23 @@ def whitening(embeddings: Floats, *, strength: float) -> tuple[Floats, Floats]:
     return mean.astype(np.float32), matrix.astype(np.float32)
 
 
+def effective_rank(x: Floats) -> float:
+    """Return the exponential of the entropy of the normalised variances along principal axes (Roy 2007).
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape=(n, dim)
+
+    Returns
+    -------
+    float
+        1 if all vectors lie on a line, `dim` if they vary equally in all directions.
+    """
+    values = np.linalg.eigvalsh(np.cov(x.astype(np.float64), rowvar=False)).clip(1e-30)
+    shares = values / values.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
 @torch.inference_mode()
 def embed_pieces(network: nn.Module, pieces: Iterable[Floats]) -> Floats:
     """Embed pieces, each of shape=(n_frames, n_mels), in batches, to shape=(n_pieces, dim)."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tempocli.training.contrastive.losses import LOSSES, ViewOutputs
 from tempocli.training.contrastive.sampler import ExcerptSampler
+from tempocli.training.contrastive.statistics import effective_rank
 from tempocli.training.losses import total_loss
 
 if TYPE_CHECKING:
@@ -75,8 +76,21 @@ class ContrastiveTask:
 
     @torch.inference_mode()
     def validate(self, network: ContrastiveNetwork, device: str) -> dict[str, float]:
-        """Score held-out tracks."""
+        """Score held-out tracks.
+
+        Returns
+        -------
+        dict of str to float
+            ``validation_found``, and what shows a collapse: ``validation_rank``, the effective rank of the
+            embeddings of all views, and ``validation_variance``, the variance of their directions: 0 if all
+            are the same, 1 if their mean is 0.
+        """
         a, b = (network(torch.from_numpy(views).to(device)).cpu() for views in self._validation[:2])
-        similarity = nn.functional.normalize(a, dim=1) @ nn.functional.normalize(b, dim=1).T
-        found = similarity.argmax(dim=1) == torch.arange(len(a))
-        return {"validation_found": 100.0 * float(found.float().mean())}
+        a, b = (nn.functional.normalize(views, dim=1) for views in (a, b))
+        found = (a @ b.T).argmax(dim=1) == torch.arange(len(a))
+        views = torch.cat([a, b])
+        return {
+            "validation_found": 100.0 * float(found.float().mean()),
+            "validation_rank": effective_rank(views.numpy()),
+            "validation_variance": float(views.var(dim=0, correction=0).sum()),
+        }

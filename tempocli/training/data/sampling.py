@@ -50,12 +50,17 @@ class Groups:
     ----------
     clips : list of Clip
         At least one.
+
+    Attributes
+    ----------
+    clips : list of Clip
     """
 
     def __init__(self, clips: list[Clip]) -> None:
         by_group: dict[str, list[Clip]] = {}
         for clip in clips:
             by_group.setdefault(clip.group, []).append(clip)
+        self.clips = clips
         self._groups = list(by_group.values())
         # Square root: large packages do not dominate, and small ones are not drawn too often.
         shares = np.sqrt([sum(clip.length for clip in group) for group in self._groups])
@@ -115,6 +120,11 @@ class UnlabelledTracks:
                 raise DataError(f"{data / name}: too few long clips to train on")
             self._groups.append(Groups(training))
             self.held_out += [(store, clip) for clip in validation]
+
+    def training(self) -> list[tuple[Store, Clip]]:
+        """Return the clips for training, in order."""
+        pairs = zip(self.stores, self._groups, strict=True)
+        return [(store, clip) for store, groups in pairs for clip in groups.clips]
 
     def draw(self, rng: np.random.Generator) -> tuple[Store, Clip]:
         """Draw a store by its share, then a clip for training."""

@@ -144,6 +144,12 @@ def test_a_run_with_labels(tmp_path) -> None:
     assert set(others) == {np.float32(0.75), np.float32(1.0)}
     plain = ExcerptSampler(tmp_path, ContrastiveRecipe(**settings)).batch(0)
     assert np.array_equal(batch.a, plain.a)
+    # Both views of a labelled track are stretched alike, so that its tempo is theirs.
+    stretched = ContrastiveRecipe(**settings, losses=losses, labels=("tempo",), max_stretch=0.4)
+    both = ExcerptSampler(tmp_path, stretched).batch(0).agreement
+    assert both is not None
+    assert (np.diag(both, 6) == 1.0).all()
+    assert not both.all()
     assert plain.agreement is None
     none = ExcerptSampler(tmp_path, ContrastiveRecipe(**settings, labels=("tempo",), labelled=0.0)).batch(0)
     assert none.agreement is not None
@@ -158,9 +164,26 @@ def test_a_run_with_labels(tmp_path) -> None:
         task.loss(network, plain, 0, "cpu")
 
 
-def test_a_share_that_is_none() -> None:
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        ContrastiveRecipe(name="x", stores={"music": 1.0}, labelled=1.2)
+@pytest.mark.parametrize("name", ["labelled", "labelled_tracks"])
+def test_a_share_that_is_none(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is not between 0 and 1"):
+        ContrastiveRecipe(name="x", stores={"music": 1.0}, **{name: 1.2})
+
+
+def test_a_share_of_the_batch_is_labelled(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with StoreWriter(tmp_path / "music", FrontEnd(n_mels=20)) as writer:
+        for index in range(60):
+            bpm = 100.0 if index < 12 else None
+            writer.add(f"{index}", np.ones((300, 20), np.float32), bpm=bpm, style="audio", group=f"{index}")
+    settings = {"stores": {"music": 1.0}, "tracks": 8, "held_out": 4, "labels": ("tempo",)}
+    sampler = ExcerptSampler(tmp_path, ContrastiveRecipe(name="x", **settings, labelled_tracks=0.5))
+    drawn: list[Clip] = []
+    monkeypatch.setattr(sampler, "_views", lambda tracks, _: drawn.extend(clip for _, clip in tracks))
+    for step in range(5):
+        drawn.clear()
+        sampler.batch(step)
+        assert len({clip.name for clip in drawn}) == 8
+        assert all(clip.bpm for clip in drawn[:4])
 
 
 def test_targets() -> None:
