@@ -81,7 +81,7 @@ class TestHelp:
         if isinstance(command, click.Group):
             return
         options = [each for each in command.get_params(context) if isinstance(each, click.Option)]
-        assert isinstance(command, GroupedCommand) == (len(options) > 10), len(options)
+        assert isinstance(command, GroupedCommand) == (len(options) > 12), len(options)
         if isinstance(command, GroupedCommand):
             assert [each.opts for each in options if group_of(each) is None] == []
 

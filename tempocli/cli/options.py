@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tempocli import axis
-from tempocli.cli.config.settings import is_given
 from tempocli.cli.usage import completion
 from tempocli.inference.options import DEVICES, METHODS
 from tempocli.schema import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Iterable
 
     from click.shell_completion import CompletionItem
 
@@ -73,12 +72,6 @@ def references(function: Function) -> Function:
         type=click.Path(exists=True, file_okay=False),
         help="Compare with the audio files in DIR; tempi from file names (98bpm.wav) or a CSV (path,bpm).",
     )(function)
-
-
-def asked_format(format_name: str | None, output: str | None, suffixes: Container[str]) -> str | None:
-    """Return the format to write; a known suffix of the file counts more than a default of the user's."""
-    suffix = os.path.splitext(output or "")[1].lower()
-    return None if suffix and suffix in suffixes and not is_given("format_name") else format_name
 
 
 def check_method(method: str, model: str | None, references: str | None) -> None:

@@ -14,7 +14,7 @@ from tempocli.batch import Selection
 from tempocli.batch.engines.local import TIMEOUT, Limits
 from tempocli.batch.engines.output import GROWING
 from tempocli.cli import limits, local, options, ray
-from tempocli.cli.config.settings import is_given
+from tempocli.cli.config.settings import asked_format, is_given
 from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import View
 from tempocli.cli.sizes import read_size
@@ -187,7 +187,7 @@ def command(
         ray.check_unused(inputs)
     output = None if output == "-" else output
     suffixes = {*writers.SUFFIXES, ".parquet"}
-    format_name = options.asked_format(format_name, output, suffixes) or _format_of(output)
+    format_name = asked_format(format_name, output, suffixes) or _format_of(output)
     _check_format(format_name, inputs, curve=curve)
     _check_plot(plot, inputs)
     options.check_overwrites((output, plot), (*paths, files_from))

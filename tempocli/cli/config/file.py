@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+_FOLDER = "tempo-estimate"  # that of profiles, too
+
+
 def usual_path() -> str:
     """Return the path of the user's file, which need not exist."""
     if sys.platform == "linux":
         # As platformdirs has it, which takes too long to import at each start.
         home = os.environ.get("XDG_CONFIG_HOME", "")
         folder = home if os.path.isabs(home) else os.path.join(os.path.expanduser("~"), ".config")
-        return os.path.join(folder, "tempo", "config.toml")
+        return os.path.join(folder, _FOLDER, "config.toml")
     from platformdirs import user_config_dir
 
-    return os.path.join(user_config_dir("tempo", appauthor=False), "config.toml")
+    return os.path.join(user_config_dir(_FOLDER), "config.toml")
 
 
 @dataclass(frozen=True, slots=True)

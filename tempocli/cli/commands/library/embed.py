@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from tempocli.cli import batches, options
+from tempocli.cli.config.settings import asked_format
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
 from tempocli.cli.usage import completion
@@ -76,7 +77,7 @@ def command(
 
     inputs = batch.inputs(paths, part.of_files())
     output = None if output == "-" else output
-    format_name = options.asked_format(format_name, output, SUFFIXES) or _format_of(output)
+    format_name = asked_format(format_name, output, SUFFIXES) or _format_of(output)
     if output is None and format_name != "jsonl":
         raise click.UsageError(f"--format {format_name} needs --output FILE.")
     options.check_overwrites((output,), (*paths, batch.files_from))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import batches, options
+from tempocli.cli.config.settings import asked_format
 from tempocli.cli.terminal import console
 from tempocli.cli.usage import completion
 from tempocli.cli.usage.groups import GroupedCommand
@@ -107,7 +108,7 @@ def command(
     """
     inputs = batch.inputs(paths, part.of_files())
     output = None if output == "-" else output
-    format_name = options.asked_format(format_name, output, _SUFFIXES) or _format_of(output)
+    format_name = asked_format(format_name, output, _SUFFIXES) or _format_of(output)
     options.check_overwrites((output,), (*paths, batch.files_from, str(probe_file)))
     if (overwrite or dry_run) and field is None:
         raise click.UsageError("--overwrite and --dry-run need --write-tags.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import limits, options
+from tempocli.cli.config.settings import asked_format
 from tempocli.cli.terminal import console
 from tempocli.cli.usage import completion
 from tempocli.cli.usage.groups import GroupedCommand
@@ -178,7 +179,7 @@ def command(
     if section is not None and goal is not None:
         raise click.UsageError("--path goes without --section.")
     _check(goal, length, bpm=bpm, faster=faster, slower=slower, any_tempo=any_tempo)
-    format_name = options.asked_format(format_name, output, _SUFFIXES) or _format_of(output)
+    format_name = asked_format(format_name, output, _SUFFIXES) or _format_of(output)
     options.check_overwrites((output,), (song, goal))
     from tempocli.cli.commands.library.songs import Reader
     from tempocli.embedding.index.library import Library, Query
