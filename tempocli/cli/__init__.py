@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+_HELP_COLUMNS = (34, 100)  # least and most
 _NEW_OBJECTS = 100_000  # between two runs of the garbage collector
 
 # Name -> help. A command lives in the module of its name, as `command`; some in a folder.
@@ -166,7 +167,8 @@ def _printable_usage() -> Iterator[None]:
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _HELP_COLUMNS[1]},
 )
 @click.version_option(__version__, "-V", "--version", message="tempo %(version)s")
 @click.option(
@@ -192,7 +194,9 @@ def main() -> None:
     console.silence_libraries()
     try:
         try:
-            cli.main(prog_name="tempo")
+            width = console.columns()
+            help_width = None if width is None else max(_HELP_COLUMNS[0], min(width, _HELP_COLUMNS[1]) - 2)
+            cli.main(prog_name="tempo", terminal_width=help_width)
         except SystemExit as end:
             code = end.code
         console.flush()

@@ -50,4 +50,5 @@ class GroupedCommand(click.Command):
         for title, records in rows.items():
             if records:
                 with formatter.section(title):
-                    formatter.write_dl(records)
+                    # On a narrow terminal, the text of most options is below their names.
+                    formatter.write_dl(records, col_max=min(30, max(12, formatter.width // 2 - 9)))
