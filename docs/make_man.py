@@ -3,8 +3,8 @@
 python docs/make_man.py DIR    # writes DIR/tempo.1, DIR/tempo-estimate.1 and so on
 
 The pages are made from the commands' own help. Their date is that of SOURCE_DATE_EPOCH if it is set, else
-today. click-man 0.6.0 does not fit: it finds no commands that are imported on use, leaves out what stands below
-the options (examples, exit statuses), and escapes only hyphens.
+today. click-man 0.6.0 does not fit: it finds no commands that are imported on use, leaves out what stands
+below the options (examples, exit statuses), and escapes only hyphens.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from commands import on_a_terminal
 
 from tempocli.cli import cli
 from tempocli.cli.config import settings
-from tempocli.cli.config.file import usual_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -270,11 +269,11 @@ def test_the_path_is_that_of_platformdirs(home: str | None, monkeypatch: pytest.
     monkeypatch.delenv("XDG_CONFIG_HOME")
     if home is not None:
         monkeypatch.setenv("XDG_CONFIG_HOME", home)
-    assert usual_path() == f"{platformdirs.user_config_dir('tempo-estimate')}/config.toml"
+    assert settings.usual_path() == f"{platformdirs.user_config_dir('tempo-estimate')}/config.toml"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it comes from platformdirs")
 def test_a_relative_folder_of_settings_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
-    assert usual_path() == f"{tmp_path}/.config/tempo-estimate/config.toml"
+    assert settings.usual_path() == f"{tmp_path}/.config/tempo-estimate/config.toml"

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli import __version__
-from tempocli.cli.config import settings
 from tempocli.cli.terminal import console
-from tempocli.cli.usage import completion
 from tempocli.errors import TempoError
 from tempocli.output.formats.layout import printable
 
@@ -72,6 +70,8 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(
             f"tempocli.cli.commands.{_FOLDERS.get(cmd_name, '')}{cmd_name}"
         ).command
+        from tempocli.cli.config import settings  # not needed for the list of commands
+
         return settings.with_variables(command, (cmd_name,), ctx)
 
     def resolve_command(
@@ -97,6 +97,8 @@ class LazyGroup(click.Group):
         """Complete commands without importing them, files, and options."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
+        from tempocli.cli.usage import completion
+
         return completion.commands_or_files(_COMMANDS.items(), incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -111,6 +113,8 @@ class LazyGroup(click.Group):
                 super().invoke(ctx)
             console.flush()
         except click.UsageError as error:
+            from tempocli.cli.config import settings
+
             raise settings.explained(error) from None
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -144,9 +148,14 @@ def _read_defaults(context: click.Context, name: str, command: click.Command, ar
     # Help works with any file, and `tempo config` tells all that is wrong.
     if name == "config" or {"-h", "--help"} & set(args) or context.params["no_config"]:
         return
+    from tempocli.cli.config import settings
+
+    given = context.params["config"]
+    if given is None and not os.path.lexists(settings.usual_path()):
+        return
     from tempocli.cli.config.file import ConfigFile
 
-    file = ConfigFile.read(context.params["config"])
+    file = ConfigFile.read(given)
     context.meta[settings.FILE] = file.path
     problems = list(file.check_tables(_COMMANDS))
     if not problems and name in file.tables:
@@ -166,6 +175,13 @@ def _printable_usage() -> Iterator[None]:
         raise
 
 
+def _files(*given: Any) -> list[CompletionItem]:
+    """Complete the names of files; a click callback."""
+    from tempocli.cli.usage import completion
+
+    return completion.files(*given)
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _HELP_COLUMNS[1]},
@@ -174,7 +190,7 @@ def _printable_usage() -> Iterator[None]:
 @click.option(
     "--config",
     metavar="FILE",
-    shell_complete=completion.files,
+    shell_complete=_files,
     envvar="TEMPO_CONFIG",
     help="Read defaults from FILE.  [default: see 'tempo config']",
 )

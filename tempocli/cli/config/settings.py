@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +26,7 @@ SETTABLE = frozenset(
 # Of these, what names a path may begin with ~ in the file.
 HOMELY = frozenset({"index", "model", "profile"})
 
+_FOLDER = "tempo-estimate"  # that of profiles, too
 FILE = "tempocli.config"  # in the meta data of a context: the path of the file
 
 
@@ -36,6 +38,18 @@ class SettingError(click.ClickException):
     def show(self, file: object = None) -> None:
         """Write the line to stderr."""
         console.error(self.message)
+
+
+def usual_path() -> str:
+    """Return the path of the user's file, which need not exist."""
+    if sys.platform == "linux":
+        # As platformdirs has it, which takes too long to import at each start.
+        home = os.environ.get("XDG_CONFIG_HOME", "")
+        folder = home if os.path.isabs(home) else os.path.join(os.path.expanduser("~"), ".config")
+        return os.path.join(folder, _FOLDER, "config.toml")
+    from platformdirs import user_config_dir
+
+    return os.path.join(user_config_dir(_FOLDER), "config.toml")
 
 
 def spelling(option: click.Parameter) -> str:
