@@ -12,12 +12,12 @@ import click
 
 from tempocli import axis
 from tempocli.cli.config.profiles import ProfileType
-from tempocli.cli.config.settings import is_given
+from tempocli.cli.usage import completion
 from tempocli.inference.options import DEVICES, METHODS
 from tempocli.schema import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Iterable
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
@@ -28,6 +28,7 @@ def model(function: Function) -> Function:
     """Add --model."""
     return click.option(
         "--model",
+        shell_complete=completion.models(),
         metavar="NAME|PATH",
         show_default="depends on --method",
         help="Model name (see 'tempo models') or path of an ONNX file; for --method both, the classifier.",
@@ -38,6 +39,7 @@ def embedding_model(function: Function) -> Function:
     """Add --model of an embedding."""
     return click.option(
         "--model",
+        shell_complete=completion.models("embed"),
         metavar="NAME|PATH",
         show_default="music",
         help="Model name (see 'tempo models') or path of an ONNX file.",
@@ -65,12 +67,6 @@ def references(function: Function) -> Function:
         type=click.Path(exists=True, file_okay=False),
         help="Compare with the audio files in DIR; tempi from file names (98bpm.wav) or a CSV (path,bpm).",
     )(function)
-
-
-def asked_format(format_name: str | None, output: str | None, suffixes: Container[str]) -> str | None:
-    """Return the format to write; a known suffix of the file counts more than a default of the user's."""
-    suffix = os.path.splitext(output or "")[1].lower()
-    return None if suffix and suffix in suffixes and not is_given("format_name") else format_name
 
 
 def check_method(method: str, model: str | None, references: str | None) -> None:

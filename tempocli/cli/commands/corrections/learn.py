@@ -16,6 +16,7 @@ from tempocli.cli.config.settings import is_given
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.interrupts import stopping
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage import completion
 from tempocli.errors import DataError
 from tempocli.inference.options import EstimatorOptions
 from tempocli.output.formats.layout import encode, printable
@@ -42,7 +43,9 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some tracks could not be read,
 @click.argument(
     "corrections", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("-o", "--output", metavar="FILE", help="Write the profile to FILE.")
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=completion.files, help="Write the profile to FILE."
+)
 @click.option(
     "--name",
     metavar="NAME",

@@ -11,6 +11,7 @@ import click
 
 from tempocli.cli import limits, options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 
 if TYPE_CHECKING:
     from tempocli.cli.review.tagging import Tagger
@@ -36,6 +37,7 @@ Exit status: 0 success, 1 error, 2 usage error.
     "-o",
     "--output",
     metavar="FILE",
+    shell_complete=completion.files,
     help="File of corrections (CSV), to make or to add to.  [default: RESULTS with .corrections.csv]",
 )
 @click.option("--write-tags", is_flag=True, help="Also write corrected and accepted tempi into tags.")
