@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from study import measures, records, runs
+from study import corruptions, measures, records, runs
 
 from tempocli.errors import TempoError
 from tempocli.training.checkpoint import CHECKPOINT, load_network
@@ -52,6 +52,7 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=runs.BUDGET)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--search", action="store_true", help="what was tried of each loss, too")
+    parser.add_argument("--robustness", action="store_true", help="corrupted audio, for checkpoints")
     parser.add_argument("--only", nargs="*", default=None, help="names of runs")
     options = parser.parse_args()
     try:
@@ -80,6 +81,20 @@ def study(options: argparse.Namespace) -> None:
     with ProcessPoolExecutor(options.jobs, get_context("spawn"), _end_with, (os.getpid(),)) as pool:
         for name in pool.map(work, *zip(*missing, strict=True)) if missing else ():
             print(name, file=sys.stderr)
+    if options.robustness:
+        for (run, recipe), origin in zip(planned, origins, strict=True):
+            corrupt(options.results / f"{run.name}.json", origin, recipe, options.out)
+
+
+def corrupt(kept: Path, origin: dict[str, Any], recipe: ContrastiveRecipe, out: Path) -> None:
+    """Add what a run scores on corrupted audio to its result, if its checkpoint is there."""
+    result = records.read(kept, origin)
+    checkpoint = out / recipe.name / CHECKPOINT
+    if result is None or "robustness" in result or not checkpoint.is_file():
+        return
+    network = load_network(build_learner(recipe), checkpoint, recipe)
+    found = corruptions.robustness(partial(measures.vectors, network), out / "corrupted")
+    records.write(kept, result | {"robustness": found})
 
 
 def plan(run: runs.Run, costs: dict[str, float], budget: float) -> ContrastiveRecipe:
