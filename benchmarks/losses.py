@@ -1,6 +1,6 @@
 """Train and measure the networks of the study of losses and labels.
 
-    python benchmarks/losses.py --data data --out study [--budget 120] [--jobs 1] [--only nt-xent-11]
+    python benchmarks/losses.py --data data --out study [--budget 80] [--jobs 1] [--only nt-xent-11]
 
 All networks are the same small one, on the same data (`tempo train data music`, and `sounds`), each for
 --budget CPU seconds of one core. The most valuable runs come first: the five losses with one seed, and the
@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,11 @@ def study(options: argparse.Namespace) -> None:
         wanted = [run for run in wanted if run.name in options.only]
     costs = runs.seconds_per_step(wanted, options.data, options.results / records.SECONDS)
     planned = [(run, plan(run, costs, options.budget)) for run in wanted]
-    origins = [origin_of(recipe, options.data, costs[run.recipe]) for run, recipe in planned]
+    identity = cache(partial(records.data_identity, options.data))
+    origins = [
+        records.origin(recipe, identity(tuple(sorted(recipe.stores))), costs[run.recipe])
+        for run, recipe in planned
+    ]
     missing = [
         (recipe, origin)
         for (run, recipe), origin in zip(planned, origins, strict=True)
@@ -100,11 +104,6 @@ def corrupt(kept: Path, origin: dict[str, Any], recipe: ContrastiveRecipe, out: 
 def plan(run: runs.Run, costs: dict[str, float], budget: float) -> ContrastiveRecipe:
     """Return the recipe of a run, with as many steps as the budget allows."""
     return runs.recipe_of(run, max(20, 10 * round(budget * run.part / costs[run.recipe] / 10)))
-
-
-def origin_of(recipe: ContrastiveRecipe, data: Path, seconds: float) -> dict[str, Any]:
-    """Return what the result of a recipe is made from."""
-    return records.origin(recipe, records.data_identity(data, recipe.stores), seconds)
 
 
 def _end_with(parent: int) -> None:
