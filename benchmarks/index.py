@@ -106,7 +106,7 @@ def beside_usearch(folder: str, searches: int) -> None:
 
     library = Library(folder)
     used = library.layout.dim - library.layout.parts[-1].dim  # the last part has no weight
-    vectors = np.ascontiguousarray(library._vectors[:, :used])
+    vectors = np.ascontiguousarray(library._vectors.all[:, :used])
     index = Index(ndim=used, metric="ip", dtype="f16")
     began = time.perf_counter()
     index.add(np.arange(len(vectors)), vectors)

@@ -1,10 +1,10 @@
-"""Write the options of every command into the docs.
+"""Write the options of every command, and what can be configured, into the docs.
 
 python docs/make_options.py            # writes
 python docs/make_options.py --check    # exits with 1 if a page is out of date
 
 A page has a line ``<!-- options of tempo COMMAND -->``, and further down ``<!-- end of options -->``. What is
-between them is made from the command's own help.
+between them is made from the command's own help. ``<!-- settings -->`` is the place of the settings.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 import click
 
 from tempocli.cli import cli
+from tempocli.cli.config import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parent
+SETTINGS = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
 BLOCK = re.compile(r"(?<=<!-- options of )(tempo [\w -]+?) -->\n.*?(?=<!-- end of options -->)", re.DOTALL)
 
 
@@ -50,6 +52,17 @@ def table(context: click.Context) -> str:
     return "\n".join(lines) + "\n\n"
 
 
+def settings_table() -> str:
+    """Write a table of what can be set in the configuration file and by variables."""
+    lines = ["", "| table of the file | variables begin with | settings |", "|---|---|---|"]
+    for names, command in settings.leaves(cli, click.Context(cli)):
+        found = [f"`{settings.spelling(each)}`" for each in command.params if settings.is_settable(each)]
+        if found:
+            prefix = "_".join(("tempo", *names)).upper()
+            lines.append(f"| `[{'.'.join(names)}]` | `{prefix}_` | {', '.join(sorted(found))} |")
+    return "\n".join(lines) + "\n\n"
+
+
 def filled(text: str, tables: dict[str, str]) -> str:
     """Return a page with the tables in their places.
 
@@ -67,7 +80,8 @@ def main(*, check: bool = False) -> list[Path]:
     stale = []
     for page in sorted(DOCS.glob("*.md")):
         text = page.read_text(encoding="utf-8")
-        if (new := filled(text, tables)) != text:
+        new = SETTINGS.sub(lambda _: settings_table(), filled(text, tables))
+        if new != text:
             stale.append(page)
             if not check:
                 page.write_text(new, encoding="utf-8")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tempocli.batch import estimate_files, find_files, find_inputs, process_files
     from tempocli.beats.tracker import BeatTracker, track_beats
     from tempocli.comparison import TempoComparer, TempoComparison
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.decoding.segments.song import Section, SongForm
     from tempocli.embedding.embedder import Embedder, embed
     from tempocli.embedding.segmentation.segmenter import Segmenter, segment
@@ -56,6 +57,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "Part",
+    "Profile",
     "Section",
     "Segmenter",
     "SongForm",
@@ -84,6 +86,7 @@ _HOMES = {
     "FileResult": "schema",
     "MissingExtraError": "errors",
     "Part": "schema",
+    "Profile": "decoding.profiles.profile",
     "TempoComparer": "comparison",
     "TempoComparison": "comparison",
     "estimate_files": "batch",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.features.front_end import FrontEnd
     from tempocli.inference.classifier import Encode
     from tempocli.inference.options import SearchOptions
@@ -53,6 +54,8 @@ class Analysis:
     tempograms : dict of str to ndarray of float32, shape=(n_windows, n_bins)
         Tempo distributions by method, of which `tempogram` is the normalised product; to see where methods
         disagree.
+    distribution : ndarray of float64, shape=(n_bins,)
+        Tempo distribution of the whole track, in which the candidates are peaks; empty if there is no window.
     """
 
     estimate: Estimate
@@ -63,6 +66,7 @@ class Analysis:
     start: float = 0.0
     embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     tempograms: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    distribution: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate and all data as JSON values, not rounded.
@@ -73,7 +77,8 @@ class Analysis:
             The keys of `Estimate.to_dict`, and the attributes of this class with lists for arrays.
         """
         arrays = {
-            name: getattr(self, name) for name in ("tempogram", "times", "bpms", "embedding", "embeddings")
+            name: getattr(self, name)
+            for name in ("tempogram", "times", "bpms", "embedding", "embeddings", "distribution")
         }
         return self.estimate.to_dict() | {
             **{name: array.tolist() for name, array in arrays.items()},
@@ -123,18 +128,27 @@ class Analyser:
         Runs the model on windows; thread-safe. See `tempocli.inference.methods.WindowModel.encode`.
     search : SearchOptions
         Range of tempi and number of candidates.
+    profile : Profile, optional
+        How the user counts.
 
     Attributes
     ----------
     spec : ModelSpec
     encode : callable
+
+    Raises
+    ------
+    ModelError
+        If the profile was learned with another model.
     """
 
-    def __init__(self, spec: ModelSpec, encode: Encode, search: SearchOptions) -> None:
+    def __init__(
+        self, spec: ModelSpec, encode: Encode, search: SearchOptions, profile: Profile | None = None
+    ) -> None:
         self.spec = spec
         self.encode = encode
         self._search = search
-        self._decoder = TrackDecoder(spec, encode, search)
+        self._decoder = TrackDecoder(spec, encode, search, profile)
 
     @property
     def model_name(self) -> str:
@@ -331,7 +345,7 @@ class Analyser:
         return self._decide(analyse_windows(self.spec, self.encode, chunks))
 
     def _decide(self, heard: WindowAnalysis) -> Analysis:
-        estimate = self._decoder.decode(heard)
+        estimate, distribution = self._decoder.decode_all(heard)
         if len(heard.times):
             embedding = heard.embeddings.mean(axis=0)
         else:
@@ -344,6 +358,7 @@ class Analyser:
             embedding,
             embeddings=heard.embeddings,
             tempograms=dict(heard.tempograms),
+            distribution=distribution,
         )
 
     @property

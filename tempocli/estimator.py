@@ -11,6 +11,10 @@ import numpy as np
 
 from tempocli.analyser import Analyser, Analysis
 from tempocli.axis import MAX_BPM, MIN_BPM
+from tempocli.decoding.profiles.collecting import EvidenceCollector
+from tempocli.decoding.profiles.files import find_profile
+from tempocli.decoding.profiles.learning import learn
+from tempocli.decoding.profiles.profile import Profile, settings_of
 from tempocli.decoding.track_decoder import DECODING_VERSION
 from tempocli.errors import ModelError
 from tempocli.inference.methods import open_model
@@ -18,6 +22,8 @@ from tempocli.inference.options import METHODS, EstimatorOptions, SearchOptions
 from tempocli.inference.registry import is_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from tempocli.inference.classifier import Encode
@@ -52,15 +58,17 @@ class Estimator(Analyser):
         double, quarter or quadruple inside the range. If none is inside, no tempo is returned.
     top : int
         Maximum number of candidates to return.
+    profile : Profile, str, Path or None
+        How the user counts: a profile, its name, or the path of its file; see `tempo learn`.
 
     Raises
     ------
     ModelError
-        If the model is unknown or damaged.
+        If the model is unknown or damaged, or the profile was learned with another one.
     DeviceError
         If ``"cuda"`` is requested and does not work.
     DataError, AudioError
-        If the references cannot be used.
+        If the references or the profile cannot be used.
     ValueError
         If the range or `top` is invalid, or references are given for a method that does not compare.
 
@@ -81,18 +89,22 @@ class Estimator(Analyser):
         min_bpm: float = MIN_BPM,
         max_bpm: float = MAX_BPM,
         top: int = 5,
+        profile: Profile | str | Path | None = None,
     ) -> None:
         search = SearchOptions(min_bpm, max_bpm, top)
+        if profile is not None and not isinstance(profile, Profile):
+            profile = find_profile(profile)
         options = EstimatorOptions(
             None if model is None else str(model),
             method,
             None if references is None else str(references),
             device,
             search,
+            profile,
         )
         own = None if references is None else Path(references)
         opened = open_model(method, options.model, device=device, references=own)
-        super().__init__(opened.spec, opened.encode, search)
+        super().__init__(opened.spec, opened.encode, search, profile)
         self.options = options
         self.device = opened.device
         if self.device != "cpu":
@@ -110,6 +122,7 @@ class Estimator(Analyser):
             min_bpm=options.search.min_bpm,
             max_bpm=options.search.max_bpm,
             top=options.search.top,
+            profile=options.profile,
         )
 
     def portable(self, *, encodes_here: bool | None = None) -> PortableEstimator | RepeatedEstimator:
@@ -126,17 +139,44 @@ class Estimator(Analyser):
         if encodes_here is None:
             encodes_here = self.device != "cpu" or self.options.references is not None
         if encodes_here:
-            return PortableEstimator(self.spec, self.options.search)
+            return PortableEstimator(self.spec, self.options.search, self.options.profile)
         model = self.options.model
         if model is not None and not is_name(model):
             model = os.path.abspath(model)
         return RepeatedEstimator(replace(self.options, model=model, device="cpu"), self.settings())
 
+    def learn(self, tempi: Mapping[str, float]) -> Profile:
+        """Learn how you count from files whose tempi you know; about twenty are enough.
+
+        Parameters
+        ----------
+        tempi : mapping of str to float
+            Paths of files, and their tempi in BPM. Tempi that are already estimated right are evidence, too.
+
+        Returns
+        -------
+        Profile
+            To pass to `Estimator` as `profile`, and to save.
+
+        Raises
+        ------
+        AudioError
+            If a file cannot be read.
+        ValueError
+            If no file has a tempo distribution, or the estimator has a profile itself.
+        """
+        if self.options.profile is not None:
+            raise ValueError("an estimator with a profile cannot learn another one")
+        collector = EvidenceCollector(self)
+        found = [(collector.process(path).evidence, bpm) for path, bpm in tempi.items()]
+        heard = [(evidence, bpm) for evidence, bpm in found if evidence is not None]
+        return learn([each for each, _ in heard], [bpm for _, bpm in heard], self.spec).profile
+
     def settings(self) -> dict[str, Any]:
         """Return everything except the audio that an estimate depends on, as JSON values.
 
-        These are the version of the decoding, the method, its models with versions and checksums, the range
-        and the number of candidates.
+        These are the version of the decoding, the method, its models with versions and checksums, the range,
+        the number of candidates, and the profile, if there is one.
         """
         search = self.options.search
         return {
@@ -146,6 +186,7 @@ class Estimator(Analyser):
             "min_bpm": search.min_bpm,
             "max_bpm": search.max_bpm,
             "top": search.top,
+            **settings_of(self.options.profile),
         }
 
 
@@ -155,6 +196,7 @@ class PortableEstimator:
 
     spec: ModelSpec
     search: SearchOptions
+    profile: Profile | None = None
 
     def connect(self, encode: Encode) -> Analyser:
         """Create an estimator that encodes by a function.
@@ -165,7 +207,7 @@ class PortableEstimator:
             Has windows encoded by the process that holds the sessions; same arguments and result as
             `Estimator.encode`.
         """
-        return Analyser(self.spec, encode, self.search)
+        return Analyser(self.spec, encode, self.search, self.profile)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

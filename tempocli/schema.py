@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tempocli.decoding.profiles.learning import Evidence
     from tempocli.decoding.segments.song import SongForm
     from tempocli.embedding.track import TrackEmbedding
     from tempocli.system.fingerprints import Fingerprint
@@ -125,7 +126,7 @@ class Estimate:
     model : str
         Name of the model; several names are joined by ``+``.
     model_version : str
-        Version of the model; several versions are joined by ``+``.
+        Version of the model; several versions are joined by ``+``, and a profile is added in the same way.
     curve : tuple of CurvePoint
         Tempo curve, one point per window.
     by_method : tuple of (str, float)
@@ -355,14 +356,15 @@ class Outcome:
     ----------
     estimate : Estimate or None
         The tempo, if it was asked for.
-    embedding, beats, form : TrackEmbedding, BeatTrack and SongForm, or None
-        Vectors, beats and sections, if they were asked for.
+    embedding, beats, form, evidence : TrackEmbedding, BeatTrack, SongForm and Evidence, or None
+        Vectors, beats, sections and what a profile is learned from, if they were asked for.
     """
 
     estimate: Estimate | None = None
     embedding: TrackEmbedding | None = None
     beats: BeatTrack | None = None
     form: SongForm | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +383,8 @@ class FileResult:
         State of the file when it was read; ``None`` if it is not a regular file.
     part : Part or None
         Part of the file that was analysed; ``None`` for the whole file.
-    embedding, beats, form : TrackEmbedding, BeatTrack and SongForm, or None
-        Vectors, beats and sections, if they were asked for and the input could be read.
+    embedding, beats, form, evidence : TrackEmbedding, BeatTrack, SongForm and Evidence, or None
+        As in `Outcome`, if they were asked for and the input could be read.
     """
 
     path: str
@@ -393,3 +395,4 @@ class FileResult:
     embedding: TrackEmbedding | None = None
     beats: BeatTrack | None = None
     form: SongForm | None = None
+    evidence: Evidence | None = None

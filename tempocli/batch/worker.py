@@ -171,6 +171,7 @@ def _found(path: str, outcome: Outcome, fingerprint: Fingerprint | None = None) 
         embedding=outcome.embedding,
         beats=outcome.beats,
         form=outcome.form,
+        evidence=outcome.evidence,
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.analyser import Analyser
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.estimator import PortableEstimator, RepeatedEstimator
 
 
@@ -44,6 +45,8 @@ class BeatTracker:
         octave: at 140 to 200 BPM, the beats are those of drum and bass, not half as many.
     metre : int, optional
         Beats a bar, 2 to 7, if they are known; by default, they are estimated.
+    profile : Profile, str, Path or None
+        How the user counts; see `tempocli.estimator.Estimator`.
 
     Attributes
     ----------
@@ -55,9 +58,11 @@ class BeatTracker:
     Raises
     ------
     ModelError
-        If the model is unknown, damaged, or no beat network.
+        If the model is unknown, damaged, or no beat network, or the profile was learned with other models.
     DeviceError
         If ``"cuda"`` is requested and does not work.
+    DataError
+        If the profile cannot be read.
     ValueError
         If the range or the metre is invalid.
 
@@ -83,10 +88,11 @@ class BeatTracker:
         min_bpm: float = MIN_BPM,
         max_bpm: float = MAX_BPM,
         metre: int | None = None,
+        profile: Profile | str | Path | None = None,
     ) -> None:
         if metre is not None and metre not in METRES:
             raise ValueError(f"metre {metre} is none of {', '.join(map(str, METRES))}")
-        estimator = Estimator(device=device, min_bpm=min_bpm, max_bpm=max_bpm)
+        estimator = Estimator(device=device, min_bpm=min_bpm, max_bpm=max_bpm, profile=profile)
         self._join(estimator, BeatActivations(model, device=device), metre)
         self._model = None if model is None else str(model)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli import __version__
+from tempocli.cli.config import settings
 from tempocli.cli.terminal import console
 from tempocli.errors import TempoError
 from tempocli.output.formats.layout import printable
@@ -32,17 +33,19 @@ _COMMANDS = {
     "similar": "Find music in an index that is like a song, also at another tempo.",
     "label": "Label music with a probe trained on your own labels.",
     "review": "Hear doubtful tracks on a page and correct their tempi.",
+    "learn": "Learn how you count from corrected tracks.",
     "diff": "Show what changed between two result files.",
     "export": "Export tempi and beat grids for DJ software.",
     "evaluate": "Score estimates against a reference.",
     "models": "List the models and check their files.",
     "references": "Export the reference clips of --method compare.",
     "train": "Prepare data, train and export models.",
+    "config": "Show the defaults that are set in the configuration file and in variables.",
 }
 _FOLDERS = {
     **dict.fromkeys(("beats", "segment"), "structure."),
     **dict.fromkeys(("embed", "index", "similar", "label"), "library."),
-    **dict.fromkeys(("review", "diff"), "corrections."),
+    **dict.fromkeys(("review", "learn", "diff"), "corrections."),
 }
 
 
@@ -65,23 +68,26 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(
             f"tempocli.cli.commands.{_FOLDERS.get(cmd_name, '')}{cmd_name}"
         ).command
-        return command
+        return settings.with_variables(command, (cmd_name,), ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a path that exists, a URL and ``-`` mean ``tempo estimate``."""
-        name = args[0]
-        if name not in _COMMANDS:
-            if name == "-" or "://" in name or os.path.exists(name):
-                return super().resolve_command(ctx, ["estimate", *args])
-            if not name.startswith("-"):
+        """Find the command and its defaults; an existing path, a URL and ``-`` mean ``tempo estimate``."""
+        given = args[0]
+        if given not in _COMMANDS and not ctx.resilient_parsing:
+            if given == "-" or "://" in given or os.path.exists(given):
+                args = ["estimate", *args]
+            elif not given.startswith("-"):
                 from difflib import get_close_matches
 
-                near = [f"tempo {each}" for each in get_close_matches(name, _COMMANDS, n=1)]
+                near = [f"tempo {each}" for each in get_close_matches(given, _COMMANDS, n=1)]
                 hint = f"Did you mean '{near[0]}'?" if near else "See 'tempo --help'."
-                ctx.fail(f"No such command or file '{name}'. {hint}")
-        return super().resolve_command(ctx, args)
+                ctx.fail(f"No such command or file '{given}'. {hint}")
+        name, command, args = super().resolve_command(ctx, args)
+        if name is not None and command is not None and not ctx.resilient_parsing:
+            _read_defaults(ctx, name, command, args)
+        return name, command, args
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -94,6 +100,8 @@ class LazyGroup(click.Group):
             with _printable_usage():
                 super().invoke(ctx)
             console.flush()
+        except click.UsageError as error:
+            raise settings.explained(error) from None
         except (click.ClickException, click.exceptions.Exit):
             raise
         except (KeyboardInterrupt, click.Abort):
@@ -115,6 +123,29 @@ class LazyGroup(click.Group):
             ctx.exit(1)
 
 
+def _read_defaults(context: click.Context, name: str, command: click.Command, args: list[str]) -> None:
+    """Take the defaults of a command from the configuration file.
+
+    Raises
+    ------
+    settings.SettingError
+        If there is something wrong in the file.
+    """
+    # Help works with any file, and `tempo config` tells all that is wrong.
+    if name == "config" or {"-h", "--help"} & set(args) or context.params["no_config"]:
+        return
+    from tempocli.cli.config.file import ConfigFile
+
+    file = ConfigFile.read(context.params["config"])
+    context.meta[settings.FILE] = file.path
+    problems = list(file.check_tables(_COMMANDS))
+    if not problems and name in file.tables:
+        defaults, problems = file.defaults(command, (name,))
+        context.default_map = {name: defaults}
+    if problems:
+        raise settings.SettingError(problems[0])
+
+
 @contextmanager
 def _printable_usage() -> Iterator[None]:
     """Escape control characters of the command line in the error messages of click."""
@@ -129,7 +160,14 @@ def _printable_usage() -> Iterator[None]:
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, "-V", "--version", message="tempo %(version)s")
-def cli() -> None:
+@click.option(
+    "--config",
+    metavar="FILE",
+    envvar="TEMPO_CONFIG",
+    help="Read defaults from FILE.  [default: see 'tempo config']",
+)
+@click.option("--no-config", is_flag=True, help="Ignore the configuration file and TEMPO_* variables.")
+def cli(config: str | None, no_config: bool) -> None:
     """Estimate the tempo (BPM) of music."""
 
 

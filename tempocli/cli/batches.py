@@ -228,6 +228,7 @@ def _in_process(
             embedding=outcome.embedding,
             beats=outcome.beats,
             form=outcome.form,
+            evidence=outcome.evidence,
         )
 
 

@@ -52,6 +52,11 @@ class TrackTempo:
     pulse: tuple[float, float]
     kept: float = 1.0
 
+    def reweighted(self, weights: NDArray[np.float64]) -> TrackTempo:
+        """Multiply the distribution by weights, shape=(n_bins,); `by_method` and `pulse` stay as they are."""
+        said = self.distribution * weights
+        return replace(self, distribution=said / said.sum())
+
     def near(self, bpm: float, axis: TempoAxis) -> TrackTempo:
         """Suppress the distribution except near a tempo, its octaves and its triples.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.decoding.pooling import TrackTempo
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.decoding.search import Found
     from tempocli.decoding.sections import Course, Section
     from tempocli.inference.classifier import Encode
@@ -84,10 +85,23 @@ class TrackDecoder:
         Runs the model, see `tempocli.inference.methods.WindowModel.encode`.
     options : SearchOptions
         Range of tempi and number of candidates.
+    profile : Profile, optional
+        How the user counts.
+
+    Raises
+    ------
+    ModelError
+        If the profile was learned with another model.
     """
 
-    def __init__(self, spec: ModelSpec, encode: Encode, options: SearchOptions) -> None:
+    def __init__(
+        self, spec: ModelSpec, encode: Encode, options: SearchOptions, profile: Profile | None = None
+    ) -> None:
+        if profile is not None:
+            profile.check(spec)
         self._spec = spec
+        self._profile = profile
+        self._version = spec.version if profile is None else f"{spec.version}+profile-{profile.digest}"
         self._encode = encode
         self._options = options
         self._calibration = spec.calibration
@@ -97,12 +111,25 @@ class TrackDecoder:
 
     def decode(self, heard: WindowAnalysis) -> Estimate:
         """Estimate the tempo of a piece of audio."""
+        return self.decode_all(heard)[0]
+
+    def decode_all(self, heard: WindowAnalysis) -> tuple[Estimate, NDArray[np.float64]]:
+        """Estimate the tempo; also return the distribution of the whole track, shape=(n_bins,).
+
+        It is empty, shape=(0,), if the audio is silent or too short.
+        """
         if heard.reason is not None:
-            return self.no_tempo(heard.reason, heard.duration)
-        track = self._track(heard.tempograms, heard.curve)
-        loop = self._loop(heard, track)
+            return self.no_tempo(heard.reason, heard.duration), np.zeros(0)
+        weights = self._weights(heard)
+        track = self._track(heard.tempograms, heard.curve, weights)
+        loop = self._loop(heard, track, weights)
         if loop is not None:
-            return self._estimate(heard, None, [loop], loop)
+            return self._estimate(heard, None, [loop], loop), loop.track.distribution
+        return self._decode_track(heard, track, weights), track.distribution
+
+    def _decode_track(
+        self, heard: WindowAnalysis, track: TrackTempo, weights: NDArray[np.float64] | None
+    ) -> Estimate:
         local = self._local_tempi(heard, track)
         course = find_sections(heard.times, *local)
         # A changing tempo has no periodicity over the whole audio, but its windows are certain.
@@ -112,7 +139,7 @@ class TrackDecoder:
         whole = replace(self._part(heard, track, 0.0, heard.duration), local=local)
         if course.steady:
             return self._estimate(heard, course, [whole], whole)
-        parts = list(self._sections(heard, course))
+        parts = list(self._sections(heard, course, weights))
         longest, section = max(
             zip(parts, course.sections, strict=True), key=lambda pair: pair[0].end - pair[0].start
         )
@@ -123,13 +150,29 @@ class TrackDecoder:
     def no_tempo(self, reason: str, duration: float) -> Estimate:
         """Return the Estimate of audio without a tempo."""
         spec = self._spec
-        return Estimate(None, 0.0, 0.0, (), reason, duration, spec.name, model_version=spec.version)
+        return Estimate(None, 0.0, 0.0, (), reason, duration, spec.name, model_version=self._version)
 
-    def _track(self, tempograms: Mapping[str, NDArray[np.float32]], curve: NDArray[np.float32]) -> TrackTempo:
-        return track_tempo(self._spec, tempograms, curve)
+    def _weights(self, heard: WindowAnalysis) -> NDArray[np.float64] | None:
+        """Return the profile's weights of the tempi, which are those of the track for all its sections."""
+        if self._profile is None or self._profile.changes_nothing:
+            return None
+        return self._profile.weights(self._axis.bpms, heard.embeddings.mean(axis=0))
+
+    def _track(
+        self,
+        tempograms: Mapping[str, NDArray[np.float32]],
+        curve: NDArray[np.float32],
+        weights: NDArray[np.float64] | None,
+    ) -> TrackTempo:
+        track = track_tempo(self._spec, tempograms, curve)
+        return track if weights is None else track.reweighted(weights)
 
     def _local_tempi(self, heard: WindowAnalysis, track: TrackTempo) -> LocalTempi:
-        return local_tempi(combine(heard.tempograms), self._axis, track.distribution)
+        said, weights = combine(heard.tempograms), self._weights(heard)
+        if weights is not None:
+            said = said * weights.astype(np.float32)
+            said /= said.sum(axis=1, keepdims=True)
+        return local_tempi(said, self._axis, track.distribution)
 
     def _part(self, heard: WindowAnalysis, track: TrackTempo, start: float, end: float) -> _Part:
         onset = self._onset(heard, start, end)
@@ -138,12 +181,14 @@ class TrackDecoder:
         refined = self._refined(onset, found[0].bpm) if found else Refined(heard_bpm, 0.0)
         return _Part(start, end, track, heard_bpm, found, refined)
 
-    def _sections(self, heard: WindowAnalysis, course: Course) -> Iterator[_Part]:
+    def _sections(
+        self, heard: WindowAnalysis, course: Course, weights: NDArray[np.float64] | None
+    ) -> Iterator[_Part]:
         for section, (start, end) in zip(course.sections, self._edges(heard, course), strict=True):
             windows = slice(section.first, section.stop)
             frames = slice(int(start * self._frame_rate), int(end * self._frame_rate))
             tempograms = {method: rows[windows] for method, rows in heard.tempograms.items()}
-            track = self._track(tempograms, heard.curve[frames])
+            track = self._track(tempograms, heard.curve[frames], weights)
             near = track.near(section.bpm, self._axis)
             agreement = near.kept * float(course.shares[windows].mean())
             part = replace(self._part(heard, near, start, end), agreement=agreement)
@@ -214,7 +259,7 @@ class TrackDecoder:
             reason=None,
             duration=heard.duration,
             model=self._spec.name,
-            model_version=self._spec.version,
+            model_version=self._version,
             curve=tuple(self._curve(heard, best)),
             by_method=self._by_method(heard, best),
             bpm_error=best.refined.error,
@@ -261,13 +306,15 @@ class TrackDecoder:
         """Return the refined tempo if `bpm` is within one bin of it; refining again would give the same."""
         return part.refined.bpm if abs(bpm / part.refined.bpm - 1.0) <= _A_BIN else None
 
-    def _loop(self, heard: WindowAnalysis, track: TrackTempo) -> _Part | None:
+    def _loop(
+        self, heard: WindowAnalysis, track: TrackTempo, weights: NDArray[np.float64] | None
+    ) -> _Part | None:
         """Estimate the tempo of a loop from its length; return ``None`` if the audio is not a loop."""
         if not heard.is_exact or heard.duration > _LOOP_SECONDS:
             return None
         if not can_be_loop(heard.head, heard.tail, heard.curve, self._front_end):
             return None
-        repeated = self._repeated(heard) if len(heard.head) == len(heard.onset) else track
+        repeated = self._repeated(heard, weights) if len(heard.head) == len(heard.onset) else track
         if folded_peak(repeated.distribution, self._axis) < _LOOP_PEAK:
             return None
         bpm = find_peaks(repeated.distribution, self._axis)[0].bpm
@@ -292,11 +339,11 @@ class TrackDecoder:
         refined = self._clipped(exact.nearest(found[0].bpm), error) if found else Refined(exact.bpm, error)
         return _Part(0.0, heard.duration, repeated, bpm, found, refined)
 
-    def _repeated(self, heard: WindowAnalysis) -> TrackTempo:
+    def _repeated(self, heard: WindowAnalysis, weights: NDArray[np.float64] | None) -> TrackTempo:
         period = heard.duration * self._frame_rate
         window = tile(heard.head, period=period, n_frames=self._spec.n_frames)
         tempograms = split_methods(self._spec, self._encode(window[None])[0])
-        return self._track(tempograms, rises(window, self._front_end))
+        return self._track(tempograms, rises(window, self._front_end), weights)
 
     def _support(self, track: TrackTempo, bpm: float) -> float:
         """Return the share of the unrepeated audio's distribution within a bin of a tempo or its octaves."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,8 @@ class TrackEmbedding:
         Deviation from A4 = 440 Hz, in semitones.
     reason : str or None
         Why nothing was heard: ``"silence"`` or ``"too short"``; otherwise ``None``.
+    sections : dict of str to ndarray of float32, shape=(n_sections, dim)
+        The same of sections of the track, if they were asked for; otherwise empty.
     """
 
     parts: Mapping[str, NDArray[np.float32]]
@@ -47,6 +49,7 @@ class TrackEmbedding:
     model_version: str
     tuning: float = 0.0
     reason: str | None = None
+    sections: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def vector(self) -> NDArray[np.float32]:

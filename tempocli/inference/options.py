@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tempocli.axis import MAX_BPM, MIN_BPM
+
+if TYPE_CHECKING:
+    from tempocli.decoding.profiles.profile import Profile
 
 METHODS = ("both", "classify", "compare", "periodicity")  # the default first
 DEVICES = ("auto", "cpu", "cuda")
@@ -65,6 +69,8 @@ class EstimatorOptions:
         One of `DEVICES`.
     search : SearchOptions
         Range of tempi and number of candidates.
+    profile : Profile or None
+        How the user counts.
 
     Raises
     ------
@@ -77,6 +83,7 @@ class EstimatorOptions:
     references: str | None = None
     device: str = "auto"
     search: SearchOptions = SearchOptions()
+    profile: Profile | None = None
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:

@@ -30,6 +30,8 @@ class Row:
         Part of the file; ``None`` for the whole file.
     duration : float or None
         In seconds.
+    label : str or None
+        Label of the section that was found; ``None`` for a whole track.
     """
 
     path: str
@@ -37,6 +39,7 @@ class Row:
     bpm: float | None
     part: Part | None = None
     duration: float | None = None
+    label: str | None = None
 
 
 def text(rows: Sequence[Row]) -> bytes:
@@ -45,15 +48,17 @@ def text(rows: Sequence[Row]) -> bytes:
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:
-    """Return a table with the columns path, similarity, bpm, start, duration."""
+    """Return a table with the columns path, similarity, bpm, start, duration, and label for sections."""
+    labelled = any(row.label is not None for row in rows)
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["path", "similarity", "bpm", "start", "duration"])
+    writer.writerow(["path", "similarity", "bpm", "start", "duration", *(["label"] if labelled else [])])
     for row in rows:
         bpm = "" if row.bpm is None else f"{row.bpm:.2f}"
         start = "" if row.part is None else row.part.start
         duration = "" if row.duration is None else f"{row.duration:.3f}"
-        writer.writerow([row.path, f"{row.similarity:.4f}", bpm, start, duration])
+        label = [row.label] if labelled else []
+        writer.writerow([row.path, f"{row.similarity:.4f}", bpm, start, duration, *label])
     return encode(file.getvalue())
 
 
@@ -68,7 +73,9 @@ def _record(row: Row) -> dict[str, Any]:
         "similarity": round(row.similarity, 4),
         "bpm": None if row.bpm is None else round(row.bpm, 2),
     }
-    if row.part is not None:
+    if row.part is not None and row.label is not None:
+        record |= {"start": row.part.start, "end": row.part.end, "label": row.label}
+    elif row.part is not None:
         record |= {"start": row.part.start, "part_duration": row.part.duration, "title": row.part.title}
     return record
 

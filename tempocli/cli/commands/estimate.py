@@ -14,6 +14,7 @@ from tempocli.batch import Selection
 from tempocli.batch.engines.local import TIMEOUT, Limits
 from tempocli.batch.engines.output import GROWING
 from tempocli.cli import limits, local, options, ray
+from tempocli.cli.config.settings import is_given
 from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import View
 from tempocli.cli.sizes import read_size
@@ -23,6 +24,7 @@ from tempocli.output import formats as writers
 
 if TYPE_CHECKING:
     from tempocli.cli.options import EngineOptions, PartOptions, ResumeOptions, TagOptions
+    from tempocli.decoding.profiles.profile import Profile
 
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -39,6 +41,7 @@ Examples:
   tempo estimate --start 60 --duration 30 mix.flac    a part of a file
   tempo estimate album.cue -o album.csv            each track of a CUE sheet; also .m3u and .pls
   tempo estimate --min-bpm 70 --max-bpm 140 *.mp3  tempi moved by octaves into a range
+  tempo estimate --profile mine *.mp3              as you count, see 'tempo learn'
   ffmpeg -i film.mkv -f wav - | tempo estimate -
   find . -name '*.mp3' -print0 | tempo estimate --files-from - -0
 
@@ -120,6 +123,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
     help="Number of decimals of a tempo.",
 )
 @options.tempo_range
+@options.profile
 @options.tagging
 @options.verbosity
 def command(
@@ -148,6 +152,7 @@ def command(
     precision: int,
     min_bpm: float,
     max_bpm: float,
+    profile: Profile | None,
     tagging: TagOptions,
     verbose: bool,
     quiet: bool,
@@ -172,7 +177,8 @@ def command(
     if engine.engine != "ray":
         ray.check_unused(inputs)
     output = None if output == "-" else output
-    format_name = format_name or _format_of(output)
+    suffixes = {*writers.SUFFIXES, ".parquet"}
+    format_name = options.asked_format(format_name, output, suffixes) or _format_of(output)
     _check_format(format_name, inputs, curve=curve)
     _check_plot(plot, inputs)
     options.check_overwrites((output, plot), (*paths, files_from))
@@ -180,7 +186,8 @@ def command(
         raise click.UsageError("--ray-address needs --engine ray.")
     # MIREX requires the two best candidates.
     top = max(top, 2) if format_name == "mirex" else top
-    wanted = EstimatorOptions(model, method, references, device, SearchOptions(min_bpm, max_bpm, top))
+    search = SearchOptions(min_bpm, max_bpm, top)
+    wanted = EstimatorOptions(model, method, references, device, search, profile)
     layout = writers.Layout(precision, named=not inputs.single, curve=curve)
     if engine.engine == "ray":
         others = tagging.write_tags or tagging.skip_tagged or plot is not None or resuming.retry_failed
@@ -243,7 +250,7 @@ def _check_resume(view: View, resuming: ResumeOptions) -> None:
 
 
 def _check_tagging(tagging: TagOptions, inputs: Inputs) -> None:
-    needs_tags = tagging.overwrite or tagging.dry_run or tagging.tag_decimals is not None
+    needs_tags = tagging.overwrite or tagging.dry_run or is_given("tag_decimals")
     if needs_tags and not tagging.write_tags:
         raise click.UsageError("--overwrite, --dry-run and --tag-decimals need --write-tags.")
     if tagging.write_tags and "-" in inputs.paths:

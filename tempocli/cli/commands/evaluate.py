@@ -23,6 +23,7 @@ from tempocli.output.formats.layout import encode, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.evaluation.annotations import Reference, TrackEstimate
     from tempocli.evaluation.scoring import Report, Score
     from tempocli.schema import FileResult
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 @options.device
 @limits.jobs
 @options.tempo_range
+@options.profile
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
@@ -96,6 +98,7 @@ def command(
     jobs: int,
     min_bpm: float,
     max_bpm: float,
+    profile: Profile | None,
     save: Path | None,
     by: str | None,
     format_name: str,
@@ -115,7 +118,7 @@ def command(
     if task == "beats":
         from tempocli.cli.commands import evaluate_beats
 
-        _refuse(context, ("method", "references", "save", "by"), "with --task beats")
+        _refuse(context, ("method", "references", "profile", "save", "by"), "with --task beats")
         if estimates is not None:
             _refuse(context, ("model", "device", "jobs", "min_bpm", "max_bpm"))
         options.check_tempo_range(min_bpm, max_bpm)
@@ -128,7 +131,7 @@ def command(
         from tempocli.cli.commands import evaluate_segments
 
         tempo_only = ("method", "references", "model", "device", "jobs", "min_bpm", "max_bpm", "save", "by")
-        _refuse(context, tempo_only, "with --task segments")
+        _refuse(context, (*tempo_only, "profile"), "with --task segments")
         evaluate_segments.run(reference, estimates, as_json=format_name == "json")
         return
     from tempocli.evaluation.scoring import TempoRange, evaluate, group_by
@@ -136,7 +139,7 @@ def command(
     options.check_tempo_range(min_bpm, max_bpm)
     search = SearchOptions(min_bpm, max_bpm)
     if estimates is not None:
-        _refuse(context, ("method", "references", "model", "device", "jobs", "save"))
+        _refuse(context, ("method", "references", "model", "device", "jobs", "profile", "save"))
     options.check_method(method, model, references)
     options.check_overwrites([None if save is None else str(save)], map(str, reference))
     files = _read(reference, unique=estimates is not None or save is not None)
@@ -148,7 +151,8 @@ def command(
         from tempocli.batch import estimate_files
         from tempocli.estimator import Estimator
 
-        estimator = Estimator.from_options(EstimatorOptions(model, method, references, device, search))
+        wanted = EstimatorOptions(model, method, references, device, search, profile)
+        estimator = Estimator.from_options(wanted)
         paths = [str(path) for _, path in files]
         results: Iterable[FileResult] = estimate_files(estimator, paths, jobs=jobs, timeout=TIMEOUT)
         if console.stderr_is_terminal() and not quiet:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tempocli.cli import options
 from tempocli.cli.terminal import console
 from tempocli.errors import DataError, OutputError, TempoError
 
@@ -23,6 +24,8 @@ Examples:
   tempo beats ~/Music -o beats.jsonl                             first, find the beats
   tempo export --to rekordbox-xml beats.jsonl -o rekordbox.xml   then import the file in rekordbox
   tempo export --to traktor-nml beats.jsonl -o collection.nml    in Traktor
+  tempo segment ~/Music -o sections.jsonl                        cue points, too: where sections begin
+  tempo export --to rekordbox-xml beats.jsonl --sections sections.jsonl -o rekordbox.xml
   tempo export --to m3u tempi.csv -o playlist.m3u8               a playlist; needs no beats
   tempo export --to serato-tags beats.jsonl -o before.json       into the tags of the files (experimental)
   tempo export --restore before.json                             undo that
@@ -30,6 +33,7 @@ Examples:
 
 Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interrupted.
 """
+_WITH_CUES = ("rekordbox-xml", "traktor-nml")
 _EXPERIMENTAL = ("serato-tags", "mixxx")
 _BACKUP_FORMAT = "tempo: beat grids of Serato, before"
 
@@ -48,6 +52,12 @@ _BACKUP_FORMAT = "tempo: beat grids of Serato, before"
     metavar="FILE",
     help="File to write; for serato-tags, the backup of the earlier tags; for mixxx, the library to change.",
 )
+@click.option(
+    "--sections",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Result file of 'tempo segment' (.jsonl, .json): cue points where sections begin.",
+)
 @click.option("--name", default="tempo", show_default=True, help="Name of the playlist.")
 @click.option(
     "--restore",
@@ -60,29 +70,38 @@ def command(
     results: Path | None,
     kind: str | None,
     output: str | None,
+    sections: Path | None,
     name: str,
     restore: Path | None,
     quiet: bool,
 ) -> None:
     """Export tempi and beat grids for DJ software.
 
-    RESULTS is a file that 'tempo beats' wrote (.jsonl, .json), or 'tempo estimate' (also .csv; no grid).
+    RESULTS is a file that 'tempo beats' wrote (.jsonl, .json), or 'tempo segment' or 'tempo estimate'
+    (also .csv), which have no grid.
     """
     console.configure(verbose=False, quiet=quiet)
     if restore is not None:
-        if results is not None or kind is not None or output is not None:
+        if any(each is not None for each in (results, kind, output, sections)):
             raise click.UsageError("--restore takes no other file and no --to.")
         click.get_current_context().exit(_restore(restore))
     if results is None or kind is None:
         raise click.UsageError("Give --to FORMAT and a result file, such as beats.jsonl.")
     if output is None:
         raise click.UsageError(f"--to {kind} needs --output FILE.")
-    if os.path.realpath(output) == os.path.realpath(results):
-        raise click.UsageError(f"{output!r} is an input: it would be overwritten.")
+    if sections is not None and kind not in _WITH_CUES:
+        raise click.UsageError(f"--sections goes with --to {' and '.join(_WITH_CUES)}.")
+    options.check_overwrites((output,), (str(results), None if sections is None else str(sections)))
     tracks, n_without = _read(results, with_beats=kind in _EXPERIMENTAL)
     if n_without and not quiet:
         what = "beats" if kind in _EXPERIMENTAL else "a tempo"
         console.error(f"{results}: {n_without:,} results without {what} are left out")
+    if sections is not None:
+        from tempocli.output.dj.tracks import add_cues
+
+        tracks, n_bare = add_cues(tracks, sections)
+        if n_bare and not quiet:
+            console.error(f"{sections}: {n_bare:,} tracks have no sections in it")
     if not tracks:
         raise DataError(f"{results}: has no tracks to export")
     status = 0

@@ -10,6 +10,7 @@ import click
 
 from tempocli.cli.commands.training import labels as _labels  # noqa: F401 - adds its command to `data`
 from tempocli.cli.commands.training.prepare import data, progress_bar
+from tempocli.cli.config import settings
 from tempocli.errors import MissingExtraError
 from tempocli.output.formats.layout import printable
 
@@ -43,7 +44,7 @@ class _Commands(click.Group):
             # Imported on use: it needs other libraries than the rest.
             from tempocli.cli.commands.training.probe import command as probe
 
-            return probe
+            return settings.with_variables(probe, ("train", _PROBE), ctx)
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(

@@ -36,6 +36,7 @@ def show_matches(rows: Sequence[Row], bpm: float | None) -> None:
     for row in rows:
         tempo = "-" if row.bpm is None else f"{row.bpm:.2f}"
         name = printable(words.input_name(row.path, row.part))
+        name = name if row.label is None else f"{name} ({row.label})"
         table.add_row(Text(name), f"{row.similarity:.3f}", tempo, fader(row.bpm, bpm))
     console.results_console().print(table)
 

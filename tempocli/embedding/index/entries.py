@@ -17,6 +17,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class SectionEntry:
+    """A section of a track of an index.
+
+    Attributes
+    ----------
+    start, end : float
+        In seconds from the start of the file.
+    label : str
+        Sections of a track that sound alike have the same one.
+    row : int
+        Row of its vector, in the file of sections.
+    """
+
+    start: float
+    end: float
+    label: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A track of an index.
 
@@ -40,6 +60,8 @@ class Entry:
     fingerprint : Fingerprint or None
     part : Part or None
         Part of the file; ``None`` for the whole file.
+    sections : tuple of SectionEntry
+        In time order; empty if the index has none, or the track is too short.
     """
 
     path: str
@@ -54,6 +76,7 @@ class Entry:
     error: str | None = None
     fingerprint: Fingerprint | None = None
     part: Part | None = None
+    sections: tuple[SectionEntry, ...] = ()
 
     @property
     def key(self) -> str:
@@ -61,8 +84,8 @@ class Entry:
         return input_key(self.path, self.part)
 
     @classmethod
-    def of(cls, result: FileResult, path: str, row: int | None) -> Entry:
-        """Return the entry of a result."""
+    def of(cls, result: FileResult, path: str, row: int | None, section_row: int = 0) -> Entry:
+        """Return the entry of a result; its sections have the rows from `section_row` on."""
         entry: dict[str, Any] = {"error": result.error}
         estimate = result.estimate
         if estimate is not None:
@@ -75,6 +98,11 @@ class Entry:
                 "duration": estimate.duration,
                 "reason": estimate.reason,
             }
+        if row is not None and result.form is not None:
+            entry["sections"] = tuple(
+                SectionEntry(each.start, each.end, each.label, section_row + number)
+                for number, each in enumerate(result.form.sections)
+            )
         return cls(path, row, fingerprint=result.fingerprint, part=result.part, **entry)
 
     def line(self) -> bytes:
@@ -85,6 +113,8 @@ class Entry:
             values["file"] = [print_.size, print_.mtime_ns, print_.sha256]
         if self.part is not None:
             values["part"] = [self.part.start, self.part.duration, self.part.title]
+        if self.sections:
+            values["sections"] = [[each.start, each.end, each.label, each.row] for each in self.sections]
         return json.dumps(values).encode() + b"\n"  # ASCII: any path survives
 
 
@@ -132,8 +162,11 @@ def read_entries(lines: Iterable[bytes], name: str) -> dict[str, Entry]:
                 values["fingerprint"] = Fingerprint(*values.pop("file"))
             if "part" in values:
                 values["part"] = Part(*values["part"])
+            if "sections" in values:
+                values["sections"] = tuple(SectionEntry(*each) for each in values["sections"])
             entry = Entry(**values)
-            if entry.row is not None and not isinstance(entry.row, int):
+            rows = [entry.row, *(each.row for each in entry.sections)]
+            if not all(row is None or isinstance(row, int) for row in rows):
                 raise ValueError("row is not a whole number")
         except (ValueError, TypeError, RecursionError) as error:
             raise DataError(f"{name}: line {number} is damaged ({error}); make the index again") from error

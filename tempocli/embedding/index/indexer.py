@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tempocli.audio import stream_audio
 from tempocli.audio.parts import stream_part
 from tempocli.embedding.embedder import Embedder
+from tempocli.embedding.segmentation.section_vectors import section_vectors
+from tempocli.embedding.segmentation.segmenter import Segmenter, moved_form
 from tempocli.errors import ModelError
 from tempocli.estimator import Estimator
 from tempocli.schema import Outcome, Part
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tempocli.embedding.embedder import PortableEmbedder
+    from tempocli.embedding.segmentation.segmenter import PortableSegmenter
     from tempocli.estimator import PortableEstimator, RepeatedEstimator
 
 
@@ -28,6 +31,8 @@ class Indexer:
         Estimates tempi.
     embedder : Embedder
         Its front end has the sample rate of the estimator's.
+    segmenter : Segmenter, optional
+        Finds the sections of each file, with its tempo; by default, the index has no sections.
 
     Raises
     ------
@@ -35,21 +40,25 @@ class Indexer:
         If the sample rates differ.
     """
 
-    def __init__(self, estimator: Any, embedder: Embedder) -> None:
-        self._estimator, self._embedder = estimator, embedder
+    def __init__(self, estimator: Any, embedder: Embedder, segmenter: Segmenter | None = None) -> None:
+        self._estimator, self._embedder, self._segmenter = estimator, embedder, segmenter
         self.device = embedder.device
         self.spec = embedder.spec
         if estimator.front_end.sample_rate != embedder.spec.front_end.sample_rate:
             raise ModelError("the models for tempo and embedding need different sample rates")
 
     @classmethod
-    def open(cls, model: str | Path | None = None, *, device: str = "auto") -> Indexer:
-        """Open the default estimator and an embedder."""
-        return cls(Estimator(device=device), Embedder(model, device=device))
+    def open(
+        cls, model: str | Path | None = None, *, device: str = "auto", sections: bool = False
+    ) -> Indexer:
+        """Open the default estimator and an embedder, and a segmenter if sections are wanted."""
+        segmenter = Segmenter(model, device=device) if sections else None
+        return cls(Estimator(device=device), Embedder(model, device=device), segmenter)
 
     def settings(self) -> dict[str, Any]:
         """Return everything except the audio that an index depends on, as JSON values."""
-        return {"tempo": self._estimator.settings(), "embedding": self._embedder.settings()}
+        settings = {"tempo": self._estimator.settings(), "embedding": self._embedder.settings()}
+        return settings if self._segmenter is None else settings | {"sections": self._segmenter.settings()}
 
     def encode(self, windows: Any) -> Any:
         """Run the tempo models for other processes."""
@@ -66,14 +75,22 @@ class Indexer:
         else:
             blocks = stream_part(source, part, sample_rate=sample_rate)
         collector = self._embedder.collector()
-        estimate = self._estimator.analyse_blocks(collector.watch(blocks)).estimate
-        # The index has vectors of tracks only.
-        track = replace(collector.finish(), windows={})
-        return Outcome(replace(estimate, curve=()), track)
+        # The index has no vectors of windows.
+        if self._segmenter is None:
+            estimate = self._estimator.analyse_blocks(collector.watch(blocks)).estimate
+            track = replace(collector.finish(), windows={})
+            return Outcome(replace(estimate, curve=()), track)
+        form = self._segmenter.segment_blocks(collector.watch(blocks))
+        track = collector.finish()
+        window = self.spec.n_frames * self.spec.pieces / self.spec.front_end.frame_rate
+        track = replace(track, windows={}, sections=section_vectors(track, form.sections, window))
+        form = form if part is None else moved_form(form, part.start)
+        return Outcome(replace(form.estimate, curve=()), track, form=form)
 
     def portable(self) -> PortableIndexer:
         """Return a picklable form of the indexer for another process."""
-        return PortableIndexer(self._estimator.portable(), self._embedder.portable())
+        segmenter = None if self._segmenter is None else self._segmenter.portable()
+        return PortableIndexer(self._estimator.portable(), self._embedder.portable(), segmenter)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +99,9 @@ class PortableIndexer:
 
     estimator: PortableEstimator | RepeatedEstimator
     embedder: PortableEmbedder
+    segmenter: PortableSegmenter | None = None
 
     def connect(self, encode: Any) -> Indexer:
-        """Create the indexer; errors are those of its two parts."""
-        return Indexer(self.estimator.connect(encode), self.embedder.connect(encode))
+        """Create the indexer; errors are those of its parts."""
+        segmenter = None if self.segmenter is None else self.segmenter.connect(encode)
+        return Indexer(self.estimator.connect(encode), self.embedder.connect(encode), segmenter)

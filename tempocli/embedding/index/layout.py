@@ -64,6 +64,16 @@ class Layout:
         return f"vectors-{self.generation}.f32"
 
     @property
+    def sections_name(self) -> str:
+        """Name of the file of vectors of sections."""
+        return f"sections-{self.generation}.f32"
+
+    @property
+    def has_sections(self) -> bool:
+        """Whether the tracks have sections."""
+        return "sections" in self.settings
+
+    @property
     def neighbours_name(self) -> str:
         """Name of the file of the approximate search, which not every index has."""
         return f"neighbours-{self.generation}.usearch"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempocli.embedding.index.entries import Entry, read_entries
+from tempocli.embedding.index.entries import Entry, SectionEntry, read_entries
 from tempocli.embedding.index.layout import Layout, read_layout
+from tempocli.embedding.index.rows import read_rows
 from tempocli.embedding.similarity import WEIGHTS, check_weights, weighted
 from tempocli.embedding.translation import shift_rhythm, tempo_blind
 from tempocli.errors import DataError
@@ -41,6 +42,23 @@ class Match:
     """
 
     entry: Entry
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SectionMatch:
+    """A section of a track that was found.
+
+    Attributes
+    ----------
+    entry : Entry
+    section : SectionEntry
+    similarity : float
+        Weighted mean of the cosines of the parts, -1 to 1.
+    """
+
+    entry: Entry
+    section: SectionEntry
     similarity: float
 
 
@@ -81,6 +99,8 @@ class Library:
         All tracks by key, also those that could not be read.
     tracks : list of Entry
         The tracks that can be found.
+    sections : list of (Entry, SectionEntry)
+        The sections that can be found; empty if the index was made without sections.
 
     Raises
     ------
@@ -91,23 +111,19 @@ class Library:
     def __init__(self, folder: str) -> None:
         self.layout: Layout = read_layout(folder)
         tracks = os.path.join(folder, self.layout.tracks_name)
-        vectors = os.path.join(folder, self.layout.vectors_name)
         try:
             with open(tracks, "rb") as file:
                 self.entries = read_entries(file, tracks)
-            n_rows = os.path.getsize(vectors) // (4 * self.layout.dim)
+            self.tracks = [entry for entry in self.entries.values() if entry.row is not None]
+            self.sections = [(entry, each) for entry in self.tracks for each in entry.sections]
+            rows = [entry.row for entry in self.tracks if entry.row is not None]
+            section_rows = [each.row for _, each in self.sections]
+            self._vectors = _Rows(os.path.join(folder, self.layout.vectors_name), self.layout, rows)
+            # Indexes without sections have no file of them.
+            path = os.path.join(folder, self.layout.sections_name if section_rows else os.devnull)
+            self._section_vectors = _Rows(path, self.layout, section_rows)
         except OSError as error:
             raise DataError(f"{folder}: damaged ({error.strerror}); make it again with --rebuild") from error
-        self.tracks = [entry for entry in self.entries.values() if entry.row is not None]
-        self._rows = np.array([entry.row for entry in self.tracks], np.int64)
-        if len(self._rows) and not 0 <= self._rows.min() <= self._rows.max() < n_rows:
-            raise DataError(f"{vectors}: damaged (vectors are missing); make the index again with --rebuild")
-        self._vectors: Floats = (
-            np.memmap(vectors, "<f4", "r", shape=(n_rows, self.layout.dim))
-            if n_rows
-            else np.zeros((0, self.layout.dim), np.float32)
-        )
-        self._places = {entry.key: place for place, entry in enumerate(self.tracks)}
 
     def find(self, path: str, part: Part | None = None) -> Entry | None:
         """Return the track of a file, or ``None`` if the index has none."""
@@ -123,7 +139,11 @@ class Library:
         """
         if entry.row is None:
             raise DataError(f"{entry.path}: {entry.error or entry.reason or 'nothing was heard'}")
-        return self._split(self._vectors[entry.row])
+        return self._split(self._vectors.all[entry.row])
+
+    def parts_of_section(self, section: SectionEntry) -> dict[str, Floats]:
+        """Return the vector of a section in parts."""
+        return self._split(self._section_vectors.all[section.row])
 
     def bpms(self) -> NDArray[np.float64]:
         """Return the tempo of each of `tracks`, NaN without one, shape=(n_tracks,)."""
@@ -142,18 +162,21 @@ class Library:
         ValueError
             If the weights or the rate are invalid.
         """
+        return self._compare(query, self._vectors)
+
+    def _compare(self, query: Query, rows: _Rows) -> Floats:
         check_weights(query.weights, self.layout.parts)
         parts = dict(query.parts)
         rhythm = shift_rhythm(parts["rhythm"], query.rate, self.layout.rhythm)
         if not query.any_tempo:
-            scores = self._dot(weighted(parts | {"rhythm": rhythm}, query.weights))
-            return scores[self._rows]
+            scores = _dot(rows.all, weighted(parts | {"rhythm": rhythm}, query.weights))
+            return scores[rows.used]
         others = {name: weight for name, weight in query.weights.items() if name != "rhythm"}
         share = query.weights.get("rhythm", 0.0) / sum(query.weights.values())
-        scores = np.zeros(len(self._vectors), np.float32)
+        scores = np.zeros(len(rows.all), np.float32)
         if any(others.values()):
-            scores = (1.0 - share) * self._dot(weighted(parts, others))
-        return (scores + share * self._blind_dot(rhythm))[self._rows]
+            scores = (1.0 - share) * _dot(rows.all, weighted(parts, others))
+        return (scores + share * self._blind_dot(rows.all, rhythm))[rows.used]
 
     def similar(
         self,
@@ -179,11 +202,44 @@ class Library:
         may = np.ones(len(scores), bool) if allowed is None else allowed.copy()
         if not copies:
             may &= ~self.copies_of(query.parts)
-        scores = np.where(may, scores, -np.inf)
-        number = min(number, int(may.sum()))
-        nearest = np.argpartition(-scores, number - 1)[:number] if number else np.zeros(0, np.int64)
-        order = nearest[np.argsort(-scores[nearest], kind="stable")]
-        return [Match(self.tracks[place], float(scores[place])) for place in order]
+        return [Match(self.tracks[place], float(scores[place])) for place in _best(scores, may, number)]
+
+    def similar_sections(
+        self,
+        query: Query,
+        *,
+        number: int = 20,
+        allowed: NDArray[np.bool_] | None = None,
+        copies: bool = False,
+    ) -> list[SectionMatch]:
+        """Return the sections most like a query, the best one of each track, most alike first.
+
+        Parameters
+        ----------
+        query : Query
+        number : int
+            Maximum number of sections.
+        allowed : ndarray of bool, shape=(n_sections,), optional
+            Which of `sections` may be found; by default, all.
+        copies : bool
+            Whether to return copies of the query: sections whose vector is the same at the same tempo.
+        """
+        scores = self._compare(query, self._section_vectors)
+        may = np.ones(len(scores), bool) if allowed is None else allowed.copy()
+        if not copies:
+            may &= self._compare(Query(query.parts, WEIGHTS), self._section_vectors) <= _COPY
+        best: dict[str, int] = {}
+        for place in np.flatnonzero(may).tolist():
+            key = self.sections[place][0].key
+            if key not in best or scores[place] > scores[best[key]]:
+                best[key] = place
+        may[:] = False
+        may[list(best.values())] = True
+        found = []
+        for place in _best(scores, may, number).tolist():
+            entry, section = self.sections[place]
+            found.append(SectionMatch(entry, section, float(scores[place])))
+        return found
 
     def copies_of(self, parts: Mapping[str, Floats]) -> NDArray[np.bool_]:
         """Return which of `tracks` are the recording of a vector, shape=(n_tracks,)."""
@@ -200,16 +256,35 @@ class Library:
         pieces = np.split(np.asarray(vector), ends[:-1], axis=-1)
         return {part.name: piece for part, piece in zip(self.layout.parts, pieces, strict=True)}
 
-    def _dot(self, query: Floats) -> Floats:
-        # Parts at the end that have no weight are not read.
-        used = int(np.flatnonzero(query)[-1]) + 1 if query.any() else 1
-        return np.asarray(self._vectors[:, :used] @ query[:used])
-
-    def _blind_dot(self, rhythm: Floats) -> Floats:
+    def _blind_dot(self, vectors: Floats, rhythm: Floats) -> Floats:
         axis = self.layout.rhythm
         query = tempo_blind(rhythm, axis)
-        scores = np.empty(len(self._vectors), np.float32)
+        scores = np.empty(len(vectors), np.float32)
         for start in range(0, len(scores), _ROWS_PER_BLOCK):
-            block = self._split(self._vectors[start : start + _ROWS_PER_BLOCK])["rhythm"]
+            block = self._split(vectors[start : start + _ROWS_PER_BLOCK])["rhythm"]
             scores[start : start + len(block)] = tempo_blind(block, axis) @ query
         return scores
+
+
+class _Rows:
+    """The vectors of a file, and which of its rows are in use."""
+
+    def __init__(self, path: str, layout: Layout, used: list[int]) -> None:
+        self.all = read_rows(path, layout.dim)
+        self.used = np.array(used, np.int64)
+        if used and not 0 <= self.used.min() <= self.used.max() < len(self.all):
+            raise DataError(f"{path}: damaged (vectors are missing); make the index again with --rebuild")
+
+
+def _dot(vectors: Floats, query: Floats) -> Floats:
+    # Parts at the end that have no weight are not read.
+    used = int(np.flatnonzero(query)[-1]) + 1 if query.any() else 1
+    return np.asarray(vectors[:, :used] @ query[:used])
+
+
+def _best(scores: Floats, may: NDArray[np.bool_], number: int) -> NDArray[np.int64]:
+    """Return the places of the highest scores of those that may be found, the highest first."""
+    scores = np.where(may, scores, -np.inf)
+    number = min(number, int(may.sum()))
+    nearest = np.argpartition(-scores, number - 1)[:number] if number else np.zeros(0, np.int64)
+    return np.asarray(nearest[np.argsort(-scores[nearest], kind="stable")])

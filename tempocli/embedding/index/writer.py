@@ -12,19 +12,20 @@ import numpy as np
 
 from tempocli.embedding.index.entries import Entry, read_entries, removal
 from tempocli.embedding.index.layout import DESCRIPTION, Layout, read_layout
+from tempocli.embedding.index.rows import RowWriter
 from tempocli.errors import DataError, OutputError
 from tempocli.schema import input_key
 from tempocli.system.fingerprints import is_unchanged
 from tempocli.system.locks import open_locked
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from tempocli.schema import AudioInput, FileResult
 
 _LOCK = "writer.lock"
 _STALE_SHARE = 0.25  # of the rows; more are removed at the end of a run
-_ROWS_PER_COPY = 4096
 
 
 class IndexWriter:
@@ -91,22 +92,20 @@ class IndexWriter:
 
     def _open(self) -> dict[str, Entry]:
         tracks = os.path.join(self.folder, self.layout.tracks_name)
-        vectors = os.path.join(self.folder, self.layout.vectors_name)
-        for path in (tracks, vectors):
-            with open(path, "ab"):
-                pass
+        with open(tracks, "ab"):
+            pass
         with open(tracks, "rb") as file:
             entries = read_entries(file, tracks)
-        self._n_rows = 1 + max((each.row for each in entries.values() if each.row is not None), default=-1)
-        needed = self._n_rows * self.layout.dim * 4
-        if os.path.getsize(vectors) < needed:
-            raise DataError(f"{vectors}: damaged (vectors are missing); make the index again with --rebuild")
-        # What a killed writer left behind the last whole row and the last whole line.
-        os.truncate(vectors, needed)
+        rows, section_rows = _rows(entries)
+        self._vectors = self._open_rows(self.layout.vectors_name, rows)
+        self._sections = self._open_rows(self.layout.sections_name, section_rows)
+        # What a killed writer left behind the last whole line.
         os.truncate(tracks, _end_of_lines(tracks))
         self._tracks = self._stack.enter_context(BufferedWriter(FileIO(tracks, "a")))
-        self._vectors = self._stack.enter_context(BufferedWriter(FileIO(vectors, "a")))
         return entries
+
+    def _open_rows(self, name: str, used: list[int]) -> RowWriter:
+        return RowWriter(os.path.join(self.folder, name), self.layout.dim, used, self._stack)
 
     def needs(self, wanted: AudioInput, *, by_hash: bool = False, retry_failed: bool = False) -> bool:
         """Return whether a file is new or changed, or failed and is to be tried again."""
@@ -121,14 +120,15 @@ class IndexWriter:
         if result.error is not None and result.fingerprint is None:
             return
         track = result.embedding
-        row = None
+        row, section_row = None, 0
         if track is not None and track.reason is None:
-            row, self._n_rows = self._n_rows, self._n_rows + 1
-            vector = np.concatenate([track.parts[part.name] for part in self.layout.parts])
-            self._vectors.write(vector.astype("<f4").tobytes())
-            self._vectors.flush()
-        # The line comes after its vector, so that every line has one.
-        entry = Entry.of(result, os.path.abspath(result.path), row)
+            names = [part.name for part in self.layout.parts]
+            row = self._vectors.add(np.concatenate([track.parts[name] for name in names])[None])
+            if result.form is not None and result.form.sections:
+                sections = np.concatenate([track.sections[name] for name in names], axis=1)
+                section_row = self._sections.add(sections)
+        # The line comes after its vectors, so that every line has them.
+        entry = Entry.of(result, os.path.abspath(result.path), row, section_row)
         self._append(entry.line())
         self.entries[entry.key] = entry
 
@@ -143,47 +143,45 @@ class IndexWriter:
 
     def finish(self) -> None:
         """Remove stale rows if they are many."""
-        rows = [each.row for each in self.entries.values() if each.row is not None]
-        if self._n_rows - len(rows) > _STALE_SHARE * self._n_rows:
-            self._compact(rows)
+        rows, section_rows = _rows(self.entries)
+        count = self._vectors.count
+        if count - len(rows) > _STALE_SHARE * count:
+            self._compact(rows, section_rows)
 
-    def _compact(self, rows: list[int]) -> None:
+    def _compact(self, rows: list[int], section_rows: list[int]) -> None:
         following = self.layout.next()
-        dim = self.layout.dim
-        old = (
-            np.memmap(os.path.join(self.folder, self.layout.vectors_name), "<f4", "r").reshape(-1, dim)
-            if rows
-            else None
-        )
-        with open(os.path.join(self.folder, following.vectors_name), "wb") as vectors:
-            for start in range(0, len(rows), _ROWS_PER_COPY):
-                assert old is not None
-                vectors.write(np.ascontiguousarray(old[rows[start : start + _ROWS_PER_COPY]]).tobytes())
-            os.fsync(vectors.fileno())
+        self._vectors.copy(rows, os.path.join(self.folder, following.vectors_name))
+        self._sections.copy(section_rows, os.path.join(self.folder, following.sections_name))
         places = {row: place for place, row in enumerate(rows)}
+        section_places = {row: place for place, row in enumerate(section_rows)}
         with open(os.path.join(self.folder, following.tracks_name), "wb") as tracks:
             for key, entry in self.entries.items():
-                self.entries[key] = replace(entry, row=None if entry.row is None else places[entry.row])
+                self.entries[key] = replace(
+                    entry,
+                    row=None if entry.row is None else places[entry.row],
+                    sections=tuple(replace(each, row=section_places[each.row]) for each in entry.sections),
+                )
                 tracks.write(self.entries[key].line())
             os.fsync(tracks.fileno())
         # From here on, the new files are the index.
         following.write(self.folder)
         self._tracks.close()
         self._vectors.close()
+        self._sections.close()
         self.layout = following
-        self._n_rows = len(rows)
+        self.entries = self._open()
         self._remove_others(following)
 
     def _remove(self, layout: Layout) -> None:
-        for name in (layout.tracks_name, layout.vectors_name, layout.neighbours_name):
+        for name in _files_of(layout):
             with suppress(FileNotFoundError):
                 os.remove(os.path.join(self.folder, name))
 
     def _remove_others(self, layout: Layout) -> None:
         """Remove the files of other generations, which a killed run may have left."""
-        kept = {layout.tracks_name, layout.vectors_name, layout.neighbours_name}
+        kept = _files_of(layout)
         for name in os.listdir(self.folder):
-            if name not in kept and name.startswith(("tracks-", "vectors-", "neighbours-")):
+            if name not in kept and name.startswith(("tracks-", "vectors-", "sections-", "neighbours-")):
                 with suppress(OSError):  # on Windows, a reader may have it open; the next run tries again
                     os.remove(os.path.join(self.folder, name))
 
@@ -194,6 +192,16 @@ class IndexWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def _rows(entries: Mapping[str, Entry]) -> tuple[list[int], list[int]]:
+    """Return the rows in use of tracks, and those of sections."""
+    rows = [each.row for each in entries.values() if each.row is not None]
+    return rows, [section.row for each in entries.values() for section in each.sections]
+
+
+def _files_of(layout: Layout) -> set[str]:
+    return {layout.tracks_name, layout.vectors_name, layout.sections_name, layout.neighbours_name}
 
 
 def _make_folder(folder: str) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tempocli.beats.tracker import PortableTracker
+    from tempocli.decoding.profiles.profile import Profile
 
 MIN_SECONDS = 10.0  # shorter audio has no sections
 
@@ -47,6 +48,8 @@ class Segmenter:
         Number of sections, at least 1, if it is known; by default, it is found.
     min_bars : int
         Least length of a section, in bars, or in cells of about two seconds where there are no beats.
+    profile : Profile, str, Path or None
+        How the user counts; see `tempocli.estimator.Estimator`.
     keep_cells : bool
         Whether results keep what the bars sound like, which `tempocli.output.plots.form` draws.
 
@@ -93,8 +96,9 @@ class Segmenter:
         n_sections: int | None = None,
         min_bars: int = 1,
         keep_cells: bool = False,
+        profile: Profile | str | Path | None = None,
     ) -> None:
-        tracker = BeatTracker(device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre)
+        tracker = BeatTracker(device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre, profile=profile)
         options = _Options(None if model is None else str(model), n_sections, min_bars, keep_cells)
         self._join(tracker, MusicEncoder(model, device=device), options)
 
@@ -145,14 +149,7 @@ class Segmenter:
         part = Part.of(start, duration)
         wanted = self.spec.front_end.sample_rate
         form = self.segment_blocks(source_blocks(source, sample_rate, part, wanted_rate=wanted))
-        if part is None:
-            return form
-        sections = tuple(
-            replace(each, start=round(each.start + part.start, 4), end=round(each.end + part.start, 4))
-            for each in form.sections
-        )
-        times = None if form.times is None else form.times + part.start
-        return replace(form, sections=sections, estimate=moved(form.estimate, part.start), times=times)
+        return form if part is None else moved_form(form, part.start)
 
     def segment_array(self, samples: NDArray[Any], sample_rate: int) -> SongForm:
         """Find the sections of samples in memory.
@@ -222,6 +219,16 @@ class Segmenter:
             "min_bars": self._options.min_bars,
             **self._tracker.settings(),
         }
+
+
+def moved_form(form: SongForm, seconds: float) -> SongForm:
+    """Shift the times of a form from the start of its part to the start of its file."""
+    sections = tuple(
+        replace(each, start=round(each.start + seconds, 4), end=round(each.end + seconds, 4))
+        for each in form.sections
+    )
+    times = None if form.times is None else form.times + seconds
+    return replace(form, sections=sections, estimate=moved(form.estimate, seconds), times=times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _NML_VERSION = "19"
 _GRID_MARKER = "4"  # type of a cue in NML
+_CUE = "0"  # type of a cue, in both
+_MEMORY_CUE = "-1"  # in place of the number of a hot cue, which is the user's
 
 
 def rekordbox_xml(tracks: Sequence[DjTrack], *, name: str) -> bytes:
@@ -54,6 +56,15 @@ def rekordbox_xml(tracks: Sequence[DjTrack], *, name: str) -> bytes:
                 Bpm=f"{section.bpm:.2f}",
                 Metro=f"{track.metre}/4",
                 Battito=str(position),
+            )
+        for cue in track.cues:
+            ElementTree.SubElement(
+                entry,
+                "POSITION_MARK",
+                Name=printable(cue.name),
+                Type=_CUE,
+                Start=f"{cue.time:.3f}",
+                Num=_MEMORY_CUE,
             )
     playlists = ElementTree.SubElement(root, "PLAYLISTS")
     folder = ElementTree.SubElement(playlists, "NODE", Type="0", Name="ROOT", Count="1")
@@ -101,6 +112,18 @@ def traktor_nml(tracks: Sequence[DjTrack], *, name: str) -> bytes:
                 HOTCUE="-1",
             )
             ElementTree.SubElement(cue, "GRID", BPM=f"{section.bpm:.6f}")
+        for number, point in enumerate(track.cues, 1):
+            ElementTree.SubElement(
+                entry,
+                "CUE_V2",
+                NAME=printable(point.name),
+                DISPL_ORDER=str(number),
+                TYPE=_CUE,
+                START=f"{1000.0 * point.time:.6f}",
+                LEN="0.000000",
+                REPEATS="-1",
+                HOTCUE="-1",
+            )
     sets = ElementTree.SubElement(root, "PLAYLISTS")
     folder_node = ElementTree.SubElement(sets, "NODE", TYPE="FOLDER", NAME="$ROOT")
     nodes = ElementTree.SubElement(folder_node, "SUBNODES", COUNT="1")

@@ -1,11 +1,11 @@
-"""Tracks to export, read from the result files of ``tempo beats`` and ``tempo estimate``."""
+"""Tracks to export, read from result files of ``tempo beats``, ``tempo segment`` and ``tempo estimate``."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tempocli.errors import DataError
@@ -13,10 +13,18 @@ from tempocli.output.formats.layout import decode
 from tempocli.schema import Beat, GridSection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _MAX_BPM = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A cue point: its time in seconds, and its name."""
+
+    time: float
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,8 @@ class DjTrack:
         Empty if only the tempo is known.
     grid : tuple of GridSection
         The same at constant tempi.
+    cues : tuple of Cue
+        The starts of its sections.
     """
 
     path: str
@@ -45,6 +55,7 @@ class DjTrack:
     metre: int = 4
     beats: tuple[Beat, ...] = ()
     grid: tuple[GridSection, ...] = ()
+    cues: tuple[Cue, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,7 +84,8 @@ def read_tracks(path: Path) -> tuple[list[DjTrack], int]:
     Parameters
     ----------
     path : Path
-        JSON, JSONL or CSV from ``tempo beats`` or ``tempo estimate``. Only the first two have beats.
+        JSON, JSONL or CSV from ``tempo beats``, ``tempo segment`` or ``tempo estimate``. CSV has no beats and
+        no cues.
 
     Returns
     -------
@@ -99,8 +111,35 @@ def read_tracks(path: Path) -> tuple[list[DjTrack], int]:
             else:
                 tracks.append(track)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
-        raise DataError(f"{path}: not a result file of tempo beats or tempo estimate") from error
+        raise DataError(f"{path}: not a result file of tempo beats, segment or estimate") from error
     return tracks, n_without
+
+
+def add_cues(tracks: Sequence[DjTrack], path: Path) -> tuple[list[DjTrack], int]:
+    """Give tracks the cue points of a result file of ``tempo segment``.
+
+    Parameters
+    ----------
+    tracks : sequence of DjTrack
+    path : Path
+        JSON or JSONL.
+
+    Returns
+    -------
+    tracks : list of DjTrack
+    n_without : int
+        Tracks without sections in the file.
+
+    Raises
+    ------
+    DataError
+        If it is no such file.
+    """
+    found = {track.path: track.cues for track in read_tracks(path)[0]}
+    if found and not any(found.values()):
+        raise DataError(f"{path}: has no sections; write it with 'tempo segment -o FILE.jsonl'")
+    cued = [replace(track, cues=found.get(track.path, ())) for track in tracks]
+    return cued, sum(not track.cues for track in cued)
 
 
 def _records(path: Path, text: str) -> Iterator[Mapping[str, Any]]:
@@ -131,6 +170,9 @@ def _track(record: Mapping[str, Any]) -> DjTrack | None:
         metre=int(_number(record.get("metre") or 4, 1, 99)),
         beats=beats,
         grid=tuple(_section(each) for each in record.get("grid", ())) if beats else (),
+        cues=tuple(
+            Cue(_number(each["start"], 0.0, 1e9), str(each["label"])) for each in record.get("sections", ())
+        ),
     )
 
 

@@ -64,11 +64,11 @@ def command(
 
     PATHS are files, folders, playlists, CUE sheets, or '-' for standard input, as for 'tempo estimate'.
     """
-    from tempocli.output.vectors import Columns, open_writer
+    from tempocli.output.vectors import SUFFIXES, Columns, open_writer
 
     inputs = batch.inputs(paths, part.of_files())
     output = None if output == "-" else output
-    format_name = format_name or _format_of(output)
+    format_name = options.asked_format(format_name, output, SUFFIXES) or _format_of(output)
     if output is None and format_name != "jsonl":
         raise click.UsageError(f"--format {format_name} needs --output FILE.")
     options.check_overwrites((output,), (*paths, batch.files_from))

@@ -24,6 +24,7 @@ _EXAMPLES = """\b
 Examples:
   tempo index ~/Music -o library.tempo                make an index, or bring it up to date
   tempo index ~/Music /mnt/usb -o library.tempo       several folders
+  tempo index ~/Music -o library.tempo --sections     with sections, for 'tempo similar --section'
   tempo index --info -o library.tempo                 what is in it
   tempo similar song.mp3 --index library.tempo        search it
 
@@ -42,6 +43,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option("--retry-failed", is_flag=True, help="Try files again that failed and have not changed.")
 @click.option("--verify-hash", is_flag=True, help="Detect changed files by content instead of size and time.")
 @click.option("--rebuild", is_flag=True, help="Begin with an empty index, also of another version of tempo.")
+@click.option("--sections", is_flag=True, help="Also index the sections of each file; slower.")
 @click.option("--info", is_flag=True, help="Show what is in the index, and read no files.")
 @options.engine
 @options.embedding_model
@@ -54,6 +56,7 @@ def command(
     retry_failed: bool,
     verify_hash: bool,
     rebuild: bool,
+    sections: bool,
     info: bool,
     engine: EngineOptions,
     model: str | None,
@@ -64,7 +67,7 @@ def command(
     PATHS are files, folders, playlists and CUE sheets, as for 'tempo estimate'.
     """
     if info:
-        if paths or batch.files_from or rebuild:
+        if paths or batch.files_from or rebuild or sections:
             raise click.UsageError("--info reads no files: give -o INDEX only.")
         console.write(_info(output).encode())
         return
@@ -80,7 +83,7 @@ def command(
     from tempocli.embedding.index.layout import Layout
     from tempocli.embedding.index.writer import IndexWriter
 
-    indexer = Indexer.open(model, device="cpu" if engine.engine == "ray" else device)
+    indexer = Indexer.open(model, device="cpu" if engine.engine == "ray" else device, sections=sections)
     layout = Layout.of(indexer.spec, indexer.settings())
     summary = BatchSummary()
     with IndexWriter(output, layout, rebuild=rebuild) as writer:
@@ -166,9 +169,10 @@ def _info(folder: str) -> str:
         f"tracks           {len(library.tracks):,}",
         f"without a tempo  {sum(entry.bpm is None for entry in library.tracks):,}",
         f"silent or short  {sum(entry.row is None and entry.error is None for entry in entries):,}",
+        f"sections         {len(library.sections):,}" if library.layout.has_sections else "",
         f"failed           {sum(entry.error is not None for entry in entries):,}",
         f"embedding        {model['name']} {model['version']}",
         f"tempo            {tempo['name']} {tempo['version']}",
         f"size             {size / 1e6:,.1f} MB",
     ]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in lines if line)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tempocli.schema import FileResult
 
 _LIKELY = 0.5
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".txt": "text"}
 # Fields that say what a track is.
 _RESERVED = {"TITLE", "ARTIST", "ALBUM", "ALBUMARTIST", "DATE", "TRACKNUMBER", "DISCNUMBER", "BPM", "ISRC"}
 
@@ -98,7 +99,7 @@ def command(
     """
     inputs = batch.inputs(paths, part.of_files())
     output = None if output == "-" else output
-    format_name = format_name or _format_of(output)
+    format_name = options.asked_format(format_name, output, _SUFFIXES) or _format_of(output)
     options.check_overwrites((output,), (*paths, batch.files_from, str(probe_file)))
     if (overwrite or dry_run) and field is None:
         raise click.UsageError("--overwrite and --dry-run need --write-tags.")
@@ -148,10 +149,9 @@ def command(
 
 def _format_of(output: str | None) -> str:
     suffix = Path(output or "x.txt").suffix.lower()
-    formats = {".csv": "csv", ".jsonl": "jsonl", ".txt": "text"}
-    if suffix not in formats:
+    if suffix not in _SUFFIXES:
         raise click.UsageError(f"No format is known by the suffix {suffix!r} of {output!r}: give --format.")
-    return formats[suffix]
+    return _SUFFIXES[suffix]
 
 
 def _likely(found: dict[str, float], probe: Probe) -> list[str]:

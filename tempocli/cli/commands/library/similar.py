@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,12 +12,12 @@ from tempocli.cli import limits, options
 from tempocli.cli.terminal import console
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     from numpy.typing import NDArray
 
+    from tempocli.cli.commands.library.songs import Song
     from tempocli.embedding.index.library import Library, Match
+    from tempocli.output.matches import Row
 
 _FORMATS = ("table", "text", "csv", "json", "m3u8")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".m3u8": "m3u8", ".m3u": "m3u8", ".txt": "text"}
@@ -30,20 +29,12 @@ Examples:
   tempo similar song.mp3 --index library.tempo --bpm 128     as if it were played at 128 BPM
   tempo similar song.mp3 --index library.tempo --faster 10%  as if it were played 10 % faster
   tempo similar song.mp3 --index library.tempo --weights timbre=1,rhythm=2,chroma=0
+  tempo similar song.mp3 --index library.tempo --section 2   sections that are like its second one
   tempo similar a.mp3 --path b.mp3 --length 12 --index library.tempo -o way.m3u8
 
 The song need not be in the index. It and copies of it are not among the answers.
 Exit status: 0 success, 1 error or nothing found, 2 usage error, 130 interrupted.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Song:
-    """A song that is searched for: its vector, its tempo, and its path."""
-
-    path: str
-    parts: Mapping[str, NDArray[np.float32]]
-    bpm: float | None
 
 
 def _percent(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
@@ -86,7 +77,7 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
 @click.option("--index", "folder", metavar="INDEX", required=True, help="An index made by 'tempo index'.")
 @click.option(
     "-n",
-    "number",
+    "--number",
     type=click.IntRange(1),
     default=20,
     show_default=True,
@@ -123,6 +114,11 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
     metavar="N",
     help="Tracks of the playlist, with both ends.  [default: 12]",
 )
+@click.option(
+    "--section",
+    metavar="N|LABEL",
+    help="Search for a section of SONG, by number or label, among the sections of the index.",
+)
 @click.option("--copies", is_flag=True, help="Also list copies of SONG under other names.")
 @click.option(
     "--format",
@@ -147,6 +143,7 @@ def command(
     weights: dict[str, float] | None,
     goal: str | None,
     length: int | None,
+    section: str | None,
     copies: bool,
     format_name: str | None,
     output: str | None,
@@ -161,9 +158,12 @@ def command(
     another tempo.
     """
     console.configure(verbose=verbose, quiet=quiet)
+    if section is not None and goal is not None:
+        raise click.UsageError("--path goes without --section.")
     _check(goal, length, bpm=bpm, faster=faster, slower=slower, any_tempo=any_tempo)
-    format_name = format_name or _format_of(output)
+    format_name = options.asked_format(format_name, output, _SUFFIXES) or _format_of(output)
     options.check_overwrites((output,), (song, goal))
+    from tempocli.cli.commands.library.songs import Reader
     from tempocli.embedding.index.library import Library, Query
     from tempocli.embedding.similarity import WEIGHTS, check_weights
 
@@ -173,20 +173,22 @@ def command(
         check_weights(weights, library.layout.parts)
     except ValueError as error:
         raise click.UsageError(f"--weights: {error}.") from None
-    reader = _Reader(library, device, max_memory)
-    asked = reader.read(song)
+    reader = Reader(library, device, max_memory)
+    asked = reader.read(song) if section is None else reader.read_section(song, section)
     rate = _rate(asked, bpm=bpm, faster=faster, slower=slower)
     wanted = None if asked.bpm is None else asked.bpm * rate
     allowed = _allowed(library, asked, wanted, bpm_range, mixable=mixable)
-    if goal is None:
-        query = Query(asked.parts, weights, rate, any_tempo)
-        matches = library.similar(query, number=number, allowed=allowed, copies=copies)
+    query = Query(asked.parts, weights, rate, any_tempo)
+    if section is not None:
+        rows = _similar_sections(library, query, allowed, number=number, copies=copies)
+    elif goal is None:
+        rows = _rows(library.similar(query, number=number, allowed=allowed, copies=copies))
     else:
-        matches = _playlist(library, asked, reader.read(goal), weights, length or 12, allowed)
-    if not matches:
+        rows = _rows(_playlist(library, asked, reader.read(goal), weights, length or 12, allowed))
+    if not rows:
         console.error("nothing found")
-    _write(_shown(format_name, matches, wanted), output)
-    click.get_current_context().exit(0 if matches else 1)
+    _write(_shown(format_name, rows, wanted), output)
+    click.get_current_context().exit(0 if rows else 1)
 
 
 def _check(goal: str | None, length: int | None, **tempo: Any) -> None:
@@ -206,50 +208,6 @@ def _format_of(output: str | None) -> str:
     if suffix not in _SUFFIXES:
         raise click.UsageError(f"No format is known by the suffix {suffix!r} of {output!r}: give --format.")
     return _SUFFIXES[suffix]
-
-
-class _Reader:
-    """Gets songs from the index, or from their files."""
-
-    def __init__(self, library: Library, device: str, max_memory: int | None) -> None:
-        self._library, self._device, self._max_memory = library, device, max_memory
-        self._indexer: Any = None
-
-    def read(self, path: str) -> Song:
-        """Return a song.
-
-        Raises
-        ------
-        AudioError
-            If its file cannot be read.
-        DataError
-            If nothing is heard in it, or the index was made with another model.
-        """
-        from tempocli.errors import DataError
-        from tempocli.system.fingerprints import is_unchanged
-
-        entry = self._library.find(path)
-        if entry is not None and entry.row is not None and is_unchanged(entry.path, entry.fingerprint):
-            return Song(entry.path, self._library.parts_of(entry), entry.bpm)
-        outcome = self._heard(path)
-        if outcome.embedding.reason is not None:
-            raise DataError(f"{path}: {outcome.embedding.reason}, which is like nothing")
-        return Song(os.path.abspath(path), outcome.embedding.parts, outcome.estimate.bpm)
-
-    def _heard(self, path: str) -> Any:
-        from functools import partial
-
-        from tempocli.batch.memory import call_within
-        from tempocli.embedding.index.indexer import Indexer
-        from tempocli.errors import DataError
-
-        if self._indexer is None:
-            self._indexer = Indexer.open(device=self._device)
-            if self._indexer.settings() != self._library.layout.settings:
-                raise DataError(
-                    "the index was made with another model or version; make it again with --rebuild"
-                )
-        return call_within(self._max_memory, path, partial(self._indexer.process, path))
 
 
 def _rate(song: Song, *, bpm: float | None, faster: float | None, slower: float | None) -> float:
@@ -327,15 +285,43 @@ def _playlist(
     return [first, *between, last]
 
 
-def _shown(format_name: str, matches: list[Match], bpm: float | None) -> bytes:
-    from tempocli.output import matches as written
+def _similar_sections(
+    library: Library, query: Any, allowed: NDArray[np.bool_], *, number: int, copies: bool
+) -> list[Row]:
+    """Return the best section of each track that may be an answer."""
+    import numpy as np
 
-    rows = [
-        written.Row(
-            match.entry.path, match.similarity, match.entry.bpm, match.entry.part, match.entry.duration
+    from tempocli.output.matches import Row
+    from tempocli.schema import Part
+
+    may = {entry.key: bool(is_allowed) for entry, is_allowed in zip(library.tracks, allowed, strict=True)}
+    among = np.array([may[entry.key] for entry, _ in library.sections], bool)
+    found = library.similar_sections(query, number=number, allowed=among, copies=copies)
+    return [
+        Row(
+            each.entry.path,
+            each.similarity,
+            each.entry.bpm,
+            Part(each.section.start, each.section.end - each.section.start),
+            each.section.end - each.section.start,
+            each.section.label,
         )
+        for each in found
+    ]
+
+
+def _rows(matches: list[Match]) -> list[Row]:
+    from tempocli.output.matches import Row
+
+    return [
+        Row(match.entry.path, match.similarity, match.entry.bpm, match.entry.part, match.entry.duration)
         for match in matches
     ]
+
+
+def _shown(format_name: str, rows: list[Row], bpm: float | None) -> bytes:
+    from tempocli.output import matches as written
+
     if format_name == "table":
         from tempocli.cli.terminal.matches import show_matches
 

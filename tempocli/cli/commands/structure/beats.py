@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tempocli.cli.batches import BatchOptions
     from tempocli.cli.inputs import Inputs
     from tempocli.cli.options import PartOptions, ResumeOptions
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.schema import FileResult
 
 _EXAMPLES = """\b
@@ -61,6 +62,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option("--click", "click_path", metavar="FILE.wav", help="Write the music of one input with clicks.")
 @partial(options.resuming, formats="jsonl")
 @options.tempo_range
+@options.profile
 @click.option("--metre", type=click.IntRange(2, 7), metavar="N", help="Beats a bar, if they are known.")
 @click.option(
     "--model",
@@ -80,6 +82,7 @@ def command(
     resuming: ResumeOptions,
     min_bpm: float,
     max_bpm: float,
+    profile: Profile | None,
     metre: int | None,
     model: str | None,
     device: str,
@@ -103,7 +106,9 @@ def command(
         clicks = None if click_path is None else stack.enter_context(atomic_file(click_path))
         from tempocli.beats.tracker import BeatTracker
 
-        tracker = BeatTracker(model, device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre)
+        tracker = BeatTracker(
+            model, device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre, profile=profile
+        )
         found: list[FileResult] = []
 
         def receive(result: FileResult) -> None:

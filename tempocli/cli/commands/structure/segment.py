@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tempocli.cli.batches import BatchOptions
     from tempocli.cli.inputs import Inputs
     from tempocli.cli.options import PartOptions, ResumeOptions
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.schema import FileResult
 
 _IMAGE_SUFFIXES = (".png", ".svg", ".pdf")
@@ -71,6 +72,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 )
 @partial(options.resuming, formats="jsonl")
 @options.tempo_range
+@options.profile
 @click.option("--metre", type=click.IntRange(2, 7), metavar="N", help="Beats a bar, if they are known.")
 @click.option(
     "--model",
@@ -91,6 +93,7 @@ def command(
     resuming: ResumeOptions,
     min_bpm: float,
     max_bpm: float,
+    profile: Profile | None,
     metre: int | None,
     model: str | None,
     device: str,
@@ -123,6 +126,7 @@ def command(
             n_sections=sections,
             min_bars=min_bars,
             keep_cells=plot is not None,
+            profile=profile,
         )
         found: list[FileResult] = []
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from tempocli.batch.engines.output import OutputSpec
+from tempocli.cli.options import asked_format
 from tempocli.cli.sinks import saying_what_is_kept
 from tempocli.cli.terminal import console
 from tempocli.output.formats import Layout
@@ -54,6 +55,7 @@ class Target:
         """Tell the format by the suffix of the file unless it is given; raise UsageError if that fails."""
         output = None if output == "-" else output
         suffix = os.path.splitext(output or "")[1].lower()
+        format_name = asked_format(format_name, output, suffixes)
         if format_name is None and suffix not in suffixes:
             raise click.UsageError(
                 f"No format is known by the suffix {suffix!r} of {output!r}: give --format."

@@ -1,0 +1,1 @@
+"""Defaults of options from a configuration file and from environment variables."""
