@@ -21,6 +21,10 @@ from tempocli.training.contrastive.recipe import ContrastiveRecipe
 from tempocli.training.contrastive.task import ContrastiveTask
 from tempocli.training.engine import fit
 from tempocli.training.recipe import Recipe, read_recipe
+from tempocli.training.sections.export import export_sections
+from tempocli.training.sections.network import SectionNetwork
+from tempocli.training.sections.recipe import SectionRecipe
+from tempocli.training.sections.task import SectionTask
 from tempocli.training.tempo.export import export_tempo
 from tempocli.training.tempo.recipe import TempoRecipe
 from tempocli.training.tempo.scalar import build_tempo
@@ -101,6 +105,13 @@ KINDS = {
             build=lambda recipe, encoder: BeatNetwork(recipe.network),
             export=export_beats,
             scores=("validation_beat", "validation_downbeat"),
+        ),
+        Kind(
+            recipe=SectionRecipe,
+            task=SectionTask,
+            build=lambda recipe, encoder: SectionNetwork(recipe.network),
+            export=export_sections,
+            scores=("validation_nearer",),
         ),
     )
 }
