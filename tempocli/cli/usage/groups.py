@@ -17,8 +17,8 @@ GROUPS = {
         "section", "copies",
     ),
     "Analysis": (
-        "method", "model", "section-model", "profile", "references", "min-bpm", "max-bpm", "metre", "sections",
-        "min-bars", "windows", "parts",
+        "method", "model", "section-model", "profile", "references", "min-bpm", "max-bpm", "metre",
+        "sections", "min-bars", "windows", "parts",
     ),
     "Scores": ("task", "skip", "by"),
     "Output": (
