@@ -10,7 +10,7 @@ from tempocli.cli.config.settings import spelling
 GROUPS = {
     "Input": (
         "files-from", "null", "include", "exclude", "start", "duration", "max-stdin", "max-download", "index",
-        "probe", "estimates", "audio",
+        "probe", "dataset", "data-home", "estimates", "audio",
     ),
     "Search": (
         "number", "bpm", "faster", "slower", "any-tempo", "bpm-range", "mixable", "weights", "path", "length",
