@@ -10,15 +10,15 @@ from tempocli.cli.config.settings import spelling
 GROUPS = {
     "Input": (
         "files-from", "null", "include", "exclude", "start", "duration", "max-stdin", "max-download", "index",
-        "probe", "estimates", "audio",
+        "probe", "dataset", "data-home", "estimates", "audio",
     ),
     "Search": (
         "number", "bpm", "faster", "slower", "any-tempo", "bpm-range", "mixable", "weights", "path", "length",
         "section", "copies",
     ),
     "Analysis": (
-        "method", "model", "profile", "references", "min-bpm", "max-bpm", "metre", "sections", "min-bars",
-        "windows", "parts",
+        "method", "model", "section-model", "profile", "references", "min-bpm", "max-bpm", "metre",
+        "sections", "min-bars", "windows", "parts",
     ),
     "Scores": ("task", "skip", "by"),
     "Output": (

@@ -87,7 +87,13 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
     show_default="music",
     help="Music encoder: a name (see 'tempo models') or path of an ONNX file.",
 )
-@click.option("--section-model", metavar="NAME|PATH", show_default="sections", help="Section encoder.")
+@click.option(
+    "--section-model",
+    shell_complete=completion.models("segment"),
+    metavar="NAME|PATH",
+    show_default="sections",
+    help="Section encoder.",
+)
 @options.device
 def command(
     paths: tuple[str, ...],
