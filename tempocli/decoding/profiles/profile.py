@@ -246,8 +246,3 @@ def _list(value: Any, name: str, most: int) -> list[Any]:
     if not isinstance(value, list) or len(value) > most:
         raise ValueError(f"{name} is not a list of at most {most}")
     return value
-
-
-def settings_of(profile: Profile | None) -> Mapping[str, Any]:
-    """Return what a record of settings says of a profile; nothing without one."""
-    return {} if profile is None else {"profile": profile.digest}
