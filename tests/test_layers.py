@@ -80,6 +80,7 @@ HOMES = {
     "pyarrow": "output",
     "mutagen": "audio/tags",
     "sklearn": "training/probe",
+    "mirdata": "evaluation/datasets.py",
     "ray": "batch/engines/ray",
     "fsspec": ("audio/files/web.py", "batch/engines/ray"),
     "aiohttp": "audio/files/web.py",

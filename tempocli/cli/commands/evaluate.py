@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tempocli.decoding.profiles.profile import Profile
     from tempocli.evaluation.annotations import Reference, TrackEstimate
+    from tempocli.evaluation.datasets import StandardSet
     from tempocli.evaluation.scoring import Report, Score
     from tempocli.schema import FileResult
 
@@ -33,7 +34,18 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate", cls=GroupedCommand)
-@click.argument("reference", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("reference", type=click.Path(path_type=Path), nargs=-1)
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Score on a standard set, such as ballroom, in place of REFERENCE; requires the extra 'eval'.",
+)
+@click.option(
+    "--data-home",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --dataset: its folder, as mirdata lays it out.  [default: ~/mir_datasets/NAME]",
+)
 @click.option(
     "--task",
     type=click.Choice(["tempo", "beats", "segments"]),
@@ -88,6 +100,8 @@ if TYPE_CHECKING:
 def command(
     context: click.Context,
     reference: tuple[Path, ...],
+    dataset: str | None,
+    data_home: Path | None,
     task: str,
     estimates: Path | None,
     audio: Path | None,
@@ -112,10 +126,14 @@ def command(
     Paths are relative to its folder. With --min-bpm or --max-bpm, any octave of a reference within the range
     is correct; if there is none, the correct answer is no tempo.
 
+    With --dataset, the tempi and the paths are those of a standard set that you have (docs/evaluate.md lists
+    them). Nothing is downloaded.
+
     With --task beats, REFERENCE is a folder with one annotation per track: lines of time and position; with
     --task segments, lines of start, end and label.
     """
     console.configure(verbose=verbose, quiet=quiet)
+    _check_source(context, reference, dataset, task)
     if task == "beats":
         from tempocli.cli.commands import evaluate_beats
 
@@ -143,7 +161,12 @@ def command(
         _refuse(context, ("method", "references", "model", "device", "jobs", "profile", "save"))
     options.check_method(method, model, references)
     options.check_overwrites([None if save is None else str(save)], map(str, reference))
-    files = _read(reference, unique=estimates is not None or save is not None)
+    standard = None
+    if dataset is not None:
+        standard = _read_dataset(dataset, data_home, needs_audio=estimates is None)
+        files = list(zip(standard.references, standard.files, strict=True))
+    else:
+        files = _read(reference, unique=estimates is not None or save is not None)
     rows = [row for row, _ in files]
     groups = group_by(rows, by) if by is not None else {}
     if estimates is not None:
@@ -168,14 +191,45 @@ def command(
     if format_name == "json":
         names = [str(path) for path in reference]
         source = {
-            "reference": names[0] if len(names) == 1 else names,
+            "reference": names if len(names) > 1 else next(iter(names), None),
+            "dataset": standard and standard.summary(),
             "estimates": estimates and str(estimates),
         }
         click.echo(json.dumps(source | _document(report, by, group_reports), indent=2))
     else:
-        print_tables(_tables(report, by, group_reports))
+        print_tables([*_source_tables(standard), *_tables(report, by, group_reports)])
     if n_failed:
         context.exit(EXIT_SOME_FAILED)
+
+
+def _check_source(
+    context: click.Context, reference: tuple[Path, ...], dataset: str | None, task: str
+) -> None:
+    if dataset is None:
+        _refuse(context, ("data_home",), "without --dataset")
+        if not reference:
+            raise click.UsageError("Missing argument 'REFERENCE...', or --dataset.")
+    elif reference:
+        raise click.UsageError("give either --dataset or REFERENCE")
+    elif task != "tempo":
+        _refuse(context, ("dataset",), f"with --task {task}")
+
+
+def _read_dataset(name: str, data_home: Path | None, *, needs_audio: bool) -> StandardSet:
+    from tempocli.evaluation.datasets import read_dataset
+
+    found = read_dataset(name, data_home, needs_audio=needs_audio)
+    if found.left_out:
+        console.error(found.left_out)
+    return found
+
+
+def _source_tables(standard: StandardSet | None) -> list[Rows]:
+    if standard is None:
+        return []
+    header = ("standard set", "version", "tempi from", "tracks")
+    n_tracks = f"{len(standard.references)} of {standard.n_tracks}"
+    return [[header, (standard.name, standard.version, standard.annotation, n_tracks)]]
 
 
 def _read(tables: Sequence[Path], *, unique: bool) -> list[tuple[Reference, Path]]:
