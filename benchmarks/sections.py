@@ -7,10 +7,10 @@
 program `fluidsynth` renders. `--modules` is a table with the columns `file` (within the folder `--files`),
 `duration_s` and `boundaries` (`seconds:pattern`, separated by blanks), which the program `openmpt123`
 renders. Printed: F of boundaries within 0.5 and 3 s, also without the first and last one, and pairwise F,
-with 95 % intervals: of tempo; of the same by chroma and cepstra alone, and by the discriminant of cepstra in
-place of the section encoder; of the section encoder without the discriminant; of eight bars each, of one
-label, and of one annotator against the other; the differences from tempo, paired; with `--cost`, CPU time
-beside that of the tempo. `--model` takes another section encoder. Rendered audio is kept in `--work`.
+with 95 % intervals: of tempo; of the same by chroma and mel cepstra alone, without the section encoder,
+and without the discriminant; of eight bars each, of one label, and of one annotator against the other;
+the differences from tempo, paired; with `--cost`, CPU time beside that of the tempo. `--model` takes
+another section encoder. Rendered audio is kept in `--work`.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ import numpy as np
 from tempocli.audio import load_audio
 from tempocli.beats.tracker import BeatTracker
 from tempocli.decoding.segments import decoder, vectors
+from tempocli.decoding.segments.decoder import Sounds
 from tempocli.decoding.segments.grid import make_grid
 from tempocli.embedding.segmentation.collector import FrameCollector
 from tempocli.estimator import Estimator
 from tempocli.evaluation.segment_files import read_segments
 from tempocli.evaluation.segments import Segmentation, evaluate_segments, score_segments
-from tempocli.features.cells import centred_cells
+from tempocli.features.cells import means
 from tempocli.inference.music import MusicEncoder
 from tempocli.inference.structure.sections import SectionEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from tempocli.decoding.segments.decoder import EncodeCells, Frames
+    from tempocli.decoding.segments.grid import Grid
     from tempocli.decoding.segments.song import Section
     from tempocli.schema import BeatTrack
 
@@ -153,8 +153,8 @@ def report(title: str, found: list[tuple[Path, list[Segmentation]]], encode: Enc
     methods: dict[str, Callable[[Song], Segmentation]] = {
         "tempo": partial(full, encode=encode),
         "chroma and cepstra": plain,
-        "discriminant of cepstra": partial(full, encode=cepstra),
-        "section encoder, no discriminant": partial(without_discriminant, encode=encode),
+        "without the section encoder": partial(full, encode=None),
+        "without the discriminant": partial(without_discriminant, encode=encode),
         "eight bars each": regular,
         "one label": alone,
     }
@@ -207,33 +207,31 @@ def full(song: Song, encode: EncodeCells | None) -> Segmentation:
 
 
 def plain(song: Song) -> Segmentation:
-    """Segment without the section encoder and the music encoder."""
-    kept = vectors.joined
+    """Segment by chroma and mel cepstra alone, as they are."""
+
+    def describe(grid: Grid, frames: Frames, encode: EncodeCells | None) -> Sounds:
+        parts = vectors.parts_of(grid.times)
+        chroma = means(frames.chroma, parts * frames.chroma_rate)
+        timbre = vectors.timbre_vectors(means(frames.log_mel, parts * frames.log_mel_rate))
+        repeats, labels = (vectors.chroma_vectors(chroma, centred=centred) for centred in (False, True))
+        return Sounds(vectors.joined(repeats, timbre), timbre, vectors.joined(labels, timbre))
+
+    kept = decoder.describe
     try:
-        vectors.joined = lambda *kinds: kept(*kinds[:2])
+        decoder.describe = describe
         return full(song, None)
     finally:
-        vectors.joined = kept
+        decoder.describe = kept
 
 
 def without_discriminant(song: Song, encode: EncodeCells) -> Segmentation:
-    """Segment by the vectors of the section encoder as they are."""
+    """Segment by the vectors of the section encoder and cepstra as they are."""
     kept, kept_embedding = vectors.discriminant_vectors, vectors.embedding_vectors
     try:
         vectors.discriminant_vectors = lambda vectors: kept_embedding(vectors)
         return full(song, encode)
     finally:
         vectors.discriminant_vectors = kept
-
-
-def cepstra(log_mel: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return mel cepstra of cells, without the level: the means and deviations of four parts."""
-    cells = centred_cells(log_mel, edges, 4)
-    n_mels = cells.shape[2]
-    angles = np.pi * (np.arange(n_mels)[:, None] + 0.5) * np.arange(1, 21) / n_mels
-    parts = cells @ np.cos(angles) / n_mels
-    found = np.concatenate([parts.mean(axis=1), parts.std(axis=1)], axis=1)
-    return np.asarray(found / np.sqrt(np.square(found).sum(axis=1).mean()), np.float32)
 
 
 def regular(song: Song) -> Segmentation:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 # Options with a value that cannot be set, with those that are. A new option needs a decision: if it names
 # what is read or written, or belongs to one run, it comes here, otherwise into SETTABLE.
 COMMAND_LINE_ONLY = {
-    "audio", "audio-home", "bpm", "bpm-range", "by", "cc-music", "click", "clips", "column", "data", "data-home", "dataset",
-    "duration", "encoder", "engine", "estimates", "faster", "files-from", "groove", "include", "length",
+    "audio", "audio-home", "bpm", "bpm-range", "by", "cc-music", "click", "clips", "column", "data",
+    "data-home", "dataset", "duration", "encoder", "engine", "estimates", "faster", "files-from",
+    "groove", "include", "length",
     "list", "metre", "model-version", "name", "out", "output", "path", "plot", "probe", "ray-address",
     "recipe", "references", "restore", "run", "save", "section", "sections", "seed", "skip", "slower",
     "sources", "start", "task", "to", "vectors", "write-tags",

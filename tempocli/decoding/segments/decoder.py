@@ -76,6 +76,41 @@ class Decoded:
     vectors: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sounds:
+    """What the cells of a grid sound like: vectors, whose products are similarities.
+
+    Attributes
+    ----------
+    repeats, changes, labels : ndarray of float64, shape=(n_cells, dim)
+        For the novelty of repeats, for the novelty of sound, and to compare sections.
+    """
+
+    repeats: NDArray[np.float64]
+    changes: NDArray[np.float64]
+    labels: NDArray[np.float64]
+
+
+def describe(grid: Grid, frames: Frames, encode: EncodeCells | None) -> Sounds:
+    """Describe the cells of a grid; `encode` is that of `decode_sections`."""
+    parts = vectors.parts_of(grid.times)
+    spectra = means(frames.log_mel, parts * frames.log_mel_rate)
+    pitches = means(frames.chroma, parts * frames.chroma_rate)
+    embedding = means(frames.embedding, grid.times * frames.embedding_rate + 0.5)
+    timbre = vectors.timbre_vectors(spectra)
+    shapes = [vectors.spectral_shape(spectra)]
+    if encode is not None:
+        shapes.append(encode(frames.log_mel, grid.times * frames.log_mel_rate).astype(np.float64))
+    discriminant = vectors.discriminant_vectors(np.concatenate(shapes, axis=1))
+    return Sounds(
+        repeats=vectors.joined(vectors.chroma_vectors(pitches, centred=False), timbre, discriminant),
+        changes=discriminant,
+        labels=vectors.joined(
+            vectors.chroma_vectors(pitches, centred=True), timbre, vectors.embedding_vectors(embedding)
+        ),
+    )
+
+
 def decode_sections(
     track: BeatTrack,
     frames: Frames,
@@ -105,23 +140,13 @@ def decode_sections(
         Least length of a section, in bars; where no beats are known, in cells of about two seconds.
     """
     grid = make_grid(track, duration)
-    parts = vectors.parts_of(grid.times)
-    chroma = means(frames.chroma, parts * frames.chroma_rate)
-    timbre = vectors.timbre_vectors(means(frames.log_mel, parts * frames.log_mel_rate))
-    embedding = means(frames.embedding, grid.times * frames.embedding_rate + 0.5)
-    kinds = [vectors.chroma_vectors(chroma, centred=False), timbre]
-    if encode is not None:
-        encoded = encode(frames.log_mel, grid.times * frames.log_mel_rate).astype(np.float64)
-        kinds.append(vectors.discriminant_vectors(encoded))
-    scores = boundary_scores(repeat_novelty(vectors.joined(*kinds)), sound_novelty(kinds[-1]))
+    sounds = describe(grid, frames, encode)
+    scores = boundary_scores(repeat_novelty(sounds.repeats), sound_novelty(sounds.changes))
     prior = length_prior(grid.n_cells, in_bars=grid.in_bars, least=min_bars)
     boundaries, probabilities = find_boundaries(scores, prior, n_sections)
-    compared = vectors.joined(
-        vectors.chroma_vectors(chroma, centred=True), timbre, vectors.embedding_vectors(embedding)
-    )
-    labels = group(section_similarity(compared, boundaries))
+    labels = group(section_similarity(sounds.labels, boundaries))
     sections = _sections(grid, track, boundaries, labels, probabilities)
-    return Decoded(sections, grid.times, compared)
+    return Decoded(sections, grid.times, sounds.labels)
 
 
 def _sections(

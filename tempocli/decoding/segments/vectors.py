@@ -16,7 +16,8 @@ _N_MFCC = 13  # without the level
 # Below these, differences are noise: of chroma, of the length of a spectrum; of mel cepstra, in units of
 # log-mel; of vectors of unit length.
 _LEAST_CHROMA, _LEAST_TIMBRE, _LEAST_EMBEDDING = 0.2, 0.1, 0.1
-_LEAST_SPREAD = 0.25  # of vectors of the section encoder: white noise has 0.16, music 0.37 and more
+_LEAST_SPREAD = 0.3  # of the vectors for the discriminant: white noise has 0.16, music 0.5 and more
+_N_SHAPE, _SHAPE_SCALE = 20, 0.3
 _NEIGHBOURS = 3  # cells whose differences are no change of section
 _SHRINKAGE = 0.1  # of the covariance of those differences
 
@@ -73,6 +74,26 @@ def embedding_vectors(embedding: Floats) -> Floats:
     return _scaled(embedding - embedding.mean(axis=0), _LEAST_EMBEDDING)
 
 
+def spectral_shape(log_mel: Floats) -> Floats:
+    """Return means and deviations of the mel cepstra of the parts of each cell, without the level.
+
+    Parameters
+    ----------
+    log_mel : ndarray of float64, shape=(_PARTS * n_cells, n_mels)
+        Mean of each part of a cell.
+
+    Returns
+    -------
+    ndarray of float64, shape=(n_cells, 2 * _N_SHAPE)
+        In units of `_SHAPE_SCALE`, so that in music the length is about 0.5.
+    """
+    n_mels = log_mel.shape[1]
+    angles = np.pi * (np.arange(n_mels)[:, None] + 0.5) * np.arange(1, _N_SHAPE + 1) / n_mels
+    cepstra = (log_mel @ np.cos(angles) / n_mels).reshape(-1, _PARTS, _N_SHAPE)
+    joint = np.concatenate([cepstra.mean(axis=1), cepstra.std(axis=1)], axis=1)
+    return np.asarray((joint - joint.mean(axis=0)) / _SHAPE_SCALE)
+
+
 def discriminant_vectors(vectors: Floats) -> Floats:
     """Return vectors in which neighbouring cells differ equally in all directions.
 
@@ -83,7 +104,6 @@ def discriminant_vectors(vectors: Floats) -> Floats:
     Parameters
     ----------
     vectors : ndarray of float64, shape=(n_cells, dim)
-        Of unit length.
 
     Returns
     -------
