@@ -14,7 +14,6 @@ from tempocli.features.ranges import brief, number, whole, word
 from tempocli.inference.spec import MAX_EMBEDDING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
