@@ -1,6 +1,6 @@
 """Train and measure the networks of the study of losses and labels.
 
-    python benchmarks/losses.py --data data --out study [--budget 120] [--jobs 1] [--only nt-xent-11]
+    python benchmarks/losses.py --data data --out study [--budget 80] [--jobs 1] [--only nt-xent-11]
 
 All networks are the same small one, on the same data (`tempo train data music`, and `sounds`), each for
 --budget CPU seconds of one core. The most valuable runs come first: the five losses with one seed, and the
@@ -23,13 +23,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from study import measures, records, runs
+from study import corruptions, measures, records, runs
 
 from tempocli.errors import TempoError
 from tempocli.training.checkpoint import CHECKPOINT, load_network
@@ -52,6 +52,7 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=runs.BUDGET)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--search", action="store_true", help="what was tried of each loss, too")
+    parser.add_argument("--robustness", action="store_true", help="corrupted audio, for checkpoints")
     parser.add_argument("--only", nargs="*", default=None, help="names of runs")
     options = parser.parse_args()
     try:
@@ -69,7 +70,11 @@ def study(options: argparse.Namespace) -> None:
         wanted = [run for run in wanted if run.name in options.only]
     costs = runs.seconds_per_step(wanted, options.data, options.results / records.SECONDS)
     planned = [(run, plan(run, costs, options.budget)) for run in wanted]
-    origins = [origin_of(recipe, options.data, costs[run.recipe]) for run, recipe in planned]
+    identity = cache(partial(records.data_identity, options.data))
+    origins = [
+        records.origin(recipe, identity(tuple(sorted(recipe.stores))), costs[run.recipe])
+        for run, recipe in planned
+    ]
     missing = [
         (recipe, origin)
         for (run, recipe), origin in zip(planned, origins, strict=True)
@@ -80,16 +85,25 @@ def study(options: argparse.Namespace) -> None:
     with ProcessPoolExecutor(options.jobs, get_context("spawn"), _end_with, (os.getpid(),)) as pool:
         for name in pool.map(work, *zip(*missing, strict=True)) if missing else ():
             print(name, file=sys.stderr)
+    if options.robustness:
+        for (run, recipe), origin in zip(planned, origins, strict=True):
+            corrupt(options.results / f"{run.name}.json", origin, recipe, options.out)
+
+
+def corrupt(kept: Path, origin: dict[str, Any], recipe: ContrastiveRecipe, out: Path) -> None:
+    """Add what a run scores on corrupted audio to its result, if its checkpoint is there."""
+    result = records.read(kept, origin)
+    checkpoint = out / recipe.name / CHECKPOINT
+    if result is None or "robustness" in result or not checkpoint.is_file():
+        return
+    network = load_network(build_learner(recipe), checkpoint, recipe)
+    found = corruptions.robustness(partial(measures.vectors, network), out / "corrupted")
+    records.write(kept, result | {"robustness": found})
 
 
 def plan(run: runs.Run, costs: dict[str, float], budget: float) -> ContrastiveRecipe:
     """Return the recipe of a run, with as many steps as the budget allows."""
     return runs.recipe_of(run, max(20, 10 * round(budget * run.part / costs[run.recipe] / 10)))
-
-
-def origin_of(recipe: ContrastiveRecipe, data: Path, seconds: float) -> dict[str, Any]:
-    """Return what the result of a recipe is made from."""
-    return records.origin(recipe, records.data_identity(data, recipe.stores), seconds)
 
 
 def _end_with(parent: int) -> None:

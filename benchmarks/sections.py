@@ -7,9 +7,10 @@
 program `fluidsynth` renders. `--modules` is a table with the columns `file` (within the folder `--files`),
 `duration_s` and `boundaries` (`seconds:pattern`, separated by blanks), which the program `openmpt123`
 renders. Printed: F of boundaries within 0.5 and 3 s, also without the first and last one, and pairwise F,
-with 95 % intervals: of tempo, of the same without the music encoder (`chroma and cepstra`), of eight bars
-each, of one label, and of one annotator against the other; the differences of the first two, paired; with
-`--cost`, CPU time beside that of the tempo. Rendered audio is kept in `--work`.
+with 95 % intervals: of tempo; of the same by chroma and mel cepstra alone, without the section encoder,
+and without the discriminant; of eight bars each, of one label, and of one annotator against the other;
+the differences from tempo, paired; with `--cost`, CPU time beside that of the tempo. `--model` takes
+another section encoder. Rendered audio is kept in `--work`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,17 +31,21 @@ import numpy as np
 from tempocli.audio import load_audio
 from tempocli.beats.tracker import BeatTracker
 from tempocli.decoding.segments import decoder, vectors
+from tempocli.decoding.segments.decoder import Sounds
 from tempocli.decoding.segments.grid import make_grid
 from tempocli.embedding.segmentation.collector import FrameCollector
 from tempocli.estimator import Estimator
 from tempocli.evaluation.segment_files import read_segments
 from tempocli.evaluation.segments import Segmentation, evaluate_segments, score_segments
+from tempocli.features.cells import means
 from tempocli.inference.music import MusicEncoder
+from tempocli.inference.structure.sections import SectionEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tempocli.decoding.segments.decoder import Frames
+    from tempocli.decoding.segments.decoder import EncodeCells, Frames
+    from tempocli.decoding.segments.grid import Grid
     from tempocli.decoding.segments.song import Section
     from tempocli.schema import BeatTrack
 
@@ -68,6 +74,7 @@ def main() -> None:
     parser.add_argument("--files", type=Path)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "tempo-sections")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--model", help="section encoder: a name or an ONNX file")
     parser.add_argument("--cost", action="store_true", help="measure CPU time, too")
     options = parser.parse_args()
     if (options.songs is None) != (options.soundfont is None) or (options.modules is None) != (
@@ -80,9 +87,10 @@ def main() -> None:
         ("modules", options.modules and modules(options.modules, options.files, options.work)),
     ):
         if found:
-            report(title, found[: options.limit])
+            encode = SectionEncoder(options.model, device="cpu").encode
+            report(title, found[: options.limit], encode)
             if options.cost:
-                cost([audio for audio, _ in found[: options.limit]])
+                cost([audio for audio, _ in found[: options.limit]], encode)
 
 
 def midi_songs(folder: Path, soundfont: Path, work: Path) -> list[tuple[Path, list[Segmentation]]]:
@@ -137,14 +145,16 @@ def patterns(text: str, end: float) -> Segmentation:
     return Segmentation(intervals, tuple(name for (_, name), keep in zip(pairs, kept, strict=True) if keep))
 
 
-def report(title: str, found: list[tuple[Path, list[Segmentation]]]) -> None:
+def report(title: str, found: list[tuple[Path, list[Segmentation]]], encode: EncodeCells) -> None:
     """Print the scores of some songs."""
     tracker, encoder = BeatTracker(device="cpu"), MusicEncoder(device="cpu")
     songs = [read(audio, references, tracker, encoder) for audio, references in found]
     n_annotators = len(songs[0].references)
     methods: dict[str, Callable[[Song], Segmentation]] = {
-        "tempo": full,
+        "tempo": partial(full, encode=encode),
         "chroma and cepstra": plain,
+        "without the section encoder": partial(full, encode=None),
+        "without the discriminant": partial(without_discriminant, encode=encode),
         "eight bars each": regular,
         "one label": alone,
     }
@@ -157,7 +167,8 @@ def report(title: str, found: list[tuple[Path, list[Segmentation]]]) -> None:
             line(name, references, own)
         if n_annotators > 1:
             line("the other annotator", references, [song.references[1 - annotator] for song in songs])
-        difference("tempo less chroma and cepstra", references, *list(estimates.values())[:2])
+        for name in list(estimates)[1:4]:
+            difference(f"tempo less {name}", references, estimates["tempo"], estimates[name])
 
 
 def line(name: str, references: Estimates, estimates: Estimates) -> None:
@@ -190,19 +201,37 @@ def read(audio: Path, references: list[Segmentation], tracker: BeatTracker, enco
     return Song(references, track, collector.finish(), collector.duration)
 
 
-def full(song: Song) -> Segmentation:
+def full(song: Song, encode: EncodeCells | None) -> Segmentation:
     """Segment as `tempo segment` does."""
-    return of(decoder.decode_sections(song.track, song.frames, song.duration).sections)
+    return of(decoder.decode_sections(song.track, song.frames, song.duration, encode).sections)
 
 
 def plain(song: Song) -> Segmentation:
-    """Segment without the music encoder."""
-    kept = vectors.joined
+    """Segment by chroma and mel cepstra alone, as they are."""
+
+    def describe(grid: Grid, frames: Frames, encode: EncodeCells | None) -> Sounds:
+        parts = vectors.parts_of(grid.times)
+        chroma = means(frames.chroma, parts * frames.chroma_rate)
+        timbre = vectors.timbre_vectors(means(frames.log_mel, parts * frames.log_mel_rate))
+        repeats, labels = (vectors.chroma_vectors(chroma, centred=centred) for centred in (False, True))
+        return Sounds(vectors.joined(repeats, timbre), timbre, vectors.joined(labels, timbre))
+
+    kept = decoder.describe
     try:
-        vectors.joined = lambda *kinds: kept(*kinds[:2])
-        return full(song)
+        decoder.describe = describe
+        return full(song, None)
     finally:
-        vectors.joined = kept
+        decoder.describe = kept
+
+
+def without_discriminant(song: Song, encode: EncodeCells) -> Segmentation:
+    """Segment by the vectors of the section encoder and cepstra as they are."""
+    kept, kept_embedding = vectors.discriminant_vectors, vectors.embedding_vectors
+    try:
+        vectors.discriminant_vectors = lambda vectors: kept_embedding(vectors)
+        return full(song, encode)
+    finally:
+        vectors.discriminant_vectors = kept
 
 
 def regular(song: Song) -> Segmentation:
@@ -226,7 +255,7 @@ def of(sections: tuple[Section, ...]) -> Segmentation:
     )
 
 
-def cost(files: list[Path]) -> None:
+def cost(files: list[Path], encode: EncodeCells) -> None:
     """Print the CPU time of the parts of the work, as multiples of that of the tempo."""
     estimator, tracker, encoder = (
         Estimator(device="cpu"),
@@ -246,7 +275,7 @@ def cost(files: list[Path]) -> None:
             pass
         frames = collector.finish()
         began.append(time.process_time())
-        decoder.decode_sections(track, frames, collector.duration)
+        decoder.decode_sections(track, frames, collector.duration, encode)
         began.append(time.process_time())
         if number:  # the first song warms up
             for name, spell in zip(spent, np.diff(began), strict=True):

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from music import scores
-from study import measures, records, runs
+from study import corruptions, measures, records, runs
 
 from tempocli.errors import DataError
 
@@ -58,6 +58,7 @@ def main() -> None:
         ),
         "few": few(found),
         "search": search(found),
+        "robustness": robust(found),
         "cost": cost(found),
     }.items():
         first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
@@ -122,16 +123,27 @@ def spread(rows: list[Result], column: str, targets: dict[str, Any]) -> float:
 def compared(found: dict[str, Result], targets: dict[str, Any], names: tuple[str, ...]) -> str:
     """Return a table of rows by all probes."""
     lines = [
-        "| run | seeds | " + " | ".join(COLUMNS.values()) + " | effective rank |",
-        "|---" * (len(COLUMNS) + 3) + "|",
+        "| run | seeds | " + " | ".join(COLUMNS.values()) + " | effective rank | above random |",
+        "|---" * (len(COLUMNS) + 4) + "|",
     ]
+    chance = group(found, "random")
     for name in names:
         rows = group(found, name)
         if rows:
             cells = [shown(rows, column, spread(rows, column, targets)) for column in COLUMNS]
             rank = np.mean([row["scores"]["rank"] for row in rows])
-            lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} | {rank:.1f} |")
+            above = "" if name == "random" or not chance else f"{better(rows, chance)} of {len(COLUMNS)}"
+            lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} | {rank:.1f} | {above} |")
     return "\n".join(lines)
+
+
+def better(rows: list[Result], others: list[Result]) -> int:
+    """Return on how many probes the mean of some runs is above that of others."""
+    means = [
+        [float(np.mean([value(row, column) for row in each])) for column in COLUMNS]
+        for each in (rows, others)
+    ]
+    return sum(one > other for one, other in zip(*means, strict=True))
 
 
 def shown(rows: list[Result], column: str, half: float = float("nan")) -> str:
@@ -161,6 +173,21 @@ def few(found: dict[str, Result]) -> str:
                 for share in measures.FEW
             ]
             lines.append(f"| {name} | " + " | ".join(f"{mean:.1f}" for mean in means) + " |")
+    return "\n".join(lines)
+
+
+def robust(found: dict[str, Result]) -> str:
+    """Return the table of probes on corrupted audio, of runs that were measured on it."""
+    names = (*runs.LOSSES, *(f"labels-{100 * share:g}" for share in runs.SHARES), *KINDS)
+    rows = {name: [row for row in group(found, name) if "robustness" in row] for name in names}
+    rows = {name: each for name, each in rows.items() if each}
+    kinds = ("clean", *corruptions.CORRUPTIONS)
+    lines = ["| run, probe | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
+    for name, each in rows.items():
+        for task in FEW:
+            means = [100.0 * np.mean([row["robustness"][task][kind] for row in each]) for kind in kinds]
+            label = COLUMNS[task].split(",")[0]
+            lines.append(f"| {name}, {label} | " + " | ".join(f"{mean:.1f}" for mean in means) + " |")
     return "\n".join(lines)
 
 

@@ -11,10 +11,6 @@ import numpy as np
 
 from tempocli.analyser import Analyser, Analysis
 from tempocli.axis import MAX_BPM, MIN_BPM
-from tempocli.decoding.profiles.collecting import EvidenceCollector
-from tempocli.decoding.profiles.files import find_profile
-from tempocli.decoding.profiles.learning import learn
-from tempocli.decoding.profiles.profile import Profile, settings_of
 from tempocli.decoding.track_decoder import DECODING_VERSION
 from tempocli.errors import ModelError
 from tempocli.inference.methods import open_model
@@ -26,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.inference.classifier import Encode
     from tempocli.inference.spec import ModelSpec
     from tempocli.schema import Estimate
@@ -92,7 +89,10 @@ class Estimator(Analyser):
         profile: Profile | str | Path | None = None,
     ) -> None:
         search = SearchOptions(min_bpm, max_bpm, top)
-        if profile is not None and not isinstance(profile, Profile):
+        if isinstance(profile, str | Path):
+            # Imported late: most estimates have no profile.
+            from tempocli.decoding.profiles.files import find_profile
+
             profile = find_profile(profile)
         options = EstimatorOptions(
             None if model is None else str(model),
@@ -167,6 +167,9 @@ class Estimator(Analyser):
         """
         if self.options.profile is not None:
             raise ValueError("an estimator with a profile cannot learn another one")
+        from tempocli.decoding.profiles.collecting import EvidenceCollector
+        from tempocli.decoding.profiles.learning import learn
+
         collector = EvidenceCollector(self)
         found = [(collector.process(path).evidence, bpm) for path, bpm in tempi.items()]
         heard = [(evidence, bpm) for evidence, bpm in found if evidence is not None]
@@ -186,7 +189,7 @@ class Estimator(Analyser):
             "min_bpm": search.min_bpm,
             "max_bpm": search.max_bpm,
             "top": search.top,
-            **settings_of(self.options.profile),
+            **({} if self.options.profile is None else {"profile": self.options.profile.digest}),
         }
 
 

@@ -6,10 +6,11 @@ import logging
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import soundfile
+from browser import Page, start_chromium, tidy
 from clicks import make_clicks
 from fake_estimator import FakeEstimator
 from hypothesis import HealthCheck, settings
@@ -131,3 +132,17 @@ def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: type[FakeEstima
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def chromium(model_path: Path) -> Iterator[Any]:
+    """A browser without a window."""
+    driver = start_chromium()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Page]:
+    yield Page(chromium)
+    tidy(chromium)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tempocli.axis import TempoAxis
+from tempocli.comparison import TempoComparison
 from tempocli.errors import AudioError
 from tempocli.schema import Candidate, CurvePoint, Estimate, Outcome, TempoSection
 
@@ -182,13 +183,31 @@ class FakePortable:
         return estimator
 
 
+class FakeComparer:
+    """Compares the tempi in the names of two files; those within 2 % are the same."""
+
+    def __init__(self, model: str = "compare", *, device: str = "auto") -> None:
+        self._estimator = FakeEstimator(model)
+
+    def analyse(self, source: str | Path) -> Estimate:
+        return self._estimator.estimate(source)
+
+    def compare(self, a: Estimate, b: Estimate) -> TempoComparison:
+        if a.bpm is None or b.bpm is None:
+            return TempoComparison(None, None, "silence")
+        ratio = b.bpm / a.bpm
+        return TempoComparison(1.0 if abs(ratio - 1.0) <= 0.02 else 0.0, ratio, None)
+
+
 if __name__ == "__main__":
     import fake_estimator
 
+    import tempocli.comparison
     import tempocli.estimator
     from tempocli.cli import main
 
     # Not this module's own, which a worker would not find by the name __main__.
     tempocli.estimator.Estimator = fake_estimator.FakeEstimator
+    tempocli.comparison.TempoComparer = fake_estimator.FakeComparer
     sys.argv[0] = "tempo"
     main()

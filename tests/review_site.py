@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import soundfile
 from clicks import make_clicks
 
-from tempocli.beats.tracker import BeatTracker
 from tempocli.cli.review.previews import Previews
 from tempocli.cli.review.server import ReviewServer
 from tempocli.cli.review.session import ReviewSession
+from tempocli.embedding.segmentation.segmenter import Segmenter
 from tempocli.output.review import CorrectionLog, read_queue
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def site(results: Path) -> Iterator[ReviewServer]:
         tempfile.TemporaryDirectory() as folder,
         CorrectionLog(str(results.with_suffix(".corrections.csv"))) as log,
     ):
-        previews = Previews(BeatTracker(device="cpu"), folder, max_memory=None)
+        previews = Previews(Segmenter(device="cpu"), folder, max_memory=None)
         with ReviewServer(ReviewSession(str(results), tracks, log, previews)) as server:
             thread = threading.Thread(target=server.serve_forever, args=(0.05,))
             thread.start()

@@ -15,6 +15,7 @@ from clicks import make_clicks
 
 import tempocli
 from tempocli.cli import cli
+from tempocli.cli.commands.corrections.learn import command as learn_command
 from tempocli.cli.commands.estimate import command as estimate_command
 from tempocli.decoding.profiles import files
 from tempocli.decoding.profiles.profile import Profile, ProfileModel
@@ -130,9 +131,13 @@ def test_learn_says_what_it_learned_and_what_it_left_out(folder: Path, model_pat
 @pytest.mark.slow
 def test_a_profile_is_kept_by_a_name_and_used_by_it(folder: Path, model_path: Path) -> None:
     (path,) = music(folder, 100)
-    done = run("learn", table(folder, [(path, 100)]), "--name", "mine", "--device", "cpu", "-q")
+    again = folder / "again.csv"
+    again.write_text(f"path,bpm\n{path},100\n", encoding="utf-8")
+    done = run("learn", table(folder, [(path, 50)]), again, "--name", "mine", "--device", "cpu", "-q")
     assert (done.exit_code, done.stderr) == (0, "")
-    digest = Profile.load(folder / "profiles" / "mine.profile").digest
+    profile = Profile.load(folder / "profiles" / "mine.profile")
+    assert (profile.n_tracks, profile.n_wrong) == (1, 0)  # of the two files, the last one counts
+    digest = profile.digest
     done = run("estimate", path, "--profile", "mine", "--format", "csv", "--device", "cpu")
     (row,) = csv.DictReader(io.StringIO(done.stdout))
     assert json.loads(row["settings"])["profile"] == digest
@@ -233,8 +238,20 @@ def test_another_method_refuses_the_profile(folder: Path, fast: Profile) -> None
 
 def test_an_unknown_name_lists_the_known(folder: Path, fast: Profile) -> None:
     done = run("estimate", "song.wav", "--profile", "slow")
-    assert done.exit_code == 1
-    assert done.stderr == ("tempo: slow: no such profile; the names are fast; anything else is a path\n")
+    assert done.exit_code == 2
+    assert "slow: no such profile; the names are fast; anything else is a path" in done.stderr
+
+
+def test_a_profile_may_be_the_users_default(
+    folder: Path, fast: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPO_ESTIMATE_PROFILE", "slow")
+    done = run("estimate", "song.wav")
+    reason = "slow: no such profile; the names are fast; anything else is a path"
+    assert (done.exit_code, done.stderr) == (2, f"tempo: TEMPO_ESTIMATE_PROFILE: {reason}\n")
+    monkeypatch.setenv("TEMPO_LEARN_NAME", "mine")
+    done = run("learn", table(folder, []), "-o", "my.profile")
+    assert done.stderr.endswith(": no tempi to learn from\n")
 
 
 def test_names_are_completed(folder: Path, fast: Profile) -> None:
@@ -243,6 +260,8 @@ def test_names_are_completed(folder: Path, fast: Profile) -> None:
     (option,) = [each for each in estimate_command.params if each.name == "profile"]
     context = estimate_command.make_context("estimate", ["x.wav"], resilient_parsing=True)
     assert [each.value for each in option.shell_complete(context, "f")] == ["fast", "film"]
+    (name,) = [each for each in learn_command.params if each.name == "name"]
+    assert [each.value for each in name.shell_complete(context, "f")] == ["fast", "film"]
     (path,) = option.shell_complete(context, "./f")
     assert (path.value, path.type) == ("./f", "file")
 
@@ -262,4 +281,4 @@ def test_an_estimator_learns_in_python(folder: Path, estimator: Estimator, fast:
 @pytest.mark.skipif(sys.platform != "linux", reason="the folder of Linux")
 def test_the_folder_of_profiles_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert files.profiles_folder() == tmp_path / "tempo-estimate" / "profiles"
+    assert files.profiles_folder() == tmp_path / "tempo" / "profiles"

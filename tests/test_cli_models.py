@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from commands import on_a_terminal
 
 import tempocli
 from tempocli.cli import _COMMANDS, cli
+from tempocli.cli.usage.groups import GroupedCommand, group_of
 from tempocli.inference import registry
 
 if TYPE_CHECKING:
@@ -65,13 +67,39 @@ class TestHelp:
         assert result.stdout.startswith(f"Usage: tempo {name} ")
 
     def test_every_option_has_help(self) -> None:
-        import click
-
         command = cli.get_command(click.Context(cli), "estimate")
         assert command is not None
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help, parameter.name
+
+    @pytest.mark.parametrize("name", _COMMANDS)
+    def test_commands_with_many_options_have_them_in_groups(self, name: str) -> None:
+        context = click.Context(cli)
+        command = cli.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            return
+        options = [each for each in command.get_params(context) if isinstance(each, click.Option)]
+        assert isinstance(command, GroupedCommand) == (len(options) > 12), len(options)
+        if isinstance(command, GroupedCommand):
+            assert [each.opts for each in options if group_of(each) is None] == []
+
+    def test_each_option_is_in_its_group_once(self) -> None:
+        shown = CliRunner().invoke(cli, ["estimate", "--help"], prog_name="tempo").stdout
+        groups = ["Input", "Analysis", "Output", "Tags", "Speed and limits", "Messages"]
+        places = [shown.index(f"\n{title}:\n") for title in groups]
+        assert places == sorted(places)
+        assert "\nOptions:" not in shown
+        tags = shown[places[3] : places[4]]
+        for option in ("--write-tags", "--tag-decimals"):
+            assert f"  {option} " in tags
+            assert shown.count(f"\n  {option} ") == 1
+        command = cli.get_command(click.Context(cli), "estimate")
+        assert command is not None
+        for each in command.get_params(click.Context(command)):
+            if isinstance(each, click.Option):
+                assert shown.count(f"{each.opts[-1]} ") >= 1
 
     def test_the_examples_are_laid_out_as_written(self) -> None:
         shown = CliRunner().invoke(cli, ["estimate", "--help"], prog_name="tempo").stdout

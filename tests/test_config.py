@@ -13,7 +13,6 @@ from commands import on_a_terminal
 
 from tempocli.cli import cli
 from tempocli.cli.config import settings
-from tempocli.cli.config.file import usual_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
 # what is read or written, or belongs to one run, it comes here, otherwise into SETTABLE.
 COMMAND_LINE_ONLY = {
     "audio", "audio-home", "bpm", "bpm-range", "by", "cc-music", "click", "clips", "column", "data",
-    "duration", "encoder", "engine", "estimates", "faster", "files-from", "groove", "include", "length",
-    "list", "metre", "model-version", "out", "output", "path", "plot", "probe", "ray-address", "recipe",
-    "references", "restore", "run", "save", "section", "sections", "seed", "skip", "slower", "sources",
-    "start", "task", "to", "vectors", "write-tags",
+    "data-home", "dataset", "duration", "encoder", "engine", "estimates", "faster", "files-from",
+    "groove", "include", "length",
+    "list", "metre", "model-version", "name", "out", "output", "path", "plot", "probe", "ray-address",
+    "recipe", "references", "restore", "run", "save", "section", "sections", "seed", "skip", "slower",
+    "sources", "start", "task", "to", "vectors", "write-tags",
 }  # fmt: skip
 
 
@@ -35,8 +35,8 @@ COMMAND_LINE_ONLY = {
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The configuration file, in a folder of its own; it is not there yet."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
-    (tmp_path / "settings" / "tempo").mkdir(parents=True)
-    return tmp_path / "settings" / "tempo" / "config.toml"
+    (tmp_path / "settings" / "tempo-estimate").mkdir(parents=True)
+    return tmp_path / "settings" / "tempo-estimate" / "config.toml"
 
 
 def tempo(*args: str) -> Result:
@@ -150,6 +150,16 @@ def test_a_file_that_is_no_utf8(music: Path, file: Path) -> None:
     assert str(file) in result.stderr
 
 
+def test_a_profile_that_is_not_there(music: Path, file: Path) -> None:
+    file.write_text("[estimate]\nprofile = 'absent'\n", encoding="utf-8")
+    result = tempo("128.wav")
+    assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
+    assert "absent" in result.stderr
+    result = tempo("config")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"tempo: {file}: [estimate] profile: ")
+
+
 def test_another_command_does_not_mind(music: Path, file: Path) -> None:
     file.write_text("[beats]\njob = 2\n", encoding="utf-8")
     assert tempo("128.wav").stdout == "128.00\n"
@@ -260,11 +270,11 @@ def test_the_path_is_that_of_platformdirs(home: str | None, monkeypatch: pytest.
     monkeypatch.delenv("XDG_CONFIG_HOME")
     if home is not None:
         monkeypatch.setenv("XDG_CONFIG_HOME", home)
-    assert usual_path() == f"{platformdirs.user_config_dir('tempo')}/config.toml"
+    assert settings.usual_path() == f"{platformdirs.user_config_dir('tempo-estimate')}/config.toml"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it comes from platformdirs")
 def test_a_relative_folder_of_settings_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
-    assert usual_path() == f"{tmp_path}/.config/tempo/config.toml"
+    assert settings.usual_path() == f"{tmp_path}/.config/tempo-estimate/config.toml"

@@ -61,6 +61,7 @@ TRAINING_RANKS = {
     "calibrate": 3,
     "recalibrate": 4,
     "beats": 4,
+    "sections": 4,
     "tempo": 4,
     "contrastive": 4,
     "translation": 4,
@@ -244,7 +245,17 @@ def test_one_file_in_a_pipe_loads_no_more_than_it_needs(model_path: Path) -> Non
         pytest.skip("needs docs/sample.ogg, which is not here")
     loaded = run_command("estimate", str(sample))
     assert {"numpy", "onnxruntime", "soundfile", "soxr"} <= loaded
-    assert not loaded & {"rich", "torch", "matplotlib", "concurrent", "csv", "av", "scipy"}
+    assert not loaded & {
+        "rich",
+        "torch",
+        "matplotlib",
+        "concurrent",
+        "csv",
+        "av",
+        "scipy",
+        "tomllib",
+        "platformdirs",
+    }
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from tempocli.inference.classifier import Encoder
 from tempocli.inference.comparator import Comparator
 from tempocli.inference.music import MusicEncoder
 from tempocli.inference.registry import list_models
+from tempocli.inference.structure.sections import SectionEncoder
 from tempocli.output.formats import Layout
 from tempocli.output.results.settings import canonical, difference
 
@@ -30,6 +31,7 @@ OPENERS: dict[str, Any] = {
     "compare": Comparator,
     "embed": MusicEncoder,
     "beats": BeatActivations,
+    "segment": SectionEncoder,
 }
 
 

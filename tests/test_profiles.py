@@ -300,8 +300,13 @@ def test_sections_are_counted_as_the_track() -> None:
         {"classify": rows(*(bump((bpm, 0.7), (2.0 * bpm, 0.3)) for bpm in tempi))},
         embeddings=np.tile(TECHNO, (36, 1)),
     )
-    estimate = TrackDecoder(SPEC, lambda windows: windows, SearchOptions(), Profile(MODEL, 2.0)).decode(heard)
+    plain, estimate = (
+        TrackDecoder(SPEC, lambda windows: windows, SearchOptions(), profile).decode(heard)
+        for profile in (None, Profile(MODEL, 2.0))
+    )
     assert estimate.steady is False
+    borders = [[(each.start, each.end) for each in found.tempo_sections] for found in (plain, estimate)]
+    assert borders[0] == borders[1]
     assert [section.bpm for section in estimate.tempo_sections] == pytest.approx([140.0, 164.0], rel=0.01)
 
 

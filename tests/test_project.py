@@ -24,6 +24,8 @@ def test_the_version_is_the_same_everywhere(project: dict[str, Any]) -> None:
     assert tempocli.__version__ == project["project"]["version"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.findall(r"^version: (.*)$", citation, re.MULTILINE) == [tempocli.__version__]
+    recipe = (ROOT / "deploy" / "conda" / "recipe.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"^  version: ([\d.]+)$", recipe, re.MULTILINE) == [tempocli.__version__]
 
 
 def test_the_test_command_of_the_readme_runs_all_tests() -> None:
@@ -48,3 +50,38 @@ def test_every_file_that_the_project_names_is_in_the_source_distribution(project
     for page in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff"):
         assert (ROOT / page).is_file()
         assert f"/{page}" in included
+
+
+def test_the_extra_all_has_every_extra_for_users(project: dict[str, Any]) -> None:
+    extras = project["project"]["optional-dependencies"]
+    (listed,) = re.findall(r"^tempo-estimate\[(.*)\]$", "\n".join(extras["all"]), re.MULTILINE)
+    not_for_users = {"all", "train", "ray", "lint", "release"}
+    assert set(listed.split(",")) == {name for name in extras if not name.startswith("test")} - not_for_users
+
+
+def test_the_links_of_the_readme_lead_somewhere_on_the_package_index(project: dict[str, Any]) -> None:
+    hook = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    assert hook["fragments"] == [{"path": "README.md"}]
+    address = project["project"]["urls"]["Homepage"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    relative = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith(("http", "#"))]
+    assert relative
+    for rule in hook["substitutions"]:
+        text = re.sub(rule["pattern"], rule["replacement"], text)
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert all(link.startswith(("https://", "#")) for link in links)
+    for link in relative:
+        assert (ROOT / link.partition("#")[0]).exists(), f"README leads to {link}, which is not here"
+        assert f"{address}/blob/main/{link}" in links
+
+
+def test_the_conda_recipe_asks_for_what_the_wheel_asks_for(project: dict[str, Any]) -> None:
+    recipe = (ROOT / "deploy" / "conda" / "recipe.yaml").read_text(encoding="utf-8")
+    run = recipe.partition("  run:\n")[2].partition("\ntests:")[0]
+    conda = dict(re.findall(r"^    - ([a-z-]+) (>=[\d.]+)$", run, re.MULTILINE))
+    names = {"soundfile": "pysoundfile", "soxr": "soxr-python", "onnxruntime-gpu": "onnxruntime"}
+    wheel = {}
+    for requirement in project["project"]["dependencies"]:
+        name, bound = re.fullmatch(r"([a-z-]+)(>=[\d.]+)(?:;.*)?", requirement).groups()
+        wheel[names.get(name, name)] = bound
+    assert conda == wheel

@@ -3,107 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+import soundfile
+from browser import ENTER
+from forms import edges_of, song_of
 from review_site import HOSTILE, in_force, make_results, rows, site, start_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from browser import Page
+
 pytestmark = pytest.mark.slow
-
-_CHROMIUM = shutil.which("chromium")
-_DRIVER = shutil.which("chromedriver")
-
-
-@pytest.fixture(scope="module")
-def chromium(model_path: Path) -> Iterator[Any]:
-    """A browser without a window; the test is skipped where it, its driver or selenium is missing."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: the extra test-web")
-    if _CHROMIUM is None or _DRIVER is None:
-        pytest.skip("needs chromium and chromedriver, which are not here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = _CHROMIUM
-    for each in (
-        "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,860",
-        "--autoplay-policy=no-user-gesture-required", "--disable-background-networking",
-        "--no-first-run", "--disable-component-update",
-    ):  # fmt: skip
-        options.add_argument(each)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_DRIVER))
-    driver.set_script_timeout(30)
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def page(chromium: Any) -> Iterator[Page]:
-    yield Page(chromium)
-    chromium.execute_cdp_cmd(
-        "Network.emulateNetworkConditions",
-        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
-    )
-    for handle in chromium.window_handles[1:]:
-        chromium.switch_to.window(handle)
-        chromium.close()
-    chromium.switch_to.window(chromium.window_handles[0])
-    chromium.get("about:blank")
-
-
-class Page:
-    """What a person sees and types."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-        driver.get_log("performance")
-        driver.get_log("browser")
-
-    def open(self, url: str) -> None:
-        self.driver.get(url)
-
-    def text(self, name: str) -> str:
-        return str(self.driver.find_element("id", name).text)
-
-    def data(self, name: str) -> str | None:
-        found: str | None = self.driver.execute_script(f"return document.body.dataset.{name} ?? null")
-        return found
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.driver.find_element("css selector", "body").send_keys(key)
-
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"not within {seconds:g} s: {what}; {self.text('message')!r}"
-            time.sleep(0.05)
-
-    def at(self, number: int) -> None:
-        """Wait until a track is shown and can be heard."""
-        self.until(lambda: self.data("ready") == str(number), f"track {number}")
-
-    def saved(self) -> None:
-        self.until(lambda: self.data("unsaved") in {None, "0"}, "all corrections are saved")
-
-    def requests(self) -> list[str]:
-        """Addresses that were asked for since the last time."""
-        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [
-            each["params"]["request"]["url"]
-            for each in messages
-            if each["method"] == "Network.requestWillBeSent"
-        ]
-
-    def complaints(self) -> list[str]:
-        return [each["message"] for each in self.driver.get_log("browser") if each["level"] == "SEVERE"]
-
-
-ENTER = "\ue007"
 
 
 def test_a_person_goes_through_ten_tracks_by_the_keyboard(page: Page, tmp_path: Path) -> None:
@@ -281,6 +195,38 @@ def test_ten_thousand_tracks_are_a_list_of_few_rows(page: Page, tmp_path: Path) 
         page.press("\ue015")
         page.at(1)
         assert "No such file" in page.text("message")
+
+
+def test_the_sections_of_the_song_are_shown_and_lead_to_their_start(page: Page, tmp_path: Path) -> None:
+    results = make_results(tmp_path, 2)
+    edges = edges_of("ABA")
+    soundfile.write(tmp_path / "track 1.wav", song_of("ABA")[: round(edges[-1] * 22050)], 22050)
+    with site(results) as server:
+        page.open(server.url)
+        page.at(0)
+        assert not page.driver.find_element("id", "form").is_displayed()  # twelve seconds of clicks
+        page.press("\ue015")
+        page.at(1)
+        band = page.driver.find_element("id", "form")
+        assert band.is_displayed()
+        assert band.get_attribute("aria-label") == "Sections of the song: A B A"
+        first_a, b, second_a, playhead = band_colours(page, 0.15, 0.5, 0.85, 0.0)
+        assert first_a == second_a != b
+        band.click()  # in the middle, which is in B
+        near = [edges[1] / edges[-1] + step / 1000 for step in range(-8, 9)]
+        page.until(lambda: playhead in band_colours(page, *near), "the playhead is where B starts")
+    assert page.complaints() == []
+
+
+def band_colours(page: Page, *places: float) -> list[str]:
+    """Colours in the band of sections, at shares of its width."""
+    script = """
+    const canvas = document.getElementById("form");
+    const at = (place) => canvas.getContext("2d").getImageData(place * canvas.width, 3, 1, 1).data.join();
+    return arguments[0].map(at);
+    """
+    found: list[str] = page.driver.execute_script(script, list(places))
+    return found
 
 
 GRID = """

@@ -18,7 +18,7 @@ from tempocli.decoding.segments.boundaries import (
 )
 from tempocli.decoding.segments.grid import make_grid
 from tempocli.decoding.segments.labels import group, letters, section_similarity
-from tempocli.decoding.segments.vectors import means
+from tempocli.features.cells import means
 from tempocli.schema import Beat, BeatTrack, Estimate
 
 ESTIMATE = Estimate(120.0, 0.9, 0.9, (), None, 60.0, "tempo")

@@ -144,6 +144,7 @@ class TestCompare:
     @pytest.mark.parametrize("terminal", [True, False])
     def test_names(self, monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
         monkeypatch.setattr(console, "stdout_is_terminal", lambda: terminal)
+        monkeypatch.setenv("COLUMNS", "300")
         result = CliRunner().invoke(cli, ["compare", "a.wav", EVIL], prog_name="tempo")
         assert result.exit_code == 0
         assert bool(set(result.stdout) & set(STEERING)) != terminal

@@ -21,7 +21,7 @@ LOSSES = ("nt-xent", "byol", "clustering", "barlow-twins", "vicreg")
 SEEDS = (11, 12, 13)
 SHARES = (0.05, 0.2, 1.0)
 LABELS = ("style", "programs", "tempo", "metre")
-BUDGET = 120.0  # CPU seconds of a run
+BUDGET = 80.0  # CPU seconds of a run
 _PILOT_STEPS = 12
 _POINTS = 24  # of the curves
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli import __version__
-from tempocli.cli.config import settings
 from tempocli.cli.terminal import console
 from tempocli.errors import TempoError
 from tempocli.output.formats.layout import printable
@@ -20,6 +19,9 @@ from tempocli.output.formats.layout import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from click.shell_completion import CompletionItem
+
+_HELP_COLUMNS = (34, 100)  # least and most
 _NEW_OBJECTS = 100_000  # between two runs of the garbage collector
 
 # Name -> help. A command lives in the module of its name, as `command`; some in a folder.
@@ -68,6 +70,8 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(
             f"tempocli.cli.commands.{_FOLDERS.get(cmd_name, '')}{cmd_name}"
         ).command
+        from tempocli.cli.config import settings  # not needed for the list of commands
+
         return settings.with_variables(command, (cmd_name,), ctx)
 
     def resolve_command(
@@ -75,10 +79,10 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command and its defaults; an existing path, a URL and ``-`` mean ``tempo estimate``."""
         given = args[0]
-        if given not in _COMMANDS and not ctx.resilient_parsing:
+        if given not in _COMMANDS:
             if given == "-" or "://" in given or os.path.exists(given):
                 args = ["estimate", *args]
-            elif not given.startswith("-"):
+            elif not given.startswith("-") and not ctx.resilient_parsing:
                 from difflib import get_close_matches
 
                 near = [f"tempo {each}" for each in get_close_matches(given, _COMMANDS, n=1)]
@@ -88,6 +92,14 @@ class LazyGroup(click.Group):
         if name is not None and command is not None and not ctx.resilient_parsing:
             _read_defaults(ctx, name, command, args)
         return name, command, args
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands without importing them, files, and options."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from tempocli.cli.usage import completion
+
+        return completion.commands_or_files(_COMMANDS.items(), incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -101,6 +113,8 @@ class LazyGroup(click.Group):
                 super().invoke(ctx)
             console.flush()
         except click.UsageError as error:
+            from tempocli.cli.config import settings
+
             raise settings.explained(error) from None
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -134,9 +148,14 @@ def _read_defaults(context: click.Context, name: str, command: click.Command, ar
     # Help works with any file, and `tempo config` tells all that is wrong.
     if name == "config" or {"-h", "--help"} & set(args) or context.params["no_config"]:
         return
+    from tempocli.cli.config import settings
+
+    given = context.params["config"]
+    if given is None and not os.path.lexists(settings.usual_path()):
+        return
     from tempocli.cli.config.file import ConfigFile
 
-    file = ConfigFile.read(context.params["config"])
+    file = ConfigFile.read(given)
     context.meta[settings.FILE] = file.path
     problems = list(file.check_tables(_COMMANDS))
     if not problems and name in file.tables:
@@ -156,13 +175,22 @@ def _printable_usage() -> Iterator[None]:
         raise
 
 
+def _files(*given: Any) -> list[CompletionItem]:
+    """Complete the names of files; a click callback."""
+    from tempocli.cli.usage import completion
+
+    return completion.files(*given)
+
+
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _HELP_COLUMNS[1]},
 )
 @click.version_option(__version__, "-V", "--version", message="tempo %(version)s")
 @click.option(
     "--config",
     metavar="FILE",
+    shell_complete=_files,
     envvar="TEMPO_CONFIG",
     help="Read defaults from FILE.  [default: see 'tempo config']",
 )
@@ -182,7 +210,9 @@ def main() -> None:
     console.silence_libraries()
     try:
         try:
-            cli.main(prog_name="tempo")
+            width = console.columns()
+            help_width = None if width is None else max(_HELP_COLUMNS[0], min(width, _HELP_COLUMNS[1]) - 2)
+            cli.main(prog_name="tempo", terminal_width=help_width)
         except SystemExit as end:
             code = end.code
         console.flush()

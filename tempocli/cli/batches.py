@@ -18,6 +18,7 @@ from tempocli.cli.inputs import Inputs
 from tempocli.cli.tally import Messages, summary_lines
 from tempocli.cli.terminal import console, progress
 from tempocli.cli.terminal.interrupts import stopping
+from tempocli.cli.usage import completion
 from tempocli.errors import AudioError
 from tempocli.schema import FileResult
 
@@ -116,7 +117,8 @@ def batch(function: Function) -> Function:
         limits.max_memory,
         options.verbosity,
     )
-    return click.argument("paths", nargs=-1, metavar="[PATHS]...")(grouped)
+    paths = click.argument("paths", nargs=-1, metavar="[PATHS]...", shell_complete=completion.files)
+    return paths(grouped)
 
 
 def run(

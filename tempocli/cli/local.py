@@ -206,7 +206,7 @@ def _summarise(summary: BatchSummary, messages: Messages, view: View) -> None:
     if on_terminal or view.output is not None or summary.seconds > _LONG_SECONDS:
         for line in summary_lines(summary):
             console.error(line)
-        for line in messages.histogram() if on_terminal else ():
+        for line in messages.histogram(console.columns()) if on_terminal else ():
             console.plain(line)
 
 

@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tempocli import axis
-from tempocli.cli.config.settings import is_given
+from tempocli.cli.config.profiles import ProfileType
+from tempocli.cli.usage import completion
 from tempocli.inference.options import DEVICES, METHODS
 from tempocli.schema import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
-
-    from click.shell_completion import CompletionItem
-
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType  # generic since click 8.2
+    from collections.abc import Callable, Iterable
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
@@ -33,6 +28,7 @@ def model(function: Function) -> Function:
     """Add --model."""
     return click.option(
         "--model",
+        shell_complete=completion.models(),
         metavar="NAME|PATH",
         show_default="depends on --method",
         help="Model name (see 'tempo models') or path of an ONNX file; for --method both, the classifier.",
@@ -43,6 +39,7 @@ def embedding_model(function: Function) -> Function:
     """Add --model of an embedding."""
     return click.option(
         "--model",
+        shell_complete=completion.models("embed"),
         metavar="NAME|PATH",
         show_default="music",
         help="Model name (see 'tempo models') or path of an ONNX file.",
@@ -72,47 +69,12 @@ def references(function: Function) -> Function:
     )(function)
 
 
-def asked_format(format_name: str | None, output: str | None, suffixes: Container[str]) -> str | None:
-    """Return the format to write; a known suffix of the file counts more than a default of the user's."""
-    suffix = os.path.splitext(output or "")[1].lower()
-    return None if suffix and suffix in suffixes and not is_given("format_name") else format_name
-
-
 def check_method(method: str, model: str | None, references: str | None) -> None:
     """Raise click.UsageError for --references or --model with a method that does not use them."""
     if model is not None and method == "periodicity":
         raise click.UsageError("--method periodicity has no --model.")
     if references is not None and method not in {"compare", "both"}:
         raise click.UsageError("--references needs --method compare or both.")
-
-
-class ProfileType(_ParamType):
-    """The name of a profile, or the path of its file; opened when the option is read."""
-
-    name = "profile"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Open the profile.
-
-        Raises
-        ------
-        DataError
-            If there is no such profile, or it cannot be read.
-        """
-        from tempocli.decoding.profiles.files import find_profile
-
-        return find_profile(value) if isinstance(value, str) else value
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Complete the names that begin like this, and have the shell complete paths."""
-        from click.shell_completion import CompletionItem
-
-        from tempocli.decoding.profiles.files import list_profiles
-
-        names = [CompletionItem(name) for name in list_profiles() if name.startswith(incomplete)]
-        return names or [CompletionItem(incomplete, type="file")]
 
 
 def profile(function: Function) -> Function:

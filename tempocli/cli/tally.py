@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SHOWN_REASONS = 10
 _BIN_BPM = 20
 _BAR = 40
+_LABEL = 26  # columns before a bar
 
 
 class Messages:
@@ -45,13 +46,14 @@ class Messages:
         for note in self._notes(result.estimate) if self._notes is not None else ():
             console.error(f"{name}: {note}")
 
-    def histogram(self) -> Iterator[str]:
-        """Yield the histogram of the tempi, one line per bin."""
+    def histogram(self, width: int | None) -> Iterator[str]:
+        """Yield the histogram of the tempi, one line per bin, of at most `width` columns."""
         if not self._bins:
             return
         largest = max(self._bins.values())
+        longest = _BAR if width is None else max(1, min(_BAR, width - _LABEL))
         for number in range(min(self._bins), max(self._bins) + 1):
-            bar = "#" * round(_BAR * self._bins[number] / largest)
+            bar = "#" * round(longest * self._bins[number] / largest)
             low = number * _BIN_BPM
             yield f"  {low:3d} to {low + _BIN_BPM:3d} BPM {self._bins[number]:8,d} {bar}".rstrip()
 

@@ -130,13 +130,16 @@ class TrackDecoder:
     def _decode_track(
         self, heard: WindowAnalysis, track: TrackTempo, weights: NDArray[np.float64] | None
     ) -> Estimate:
-        local = self._local_tempi(heard, track)
+        # How a user counts says nothing of whether the tempo changes.
+        plain = track if weights is None else track.reweighted(1.0 / weights)
+        local = local_tempi(combine(heard.tempograms), self._axis, plain.distribution)
         course = find_sections(heard.times, *local)
         # A changing tempo has no periodicity over the whole audio, but its windows are certain.
         runs = course.clear and not course.steady
         if not (runs or self._calibration.has_pulse(track.pulse)):
             return self.no_tempo("no steady pulse", heard.duration)
-        whole = replace(self._part(heard, track, 0.0, heard.duration), local=local)
+        whole = self._part(heard, track, 0.0, heard.duration)
+        whole = whole if weights is not None else replace(whole, local=local)
         if course.steady:
             return self._estimate(heard, course, [whole], whole)
         parts = list(self._sections(heard, course, weights))

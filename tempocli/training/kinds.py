@@ -22,6 +22,10 @@ from tempocli.training.contrastive.recipe import ContrastiveRecipe
 from tempocli.training.contrastive.task import ContrastiveTask
 from tempocli.training.engine import fit
 from tempocli.training.recipe import Recipe, read_recipe
+from tempocli.training.sections.export import export_sections
+from tempocli.training.sections.network import SectionNetwork
+from tempocli.training.sections.recipe import SectionRecipe
+from tempocli.training.sections.task import SectionTask
 from tempocli.training.start import begin, load_weights, read_exported, restore_norms
 from tempocli.training.tempo.export import export_tempo
 from tempocli.training.tempo.export import exported_weights as tempo_weights
@@ -111,6 +115,13 @@ KINDS = {
             export=export_beats,
             scores=("validation_beat", "validation_downbeat"),
             weights=beat_weights,
+        ),
+        Kind(
+            recipe=SectionRecipe,
+            task=SectionTask,
+            build=lambda recipe, encoder: SectionNetwork(recipe.network),
+            export=export_sections,
+            scores=("validation_nearer",),
         ),
     )
 }

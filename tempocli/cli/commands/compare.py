@@ -12,8 +12,9 @@ from tempocli.batch.engines.summary import EXIT_SOME_FAILED
 from tempocli.batch.memory import DEFAULT_MAX_MEMORY, MemoryLimitError, call_within
 from tempocli.cli import options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 from tempocli.errors import AudioError, TempoError
-from tempocli.output.formats.layout import encode, escape, printable
+from tempocli.output.formats.layout import encode, escape
 from tempocli.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -30,15 +31,16 @@ Examples:
   tempo compare -q a.wav b.wav && echo they mix    use only the exit status
   tempo compare loop.wav *.flac --format json
 
-Text output: one line per target with PATH, same or different, probability, ratio (target / reference),
-separated by tabs. Exit status: 0 all targets have the tempo of the reference, 1 some do not, 2 usage error,
-3 an input could not be read or compared, or the model or device is not available, 130 interrupted.
+In a pipe, text output is one line per target with PATH, same or different, probability, ratio (target /
+reference), separated by tabs. Exit status: 0 all targets have the tempo of the reference, 1 some do not, 2
+usage error, 3 an input could not be read or compared, or the model or device is not available, 130
+interrupted.
 """
 
 
 @click.command("compare", epilog=_EXAMPLES)
-@click.argument("reference")
-@click.argument("targets", nargs=-1, required=True)
+@click.argument("reference", shell_complete=completion.files)
+@click.argument("targets", nargs=-1, required=True, shell_complete=completion.files)
 @click.option(
     "--format",
     "format_name",
@@ -49,6 +51,7 @@ separated by tabs. Exit status: 0 all targets have the tempo of the reference, 1
 )
 @click.option(
     "--model",
+    shell_complete=completion.models("compare"),
     default="compare",
     metavar="NAME|PATH",
     show_default=True,
@@ -71,7 +74,8 @@ def command(
     """Compare the tempi of TARGETS with the tempo of REFERENCE: same or different, and their ratio."""
     console.configure(verbose=verbose, quiet=quiet)
     try:
-        results = _compare(reference, targets, model, device, show=format_name == "text" and not quiet)
+        show = format_name == "text" and not quiet
+        results = _compare(reference, targets, model, device, show=show)
     except TempoError as error:
         # The error's own exit code may be 1, which here means that the tempi differ.
         console.error(str(error))
@@ -88,15 +92,22 @@ def _compare(
 ) -> list[tuple[TempoComparison | None, str | None]]:
     """Compare all targets; report each as soon as it is done, as text if `show` is true."""
     results = []
-    for path, relation, error in _relations(reference, targets, model, device):
-        results.append((relation, error))
-        if error is not None:
-            console.error(f"{path}: {error}")
-        elif relation is not None and relation.reason is not None:
-            console.error(f"{path}: cannot be compared: {relation.reason}")
-        elif show and relation is not None:
-            name = printable(path) if console.stdout_is_terminal() else escape(path)
-            console.write(encode(_line(name, relation)))
+    as_table = show and console.stdout_is_terminal()
+    try:
+        for path, relation, error in _relations(reference, targets, model, device):
+            results.append((relation, error))
+            if error is not None:
+                console.error(f"{path}: {error}")
+            elif relation is not None and relation.reason is not None:
+                console.error(f"{path}: cannot be compared: {relation.reason}")
+            elif show and not as_table and relation is not None:
+                console.write(encode(_line(escape(path), relation)))
+    finally:
+        # Also after an interrupt: those that are done.
+        if as_table and results:
+            from tempocli.cli.terminal.comparisons import show_comparisons
+
+            show_comparisons(reference, list(zip(targets, results, strict=False)))
     return results
 
 

@@ -11,6 +11,7 @@ import click
 from tempocli.cli.config import settings
 from tempocli.cli.config.file import ConfigFile
 from tempocli.cli.terminal import console
+from tempocli.errors import TempoError
 from tempocli.output.formats.layout import encode, escape, printable
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ def _of(
     try:
         with context.scope(cleanup=False):
             option.process_value(context, value)
-    except click.BadParameter as error:
-        problem = f"{where}: {error.message}"
+    except (click.BadParameter, TempoError) as error:
+        problem = f"{where}: {error.message if isinstance(error, click.BadParameter) else error}"
         # That it has the wrong type has been told.
         if not any(each.startswith(f"{where}: ") for each in problems):
             problems.append(problem)

@@ -14,11 +14,13 @@ from tempocli.batch import Selection
 from tempocli.batch.engines.local import TIMEOUT, Limits
 from tempocli.batch.engines.output import GROWING
 from tempocli.cli import limits, local, options, ray
-from tempocli.cli.config.settings import is_given
+from tempocli.cli.config.settings import asked_format, is_given
 from tempocli.cli.inputs import MAX_STDIN, Inputs
 from tempocli.cli.sinks import View
 from tempocli.cli.sizes import read_size
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
+from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.inference.options import EstimatorOptions, SearchOptions
 from tempocli.output import formats as writers
 
@@ -50,8 +52,8 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 """
 
 
-@click.command("estimate", epilog=_EXAMPLES)
-@click.argument("paths", nargs=-1, metavar="[PATHS]...")
+@click.command("estimate", cls=GroupedCommand, epilog=_EXAMPLES)
+@click.argument("paths", nargs=-1, metavar="[PATHS]...", shell_complete=completion.files)
 @click.option(
     "--files-from",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
@@ -86,12 +88,19 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
     "--exclude", multiple=True, metavar="GLOB", help="In folders, skip files and folders that match."
 )
 @options.part
-@click.option("-o", "--output", metavar="FILE", help="Write the results to FILE atomically.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Write the results to FILE atomically.",
+)
 @options.resuming
 @click.option("--curve", is_flag=True, help="Add the tempo over time (json, jsonl, parquet).")
 @click.option(
     "--plot",
     metavar="FILE",
+    shell_complete=completion.files,
     help="Plot the tempogram of one input to a .png, .svg or .pdf (requires extra 'plot').",
 )
 @options.method
@@ -178,7 +187,7 @@ def command(
         ray.check_unused(inputs)
     output = None if output == "-" else output
     suffixes = {*writers.SUFFIXES, ".parquet"}
-    format_name = options.asked_format(format_name, output, suffixes) or _format_of(output)
+    format_name = asked_format(format_name, output, suffixes) or _format_of(output)
     _check_format(format_name, inputs, curve=curve)
     _check_plot(plot, inputs)
     options.check_overwrites((output, plot), (*paths, files_from))

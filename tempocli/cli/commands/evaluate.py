@@ -16,6 +16,7 @@ from tempocli.batch.engines.summary import EXIT_SOME_FAILED
 from tempocli.cli import limits, options
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.tables import cells, print_tables
+from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.errors import DataError
 from tempocli.inference.options import EstimatorOptions, SearchOptions
 from tempocli.output.formats.layout import encode, printable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     Rows = list[tuple[str, ...]]
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=GroupedCommand)
 @click.argument("reference", type=click.Path(path_type=Path), nargs=-1)
 @click.option(
     "--dataset",

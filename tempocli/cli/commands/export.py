@@ -12,6 +12,7 @@ import click
 
 from tempocli.cli import options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 from tempocli.errors import DataError, OutputError, TempoError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ _BACKUP_FORMAT = "tempo: beat grids of Serato, before"
     "-o",
     "--output",
     metavar="FILE",
+    shell_complete=completion.files,
     help="File to write; for serato-tags, the backup of the earlier tags; for mixxx, the library to change.",
 )
 @click.option(

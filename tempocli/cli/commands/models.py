@@ -63,19 +63,22 @@ def _write(entries: list[ModelEntry], states: list[str]) -> None:
 
 
 def _show(entries: list[ModelEntry], states: list[str]) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Name", style="bold")
-    table.add_column("Version")
-    table.add_column("Size", justify="right")
-    table.add_column("Licence")
-    table.add_column("Summary", overflow="fold")
-    if states:
-        table.add_column("State")
+    from tempocli.cli.terminal.fitting import Column, fitted
+
+    columns = (
+        Column("Name", "left"),
+        Column("Version", "left", need=2),
+        Column("Size", need=3),
+        Column("Licence", "left", need=1),
+        Column("Summary", "left", wraps=True),
+        Column("State", "left"),
+    )
+    rows = []
     for number, entry in enumerate(entries):
         size = f"{entry.size / 1e6:.1f} MB"
-        table.add_row(
-            entry.name, entry.version, size, entry.licence, entry.summary, *states[number : number + 1]
-        )
-    console.results_console().print(table)
+        cells = (entry.version, size, entry.licence, entry.summary, states[number] if states else "")
+        rows.append([Text(entry.name, style="bold"), *map(Text, cells)])
+    output = console.results_console()
+    output.print(fitted(columns, rows, output.width))

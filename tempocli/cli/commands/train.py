@@ -11,6 +11,7 @@ import click
 from tempocli.cli.commands.training import labels as _labels  # noqa: F401 - adds its command to `data`
 from tempocli.cli.commands.training.prepare import data, progress_bar
 from tempocli.cli.config import settings
+from tempocli.cli.usage import completion
 from tempocli.errors import MissingExtraError
 from tempocli.output.formats.layout import printable
 
@@ -21,7 +22,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _THERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-_RECIPE = click.argument("recipe")
+_RECIPE = click.argument("recipe", shell_complete=completion.recipes)
 # Commands of version 0.1.0 and their new names.
 _RENAMED = {
     "tempo": "run RECIPE",
@@ -170,6 +171,7 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
 @command.command("calibrate")
 @click.option(
     "--recipe",
+    shell_complete=completion.recipes,
     default="tempo",
     show_default=True,
     help="Recipe (kind tempo) whose held-out clips are used.",

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tempocli.cli.config.settings import HOMELY, SettingError, is_settable, key, spelling
+from tempocli.cli.config.settings import HOMELY, SettingError, is_settable, key, spelling, usual_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-
-def usual_path() -> str:
-    """Return the path of the user's file, which need not exist."""
-    if sys.platform == "linux":
-        # As platformdirs has it, which takes too long to import at each start.
-        home = os.environ.get("XDG_CONFIG_HOME", "")
-        folder = home if os.path.isabs(home) else os.path.join(os.path.expanduser("~"), ".config")
-        return os.path.join(folder, "tempo", "config.toml")
-    from platformdirs import user_config_dir
-
-    return os.path.join(user_config_dir("tempo", appauthor=False), "config.toml")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -10,20 +12,21 @@ from click.core import ParameterSource
 from tempocli.cli.terminal import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
 # By spelling. Options that name what is read or written, and those of one run only, are left out; so are
 # flags, since a flag that is set could not be taken back on the command line.
 SETTABLE = frozenset(
     {
         "device", "exclude", "format", "index", "jobs", "max-bpm", "max-download", "max-memory", "max-stdin",
-        "method", "min-bars", "min-bpm", "min-confidence", "model", "name", "number", "parts", "port",
-        "precision", "tag-decimals", "threads", "timeout", "tolerance", "top", "weights",
+        "method", "min-bars", "min-bpm", "min-confidence", "model", "number", "parts", "port", "precision",
+        "profile", "section-model", "tag-decimals", "threads", "timeout", "tolerance", "top", "weights",
     }
 )  # fmt: skip
 # Of these, what names a path may begin with ~ in the file.
-HOMELY = frozenset({"index", "model"})
+HOMELY = frozenset({"index", "model", "profile", "section-model"})
 
+_FOLDER = "tempo-estimate"  # that of profiles, too
 FILE = "tempocli.config"  # in the meta data of a context: the path of the file
 
 
@@ -35,6 +38,18 @@ class SettingError(click.ClickException):
     def show(self, file: object = None) -> None:
         """Write the line to stderr."""
         console.error(self.message)
+
+
+def usual_path() -> str:
+    """Return the path of the user's file, which need not exist."""
+    if sys.platform == "linux":
+        # As platformdirs has it, which takes too long to import at each start.
+        home = os.environ.get("XDG_CONFIG_HOME", "")
+        folder = home if os.path.isabs(home) else os.path.join(os.path.expanduser("~"), ".config")
+        return os.path.join(folder, _FOLDER, "config.toml")
+    from platformdirs import user_config_dir
+
+    return os.path.join(user_config_dir(_FOLDER), "config.toml")
 
 
 def spelling(option: click.Parameter) -> str:
@@ -99,6 +114,12 @@ def leaves(
 def is_given(name: str) -> bool:
     """Return whether the argument of this name, of the running command, was given on the command line."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def asked_format(format_name: str | None, output: str | None, suffixes: Container[str]) -> str | None:
+    """Return the format to write; a known suffix of the file counts more than a default of the user's."""
+    suffix = os.path.splitext(output or "")[1].lower()
+    return None if suffix and suffix in suffixes and not is_given("format_name") else format_name
 
 
 def explained(error: click.UsageError) -> click.ClickException:

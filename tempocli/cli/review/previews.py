@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tempocli.batch.worker_handle import WorkerHandle
-from tempocli.beats.preview import PreviewMaker, preview_paths
+from tempocli.embedding.segmentation.preview import PreviewMaker, preview_paths
 from tempocli.errors import TempoError
 
 if TYPE_CHECKING:
-    from tempocli.beats.tracker import BeatTracker
+    from tempocli.embedding.segmentation.segmenter import Segmenter
     from tempocli.output.review import ReviewTrack
 
 _TIMEOUT = 600.0  # seconds a track may take
@@ -35,7 +35,7 @@ class Previews:
 
     Parameters
     ----------
-    tracker : BeatTracker
+    segmenter : Segmenter
     folder : str
         Where they are kept.
     max_memory : int or None
@@ -45,9 +45,9 @@ class Previews:
     """
 
     def __init__(
-        self, tracker: BeatTracker, folder: str, *, max_memory: int | None, most_bytes: int = _MOST_BYTES
+        self, segmenter: Segmenter, folder: str, *, max_memory: int | None, most_bytes: int = _MOST_BYTES
     ) -> None:
-        maker = PreviewMaker(tracker, folder)
+        maker = PreviewMaker(segmenter, folder)
         self._handle = WorkerHandle(
             maker.portable(), maker.encode, timeout=_TIMEOUT, hashed=False, max_memory=max_memory
         )

@@ -156,6 +156,22 @@ def stderr_is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
+def columns() -> int | None:
+    """Return the width of the terminal, or COLUMNS if it is set; ``None`` if there is no terminal.
+
+    Libraries look at the descriptors 1 and 2, which `silence_libraries` has redirected.
+    """
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given):
+        return int(given)
+    for stream in (sys.stdout, sys.stderr, sys.stdin):
+        with suppress(OSError, ValueError, AttributeError):
+            width = os.get_terminal_size(stream.fileno()).columns
+            if width:
+                return width
+    return None
+
+
 def flush() -> None:
     """Flush stdout, so that a full disk or a closed pipe can still be reported."""
     if sys.stdout is not None:
@@ -187,7 +203,7 @@ def results_console() -> Console:
     # Do not fail if the terminal cannot show a character of a name.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(width=columns(), highlight=False, markup=False, emoji=False)
 
 
 def track(results: Iterable[Item], total: int) -> Iterator[Item]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from tempocli.cli.terminal import console, words
+from tempocli.cli.terminal.fitting import Column, fitted
 from tempocli.output.formats import printable
 
 if TYPE_CHECKING:
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from tempocli.schema import Estimate, FileResult, TempoSection
 
 _UNSURE = 0.5
-_TITLES = ("File", "BPM", "", "Confidence", "Octave\nconfidence", "2nd BPM", "Notes")
-_NOTES = 6
-_LEAST_FIRST = (2, 5, 4, 3)  # columns that a narrow terminal does without: the error of the tempo first
-_GAP, _MIN_NAME, _MIN_NOTES = 2, 14, 10
+_COLUMNS = (
+    Column("File", "left"),
+    Column("BPM"),
+    Column("", need=1),  # the error of the tempo
+    Column("Confidence", need=4),
+    Column("Octave\nconfidence", need=3),
+    Column("2nd BPM", need=2),
+    Column("Notes", "left", wraps=True),
+)
 
 
 def show_one(results: Iterable[FileResult], layout: Layout) -> None:
@@ -42,47 +47,11 @@ def show_many(results: Iterable[FileResult], layout: Layout) -> None:
     try:
         for result in results:
             cells = [Text(_name(result)), *_row(result, layout)]
-            rows.append(cells + [Text()] * (len(_TITLES) - len(cells)))
+            rows.append(cells + [Text()] * (len(_COLUMNS) - len(cells)))
     finally:
         if rows:
             output = console.results_console()
-            output.print(_fitted(rows, output.width))
-
-
-def _fitted(rows: list[list[Text]], width: int) -> Table:
-    """Return a table of a width: less important columns are left out, then names are cut in the middle."""
-    widths = [
-        max(cell_len(line) for text in (title, *(row[number].plain for row in rows)) for line in _lines(text))
-        for number, title in enumerate(_TITLES)
-    ]
-    widths[_NOTES] = min(widths[_NOTES], max(_MIN_NOTES, width // 4))
-    shown = [number for number in range(len(_TITLES)) if any(row[number].plain for row in rows)]
-    name = widths[0]
-
-    def room() -> int:
-        return width - sum(widths[number] + _GAP for number in shown[1:])
-
-    for number in _LEAST_FIRST:
-        if number in shown and room() < min(name, _MIN_NAME):
-            shown.remove(number)
-    name = max(1, min(name, room()))
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for number in shown:
-        is_note = number == _NOTES
-        table.add_column(
-            _TITLES[number],
-            justify="left" if number in {0, _NOTES} else "right",
-            no_wrap=not is_note,
-            overflow="fold" if is_note else "ellipsis",
-            width=name if number == 0 else widths[number],
-        )
-    for row in rows:
-        table.add_row(Text(words.shortened(row[0].plain, name)), *(row[number] for number in shown[1:]))
-    return table
-
-
-def _lines(text: str) -> list[str]:
-    return text.split("\n")
+            output.print(fitted(_COLUMNS, rows, output.width))
 
 
 def _name(result: FileResult) -> str:

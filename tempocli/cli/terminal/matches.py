@@ -5,16 +5,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from tempocli.cli.terminal import console, words
+from tempocli.cli.terminal.fitting import Column, fitted
 from tempocli.output.formats import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tempocli.output.matches import Row
+
+
+_COLUMNS = (
+    Column("File", "left"),
+    Column("Section", "left", need=3),
+    Column("Similarity", need=2),
+    Column("BPM"),
+    Column("Pitch fader", need=1),
+)
 
 
 def show_matches(rows: Sequence[Row], bpm: float | None) -> None:
@@ -28,17 +37,25 @@ def show_matches(rows: Sequence[Row], bpm: float | None) -> None:
     """
     if not rows:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("File", overflow="fold", ratio=1)
-    table.add_column("Similarity", justify="right", no_wrap=True)
-    table.add_column("BPM", justify="right", no_wrap=True)
-    table.add_column("Pitch fader", justify="right", no_wrap=True)
-    for row in rows:
-        tempo = "-" if row.bpm is None else f"{row.bpm:.2f}"
-        name = printable(words.input_name(row.path, row.part))
-        name = name if row.label is None else f"{name} ({row.label})"
-        table.add_row(Text(name), f"{row.similarity:.3f}", tempo, fader(row.bpm, bpm))
-    console.results_console().print(table)
+    cells = [
+        [
+            Text(printable(words.input_name(row.path, None if row.label is not None else row.part))),
+            Text(_section(row)),
+            Text(f"{row.similarity:.3f}"),
+            Text("-" if row.bpm is None else f"{row.bpm:.2f}"),
+            Text(fader(row.bpm, bpm)),
+        ]
+        for row in rows
+    ]
+    output = console.results_console()
+    output.print(fitted(_COLUMNS, cells, output.width))
+
+
+def _section(row: Row) -> str:
+    """Return the label and the times of a section that was found."""
+    if row.label is None or row.part is None:
+        return ""
+    return printable(f"{row.label}, {words.times(row.part)}")
 
 
 def fader(bpm: float | None, wanted: float | None) -> str:

@@ -64,9 +64,13 @@ def input_name(path: str, part: Part | None) -> str:
     """Return the name of an input for messages: its path, and for a part its times and title."""
     if part is None:
         return path
+    return f"{path}, {times(part)}" if part.title is None else f"{path}, {times(part)} ({part.title})"
+
+
+def times(part: Part) -> str:
+    """Format the start and end of a part."""
     start = _clock(part.start)
-    until = f"from {start}" if part.end is None else f"{start} to {_clock(part.end)}"
-    return f"{path}, {until}" if part.title is None else f"{path}, {until} ({part.title})"
+    return f"from {start}" if part.end is None else f"{start} to {_clock(part.end)}"
 
 
 def shortened(name: str, width: int) -> str:

@@ -21,7 +21,7 @@ def profiles_folder() -> Path:
     # Imported on use: it takes 15 ms.
     from platformdirs import user_config_path
 
-    return user_config_path("tempo-estimate") / "profiles"
+    return user_config_path("tempo", appauthor=False) / "profiles"
 
 
 def is_name(text: str) -> bool:

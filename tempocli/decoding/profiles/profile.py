@@ -14,7 +14,6 @@ from tempocli.features.ranges import brief, number, whole, word
 from tempocli.inference.spec import MAX_EMBEDDING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -246,8 +245,3 @@ def _list(value: Any, name: str, most: int) -> list[Any]:
     if not isinstance(value, list) or len(value) > most:
         raise ValueError(f"{name} is not a list of at most {most}")
     return value
-
-
-def settings_of(profile: Profile | None) -> Mapping[str, Any]:
-    """Return what a record of settings says of a profile; nothing without one."""
-    return {} if profile is None else {"profile": profile.digest}

@@ -18,12 +18,17 @@ from tempocli.decoding.segments.boundaries import (
 from tempocli.decoding.segments.grid import make_grid
 from tempocli.decoding.segments.labels import group, letters, section_similarity
 from tempocli.decoding.segments.song import Section
+from tempocli.features.cells import means
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from tempocli.decoding.segments.grid import Grid
     from tempocli.schema import BeatTrack
+
+    EncodeCells = Callable[[NDArray[np.floating], NDArray[np.float64]], NDArray[np.float32]]
 
 SEGMENT_DECODING_VERSION = 1  # raised when sections change with the same models
 _DIGITS = 4  # of times, in seconds, as of beats, and of tempi and confidences
@@ -71,8 +76,49 @@ class Decoded:
     vectors: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sounds:
+    """What the cells of a grid sound like: vectors, whose products are similarities.
+
+    Attributes
+    ----------
+    repeats, changes, labels : ndarray of float64, shape=(n_cells, dim)
+        For the novelty of repeats, for the novelty of sound, and to compare sections.
+    """
+
+    repeats: NDArray[np.float64]
+    changes: NDArray[np.float64]
+    labels: NDArray[np.float64]
+
+
+def describe(grid: Grid, frames: Frames, encode: EncodeCells | None) -> Sounds:
+    """Describe the cells of a grid; `encode` is that of `decode_sections`."""
+    parts = vectors.parts_of(grid.times)
+    spectra = means(frames.log_mel, parts * frames.log_mel_rate)
+    pitches = means(frames.chroma, parts * frames.chroma_rate)
+    embedding = means(frames.embedding, grid.times * frames.embedding_rate + 0.5)
+    timbre = vectors.timbre_vectors(spectra)
+    shapes = [vectors.spectral_shape(spectra)]
+    if encode is not None:
+        shapes.append(encode(frames.log_mel, grid.times * frames.log_mel_rate).astype(np.float64))
+    discriminant = vectors.discriminant_vectors(np.concatenate(shapes, axis=1))
+    return Sounds(
+        repeats=vectors.joined(vectors.chroma_vectors(pitches, centred=False), timbre, discriminant),
+        changes=discriminant,
+        labels=vectors.joined(
+            vectors.chroma_vectors(pitches, centred=True), timbre, vectors.embedding_vectors(embedding)
+        ),
+    )
+
+
 def decode_sections(
-    track: BeatTrack, frames: Frames, duration: float, *, n_sections: int | None = None, min_bars: int = 1
+    track: BeatTrack,
+    frames: Frames,
+    duration: float,
+    encode: EncodeCells | None,
+    *,
+    n_sections: int | None = None,
+    min_bars: int = 1,
 ) -> Decoded:
     """Find the sections of a track.
 
@@ -85,26 +131,22 @@ def decode_sections(
     frames : Frames
     duration : float
         Length of the audio, in seconds, above 0.
+    encode : callable or None
+        Embeds the cells between edges, in frames, of log-mel frames, as
+        `tempocli.inference.structure.sections.SectionEncoder.encode` does. ``None`` leaves this part out.
     n_sections : int, optional
         Number of sections, if it is known; there are fewer if that many do not fit.
     min_bars : int
         Least length of a section, in bars; where no beats are known, in cells of about two seconds.
     """
     grid = make_grid(track, duration)
-    parts = vectors.parts_of(grid.times)
-    chroma = vectors.means(frames.chroma, parts * frames.chroma_rate)
-    timbre = vectors.timbre_vectors(vectors.means(frames.log_mel, parts * frames.log_mel_rate))
-    embedding = vectors.means(frames.embedding, grid.times * frames.embedding_rate + 0.5)
-    sounds = vectors.joined(vectors.chroma_vectors(chroma, centred=False), timbre)
-    scores = boundary_scores(repeat_novelty(sounds), sound_novelty(timbre))
+    sounds = describe(grid, frames, encode)
+    scores = boundary_scores(repeat_novelty(sounds.repeats), sound_novelty(sounds.changes))
     prior = length_prior(grid.n_cells, in_bars=grid.in_bars, least=min_bars)
     boundaries, probabilities = find_boundaries(scores, prior, n_sections)
-    compared = vectors.joined(
-        vectors.chroma_vectors(chroma, centred=True), timbre, vectors.embedding_vectors(embedding)
-    )
-    labels = group(section_similarity(compared, boundaries))
+    labels = group(section_similarity(sounds.labels, boundaries))
     sections = _sections(grid, track, boundaries, labels, probabilities)
-    return Decoded(sections, grid.times, compared)
+    return Decoded(sections, grid.times, sounds.labels)
 
 
 def _sections(

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _BATCH = 16  # pieces per call of the network
 _PER_PIECE = 2  # pieces begin in the time of one piece
-_POOLED = 8  # log-mel frames that are averaged, to about 11 per second
+_POOLED = 4  # log-mel frames that are averaged, to about 22 per second
 
 
 class FrameCollector:
-    """Computes log-mel, chroma and embeddings of samples that are pushed to it; 8 MB an hour are kept.
+    """Computes log-mel, chroma and embeddings of samples that are pushed to it; 20 MB an hour are kept.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class FrameCollector:
         self._log_mel, self._chroma = spec.front_end.framer(), spec.chroma.framer()
         self._hop = spec.n_frames // _PER_PIECE
         self._rest = np.zeros((0, spec.front_end.n_mels), np.float32)  # not pooled yet
-        self._pooled = [self._rest]
+        self._pooled = [self._rest.astype(np.float16)]
         self._fine: list[Floats] = []
         # Pieces are centred on multiples of their hop; those near the start hear the first frame before it.
         self._kept: Floats | None = None
@@ -80,7 +80,7 @@ class FrameCollector:
         self._add(self._log_mel.finish())
         self._add_chroma(self._chroma.finish())
         if len(self._rest):
-            self._pooled.append(self._rest.mean(axis=0, keepdims=True))
+            self._pooled.append(self._rest.mean(axis=0, keepdims=True).astype(np.float16))
         if self._kept is not None:
             self._cut(np.concatenate([self._kept, np.repeat(self._kept[-1:], spec.n_frames // 2, axis=0)]))
             if self._waiting:
@@ -105,7 +105,8 @@ class FrameCollector:
         self.loudest = max(self.loudest, float(log_mel.max()))
         rest = np.concatenate([self._rest, log_mel])
         whole = len(rest) // _POOLED * _POOLED
-        self._pooled.append(rest[:whole].reshape(-1, _POOLED, rest.shape[1]).mean(axis=1))
+        pooled = rest[:whole].reshape(-1, _POOLED, rest.shape[1]).mean(axis=1)
+        self._pooled.append(pooled.astype(np.float16))
         self._rest = rest[whole:]
         if self._kept is None:
             self._kept = np.repeat(log_mel[:1], self._spec.n_frames // 2, axis=0)

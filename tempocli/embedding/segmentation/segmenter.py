@@ -16,6 +16,7 @@ from tempocli.embedding.segmentation.collector import FrameCollector
 from tempocli.errors import ModelError
 from tempocli.inference.music import MusicEncoder
 from tempocli.inference.registry import is_name
+from tempocli.inference.structure.sections import SectionEncoder
 from tempocli.schema import Outcome, Part
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tempocli.beats.tracker import PortableTracker
     from tempocli.decoding.profiles.profile import Profile
+    from tempocli.schema import BeatTrack
 
 MIN_SECONDS = 10.0  # shorter audio has no sections
 
@@ -38,6 +40,8 @@ class Segmenter:
     ----------
     model : str, Path or None
         Name of a bundled music encoder, or path of an ONNX file; by default, the bundled one.
+    section_model : str, Path or None
+        The same of the section encoder.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     min_bpm, max_bpm : float
@@ -72,8 +76,9 @@ class Segmenter:
     Notes
     -----
     Boundaries lie on the bars of `tempocli.beats.tracker.BeatTracker`. They are found by structure features
-    (Serrà and others 2014) and checkerboard novelty (Foote 2000) of chroma and mel cepstra of bars, and by
-    dynamic programming with a prior of lengths in bars. Labels are found by average linkage of whole
+    (Serrà and others 2014) and checkerboard novelty (Foote 2000) of chroma, mel cepstra, and vectors of bars
+    that were learned from triplets of time proximity (McCallum 2019), and by dynamic programming with a prior
+    of lengths in bars. Labels are found by average linkage of whole
     sections, compared bar by bar by chroma, mel cepstra and vectors of the music encoder, which was trained
     without labels (McCallum 2022).
 
@@ -89,6 +94,7 @@ class Segmenter:
         self,
         model: str | Path | None = None,
         *,
+        section_model: str | Path | None = None,
         device: str = "auto",
         min_bpm: float = MIN_BPM,
         max_bpm: float = MAX_BPM,
@@ -99,19 +105,23 @@ class Segmenter:
         profile: Profile | str | Path | None = None,
     ) -> None:
         tracker = BeatTracker(device=device, min_bpm=min_bpm, max_bpm=max_bpm, metre=metre, profile=profile)
-        options = _Options(None if model is None else str(model), n_sections, min_bars, keep_cells)
-        self._join(tracker, MusicEncoder(model, device=device), options)
+        options = _Options(_text(model), _text(section_model), n_sections, min_bars, keep_cells)
+        self._join(tracker, device, options)
 
     @classmethod
-    def _of(cls, tracker: BeatTracker, encoder: MusicEncoder, options: _Options) -> Segmenter:
+    def _of(cls, tracker: BeatTracker, device: str, options: _Options) -> Segmenter:
         segmenter = cls.__new__(cls)
-        segmenter._join(tracker, encoder, options)
+        segmenter._join(tracker, device, options)
         return segmenter
 
-    def _join(self, tracker: BeatTracker, encoder: MusicEncoder, options: _Options) -> None:
+    def _join(self, tracker: BeatTracker, device: str, options: _Options) -> None:
+        encoder = MusicEncoder(options.model, device=device)
+        sections = SectionEncoder(options.section_model, device=device)
         if encoder.spec.front_end.sample_rate != tracker.spec.front_end.sample_rate:
             raise ModelError(f"{encoder.spec.name}: needs another sample rate than the tempo models")
-        self._tracker, self._encoder, self._options = tracker, encoder, options
+        if encoder.spec.front_end != sections.spec.front_end:
+            raise ModelError(f"{sections.spec.name}: needs another spectrogram than {encoder.spec.name}")
+        self._tracker, self._encoder, self._sections, self._options = tracker, encoder, sections, options
         self.spec = encoder.spec
         self.device = encoder.device
 
@@ -172,25 +182,32 @@ class Segmenter:
 
     def segment_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> SongForm:
         """Find the sections of mono samples at the sample rate of the front end, given in blocks."""
+        return self.hear_blocks(blocks)[1]
+
+    def hear_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> tuple[BeatTrack, SongForm]:
+        """Find the beats and the sections of mono samples at the front end's sample rate, given in blocks."""
         collector = FrameCollector(self.spec, self._encoder.encode)
         track = self._tracker.track_blocks(collector.watch(blocks))
         form = SongForm(
             (), track.estimate, track.metre, None, collector.duration, self.spec.name, self.spec.version
         )
         if collector.silent:
-            return replace(form, reason="silence")
+            return track, replace(form, reason="silence")
         if collector.duration < MIN_SECONDS:
-            return replace(form, reason="too short")
+            return track, replace(form, reason="too short")
         options = self._options
         decoded = decode_sections(
             track,
             collector.finish(),
             collector.duration,
+            self._sections.encode,
             n_sections=options.n_sections,
             min_bars=options.min_bars,
         )
         form = replace(form, sections=decoded.sections)
-        return replace(form, times=decoded.times, vectors=decoded.vectors) if options.keep_cells else form
+        if options.keep_cells:
+            form = replace(form, times=decoded.times, vectors=decoded.vectors)
+        return track, form
 
     def process(
         self, source: str | Path | BinaryIO, *, start: float = 0.0, duration: float | None = None
@@ -206,19 +223,33 @@ class Segmenter:
     def portable(self) -> PortableSegmenter:
         """Return a picklable form for another process, which opens its own music encoder."""
         options = self._options
-        if options.model is not None and not is_name(options.model):
-            options = replace(options, model=os.path.abspath(options.model))
-        return PortableSegmenter(self._tracker.portable(), self.device, self.spec.record(), options)
+        options = replace(
+            options, model=_portable(options.model), section_model=_portable(options.section_model)
+        )
+        return PortableSegmenter(self._tracker.portable(), self.device, self._records(), options)
+
+    def _records(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.spec.record(), self._sections.spec.record()
 
     def settings(self) -> dict[str, Any]:
         """Return everything except the audio that the sections depend on, as JSON values."""
         return {
             "segment_decoding": SEGMENT_DECODING_VERSION,
             "music_model": self.spec.record(),
+            "section_model": self._sections.spec.record(),
             "n_sections": self._options.n_sections,
             "min_bars": self._options.min_bars,
             **self._tracker.settings(),
         }
+
+
+def _text(model: str | Path | None) -> str | None:
+    return None if model is None else str(model)
+
+
+def _portable(model: str | None) -> str | None:
+    """Return a model such that it means the same in another folder."""
+    return model if model is None or is_name(model) else os.path.abspath(model)
 
 
 def moved_form(form: SongForm, seconds: float) -> SongForm:
@@ -234,6 +265,7 @@ def moved_form(form: SongForm, seconds: float) -> SongForm:
 @dataclass(frozen=True, slots=True)
 class _Options:
     model: str | None
+    section_model: str | None
     n_sections: int | None
     min_bars: int
     keep_cells: bool
@@ -251,7 +283,7 @@ class PortableSegmenter:
 
     tracker: PortableTracker
     device: str
-    record: dict[str, Any]
+    records: tuple[dict[str, Any], dict[str, Any]]
     options: _Options
 
     def connect(self, encode: Any) -> Segmenter:
@@ -262,10 +294,10 @@ class PortableSegmenter:
         ModelError
             If a model cannot be opened, or has changed since.
         """
-        encoder = MusicEncoder(self.options.model, device=self.device)
-        segmenter = Segmenter._of(self.tracker.connect(encode), encoder, self.options)
-        if segmenter.spec.record() != self.record:
-            raise ModelError(f"{segmenter.spec.name}: its file was replaced during the run")
+        segmenter = Segmenter._of(self.tracker.connect(encode), self.device, self.options)
+        for record, wanted in zip(segmenter._records(), self.records, strict=True):
+            if record != wanted:
+                raise ModelError(f"{record['name']}: its file was replaced during the run")
         return segmenter
 
 

@@ -22,7 +22,7 @@ class ContrastiveConfig:
     n_frames, n_mels : int
         Shape of a window; 256 frames are 3 s.
     frame_step : int
-        Number of frames that are averaged before the first convolution; only for the backbone ``"time"``.
+        Number of frames that are averaged before the first convolution; twice as many for ``"spectrogram"``.
     channels : tuple of int
         Channels of the convolutions, each of which halves the frame rate.
     n_blocks : int

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class SpectrogramNetwork(nn.Module):
     """Network from log-mel windows to embeddings by residual convolutions over time and bands.
 
-    Pairs of frames are averaged first. Each stage halves time and bands. The bands left are then combined by
-    one convolution, since at which frequencies something sounds matters, and when does not: the embedding is
-    made of the mean and the maximum over time. The projection is used only by the loss.
+    Pairs of frames, or more (`frame_step`), are averaged first. Each stage halves time and bands. The bands
+    left are then combined by one convolution, since at which frequencies something sounds matters, and when
+    does not: the embedding is made of the mean and the maximum over time. The projection is used only by the
+    loss.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class SpectrogramNetwork(nn.Module):
 
     def pooled(self, log_mel: Tensor) -> Tensor:
         """Return what the embedding is a linear function of, shape=(batch, 2 * channels[-1])."""
-        x = nn.functional.avg_pool1d(self.bands(log_mel.transpose(1, 2)), 2)
+        x = nn.functional.avg_pool1d(self.bands(log_mel.transpose(1, 2)), 2 * self.config.frame_step)
         x = x.transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
         x = self.combine(self.stages(self.stem(x))).squeeze(-1)
         return torch.cat([x.mean(dim=-1), x.amax(dim=-1)], dim=1)

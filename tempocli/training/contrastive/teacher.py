@@ -17,6 +17,26 @@ if TYPE_CHECKING:
 _CENTRE_MOMENTUM = 0.9
 
 
+class Prototypes(nn.Module):
+    """Logits of clusters: the cosines between a projection and the prototype of each cluster, as in DINO.
+
+    Without unit lengths the logits of an untrained network are next to 0, and nothing pulls clusters apart.
+
+    Parameters
+    ----------
+    dim, n_clusters : int
+    """
+
+    def __init__(self, dim: int, n_clusters: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.functional.normalize(torch.randn(n_clusters, dim), dim=1))
+
+    def forward(self, projections: Tensor) -> Tensor:
+        """Return the logits, shape=(batch, n_clusters), of projections, shape=(batch, dim)."""
+        unit = nn.functional.normalize(projections, dim=1)
+        return unit @ nn.functional.normalize(self.weight, dim=1).T
+
+
 class Teacher(nn.Module):
     """A moving average of an encoder, and the head by which the encoder learns from it.
 
@@ -32,9 +52,7 @@ class Teacher(nn.Module):
         super().__init__()
         dim = encoder.config.projection_dim
         if n_clusters:
-            self.head: nn.Module = nn.utils.parametrizations.weight_norm(
-                nn.Linear(dim, n_clusters, bias=False)
-            )
+            self.head: nn.Module = Prototypes(dim, n_clusters)
         else:
             self.head = nn.Sequential(
                 nn.Linear(dim, 4 * dim), nn.BatchNorm1d(4 * dim), nn.ReLU(), nn.Linear(4 * dim, dim)

@@ -20,9 +20,11 @@ from tempocli.errors import DataError  # noqa: E402
 from tempocli.features.front_end import FrontEnd, onset_strength  # noqa: E402
 from tempocli.training.contrastive.build import build_encoder  # noqa: E402
 from tempocli.training.contrastive.losses import nt_xent  # noqa: E402
+from tempocli.training.contrastive.network import ContrastiveConfig  # noqa: E402
 from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402
 from tempocli.training.contrastive.sampler import ExcerptSampler  # noqa: E402
 from tempocli.training.contrastive.statistics import Whitened, whitening  # noqa: E402
+from tempocli.training.contrastive.task import ContrastiveTask  # noqa: E402
 from tempocli.training.data.sampling import Split, UnlabelledTracks  # noqa: E402
 from tempocli.training.data.views import pitch_shift  # noqa: E402
 from tempocli.training.engine import HISTORY  # noqa: E402
@@ -81,6 +83,37 @@ def test_nt_xent_is_small_when_views_agree_and_tracks_do_not() -> None:
     tracks = torch.eye(8)
     assert nt_xent(tracks, tracks, temperature=0.1) < 0.01
     assert nt_xent(tracks, tracks.roll(1, 0), temperature=0.1) > 5.0
+
+
+@pytest.mark.parametrize("backbone", ["time", "spectrogram"])
+def test_a_frame_step_averages_frames(backbone: str) -> None:
+    settings = {
+        "backbone": backbone,
+        "n_frames": 64,
+        "n_mels": 8,
+        "channels": (4, 8),
+        "projection_norm": True,
+    }
+    one, two = (build_encoder(ContrastiveConfig(**settings, frame_step=step)).eval() for step in (1, 2))
+    two.load_state_dict(one.state_dict())
+    log_mel = torch.rand(3, 64, 8, generator=torch.Generator().manual_seed(0))
+    averaged = log_mel.reshape(3, 32, 2, 8).mean(dim=2)
+    with torch.inference_mode():
+        torch.testing.assert_close(two(log_mel), one(averaged))
+        torch.testing.assert_close(two(log_mel), two.embedding(two.pooled(log_mel)))
+
+
+def test_validation_shows_a_collapse(recipe: ContrastiveRecipe, data_folder: Path) -> None:
+    task, network = ContrastiveTask(data_folder, recipe), build_encoder(recipe.network).eval()
+    before = task.validate(network, "cpu")
+    with torch.no_grad():
+        network.embedding.weight *= 1e-4  # only the bias is left
+    after = task.validate(network, "cpu")
+    assert after["validation_variance"] < 1e-3 < before["validation_variance"]
+    with torch.no_grad():
+        network.embedding.bias.zero_()
+        network.embedding.weight[1:] = network.embedding.weight[0]
+    assert task.validate(network, "cpu")["validation_rank"] < 1.01 < before["validation_rank"]
 
 
 @pytest.mark.slow

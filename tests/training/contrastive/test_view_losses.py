@@ -24,6 +24,7 @@ from tempocli.training.contrastive.network import ContrastiveConfig  # noqa: E40
 from tempocli.training.contrastive.recipe import ContrastiveRecipe  # noqa: E402
 from tempocli.training.contrastive.sampler import Views  # noqa: E402
 from tempocli.training.contrastive.task import ContrastiveTask  # noqa: E402
+from tempocli.training.contrastive.teacher import Prototypes  # noqa: E402
 from tempocli.training.recipe import find_recipe, read_recipe  # noqa: E402
 
 if TYPE_CHECKING:
@@ -214,6 +215,16 @@ def test_the_teacher_follows_and_is_not_trained(name: str) -> None:
         assert teacher.centre.abs().sum() > 0.0
 
 
+def test_logits_of_clusters_are_cosines() -> None:
+    torch.manual_seed(0)
+    prototypes = Prototypes(4, 6)
+    views = torch.randn(3, 4)
+    logits = prototypes(views)
+    torch.testing.assert_close(prototypes(7.0 * views), logits)
+    unit = prototypes.weight / prototypes.weight.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(prototypes(unit).diagonal(), torch.ones(6))
+
+
 def test_two_teachers_are_refused() -> None:
     with pytest.raises(DataError, match="two losses with a teacher: byol and clustering"):
         build_learner(recipe({"byol": 1.0, "clustering": 1.0}))
@@ -232,4 +243,5 @@ def test_the_recipes_differ_in_the_loss_only(name: str) -> None:
     )
     same = {"name": "x", "losses": {}, "network": one.network}
     assert replace(one, **same) == replace(other, **same)
-    assert replace(one.network, projection_dim=1) == replace(other.network, projection_dim=1)
+    projection = {"projection_dim": 1, "projection_norm": False}
+    assert replace(one.network, **projection) == replace(other.network, **projection)

@@ -134,13 +134,24 @@ def _write_text(found: list[Difference]) -> None:
 def _print_table(found: list[Difference]) -> None:
     if not found:
         return
-    from tempocli.cli.terminal.tables import print_tables
+    from rich.text import Text
 
-    rows: list[tuple[str, ...]] = [("file", "change", "old", "new", "relation")]
+    from tempocli.cli.terminal.fitting import Column, fitted
+
+    columns = (
+        Column("File", "left"),
+        Column("Change", "left", need=1),
+        Column("Old BPM"),
+        Column("New BPM"),
+        Column("New / old", need=2),
+    )
+    rows = []
     for each in found:
         name = printable(input_name(each.path, each.part))
-        rows.append((name, each.change, _number(each.old), _number(each.new), _relation(each) or "-"))
-    print_tables([rows])
+        cells = (name, each.change, _number(each.old), _number(each.new), _relation(each) or "-")
+        rows.append([Text(cell) for cell in cells])
+    output = console.results_console()
+    output.print(fitted(columns, rows, output.width))
 
 
 def _write_csv(found: list[Difference]) -> None:

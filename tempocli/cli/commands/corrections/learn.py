@@ -11,9 +11,12 @@ from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.batch.engines.local import TIMEOUT
 from tempocli.batch.engines.summary import EXIT_SOME_FAILED
 from tempocli.cli import limits, options
+from tempocli.cli.config.profiles import profile_names
+from tempocli.cli.config.settings import is_given
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.interrupts import stopping
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage import completion
 from tempocli.errors import DataError
 from tempocli.inference.options import EstimatorOptions
 from tempocli.output.formats.layout import encode, printable
@@ -28,6 +31,7 @@ Examples:
   tempo review tempi.jsonl                                correct some twenty tracks
   tempo learn tempi.corrections.csv -o my.profile         learn from them
   tempo learn tempi.corrections.csv --name mine           the same, kept by a name
+  tempo learn *.corrections.csv --name mine               from several reviews
   tempo estimate ~/Music -o new.jsonl --profile mine      count as you do
 
 What was learned is written to stdout, in words.
@@ -36,9 +40,18 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some tracks could not be read,
 
 
 @click.command("learn", epilog=_EXAMPLES)
-@click.argument("corrections", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "--output", metavar="FILE", help="Write the profile to FILE.")
-@click.option("--name", metavar="NAME", help="Keep the profile by a name, in your configuration folder.")
+@click.argument(
+    "corrections", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=completion.files, help="Write the profile to FILE."
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    shell_complete=profile_names,
+    help="Keep the profile by a name, in your configuration folder.",
+)
 @options.method
 @options.model
 @options.device
@@ -46,7 +59,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some tracks could not be read,
 @limits.max_memory
 @options.verbosity
 def command(
-    corrections: Path,
+    corrections: tuple[Path, ...],
     output: str | None,
     name: str | None,
     method: str,
@@ -60,28 +73,34 @@ def command(
 ) -> None:
     """Learn how you count from the tracks that you corrected or accepted.
 
-    CORRECTIONS is the file that 'tempo review' writes, or any CSV with the columns path and bpm. The tracks
-    are heard again. Use the profile with --profile, and with the same model.
+    CORRECTIONS are files that 'tempo review' writes, or any CSV with the columns path and bpm; for a track in
+    several of them, the last one counts. The tracks are heard again. Use the profile with --profile, and
+    with the same model.
     """
     console.configure(verbose=verbose, quiet=quiet)
     options.check_method(method, model, references)
+    if output is not None and not is_given("name"):
+        name = None  # a default of the user's own
     if (output is None) == (name is None):
         raise click.UsageError("Give --output FILE or --name NAME.")
     from tempocli.decoding.profiles.files import path_of
     from tempocli.output.review import read_corrections
 
+    names = ", ".join(map(str, corrections))
     target = Path(output) if output is not None else path_of(str(name))
-    options.check_overwrites((str(target),), (str(corrections),))
-    tracks = read_corrections(corrections)
+    options.check_overwrites((str(target),), map(str, corrections))
+    tracks = list(
+        {track.key: (track, bpm) for path in corrections for track, bpm in read_corrections(path)}.values()
+    )
     if not tracks:
-        raise DataError(f"{corrections}: has no tempi to learn from")
+        raise DataError(f"{names}: no tempi to learn from")
     from tempocli.decoding.profiles.learning import learn
     from tempocli.estimator import Estimator
 
     estimator = Estimator.from_options(EstimatorOptions(model, method, references, device))
     heard = _hear(tracks, estimator, jobs, max_memory, quiet=quiet)
     if not heard:
-        raise DataError(f"{corrections}: none of its tracks can be learned from")
+        raise DataError(f"{names}: none of the tracks can be learned from")
     learned = learn([each for each, _ in heard], [bpm for _, bpm in heard], estimator.spec)
     if name is not None:
         target.parent.mkdir(parents=True, exist_ok=True)

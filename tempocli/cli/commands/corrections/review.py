@@ -11,6 +11,7 @@ import click
 
 from tempocli.cli import limits, options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 
 if TYPE_CHECKING:
     from tempocli.cli.review.tagging import Tagger
@@ -36,6 +37,7 @@ Exit status: 0 success, 1 error, 2 usage error.
     "-o",
     "--output",
     metavar="FILE",
+    shell_complete=completion.files,
     help="File of corrections (CSV), to make or to add to.  [default: RESULTS with .corrections.csv]",
 )
 @click.option("--write-tags", is_flag=True, help="Also write corrected and accepted tempi into tags.")
@@ -78,14 +80,14 @@ def command(
 
             tagger = Tagger(max_memory=max_memory)
             stack.callback(tagger.close)
-        from tempocli.beats.tracker import BeatTracker
         from tempocli.cli.review.folders import preview_folder
         from tempocli.cli.review.previews import Previews
         from tempocli.cli.review.server import ReviewServer
         from tempocli.cli.review.session import ReviewSession
+        from tempocli.embedding.segmentation.segmenter import Segmenter
 
         folder = stack.enter_context(preview_folder())
-        previews = Previews(BeatTracker(device=device), folder, max_memory=max_memory)
+        previews = Previews(Segmenter(device=device), folder, max_memory=max_memory)
         stack.callback(previews.close)
         session = ReviewSession(os.fspath(results), tracks, log, previews, tagger)
         with ReviewServer(session, port) as server:

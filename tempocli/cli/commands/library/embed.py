@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from tempocli.cli import batches, options
+from tempocli.cli.config.settings import asked_format
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage import completion
+from tempocli.cli.usage.groups import GroupedCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +36,16 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 """
 
 
-@click.command("embed", epilog=_EXAMPLES)
+@click.command("embed", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
-@click.option("-o", "--output", metavar="FILE", help="Write the vectors to FILE (.npz, .parquet, .jsonl).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Write the vectors to FILE (.npz, .parquet, .jsonl).",
+)
 @click.option(
     "--format",
     "format_name",
@@ -68,7 +77,7 @@ def command(
 
     inputs = batch.inputs(paths, part.of_files())
     output = None if output == "-" else output
-    format_name = options.asked_format(format_name, output, SUFFIXES) or _format_of(output)
+    format_name = asked_format(format_name, output, SUFFIXES) or _format_of(output)
     if output is None and format_name != "jsonl":
         raise click.UsageError(f"--format {format_name} needs --output FILE.")
     options.check_overwrites((output,), (*paths, batch.files_from))

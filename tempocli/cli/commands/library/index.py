@@ -9,6 +9,8 @@ import click
 
 from tempocli.cli import batches, options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
+from tempocli.cli.usage.groups import GroupedCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +36,15 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 """
 
 
-@click.command("index", epilog=_EXAMPLES)
+@click.command("index", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @click.option(
-    "-o", "--output", metavar="INDEX", required=True, help="The index, a folder; created if missing."
+    "-o",
+    "--output",
+    metavar="INDEX",
+    shell_complete=completion.folders,
+    required=True,
+    help="The index, a folder; created if missing.",
 )
 @click.option("--keep-missing", is_flag=True, help="Keep tracks whose files are gone, such as on a drive.")
 @click.option("--retry-failed", is_flag=True, help="Try files again that failed and have not changed.")

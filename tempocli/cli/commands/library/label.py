@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import batches, options
+from tempocli.cli.config.settings import asked_format
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
+from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.output.formats.layout import encode, escape
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ def _field(context: click.Context, parameter: click.Parameter, text: str | None)
     return name
 
 
-@click.command("label", epilog=_EXAMPLES)
+@click.command("label", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
 @click.option(
@@ -62,7 +65,13 @@ def _field(context: click.Context, parameter: click.Parameter, text: str | None)
     required=True,
     help="A probe made by 'tempo train probe'.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE (.csv, .jsonl, .txt) atomically.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Write to FILE (.csv, .jsonl, .txt) atomically.",
+)
 @click.option(
     "--format",
     "format_name",
@@ -99,7 +108,7 @@ def command(
     """
     inputs = batch.inputs(paths, part.of_files())
     output = None if output == "-" else output
-    format_name = options.asked_format(format_name, output, _SUFFIXES) or _format_of(output)
+    format_name = asked_format(format_name, output, _SUFFIXES) or _format_of(output)
     options.check_overwrites((output,), (*paths, batch.files_from, str(probe_file)))
     if (overwrite or dry_run) and field is None:
         raise click.UsageError("--overwrite and --dry-run need --write-tags.")

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tempocli.cli import limits, options
+from tempocli.cli.config.settings import asked_format
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
+from tempocli.cli.usage.groups import GroupedCommand
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,9 +75,16 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
     return weights
 
 
-@click.command("similar", epilog=_EXAMPLES)
-@click.argument("song")
-@click.option("--index", "folder", metavar="INDEX", required=True, help="An index made by 'tempo index'.")
+@click.command("similar", cls=GroupedCommand, epilog=_EXAMPLES)
+@click.argument("song", shell_complete=completion.files)
+@click.option(
+    "--index",
+    "folder",
+    metavar="INDEX",
+    required=True,
+    shell_complete=completion.folders,
+    help="An index made by 'tempo index'.",
+)
 @click.option(
     "-n",
     "--number",
@@ -107,7 +117,13 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
     metavar="PART=W,...",
     help="Weights of the parts.  [default: timbre=1,rhythm=1,chroma=0.3]",
 )
-@click.option("--path", "goal", metavar="SONG2", help="A playlist from SONG to SONG2 in small steps.")
+@click.option(
+    "--path",
+    "goal",
+    metavar="SONG2",
+    shell_complete=completion.files,
+    help="A playlist from SONG to SONG2 in small steps.",
+)
 @click.option(
     "--length",
     type=click.IntRange(2, 1000),
@@ -126,7 +142,9 @@ def _weights(context: click.Context, parameter: click.Parameter, text: str | Non
     type=click.Choice(_FORMATS),
     help="Output format.  [default: from --output; else a table on a terminal, paths in a pipe]",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE atomically.")
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=completion.files, help="Write to FILE atomically."
+)
 @options.device
 @limits.max_memory
 @options.verbosity
@@ -161,7 +179,7 @@ def command(
     if section is not None and goal is not None:
         raise click.UsageError("--path goes without --section.")
     _check(goal, length, bpm=bpm, faster=faster, slower=slower, any_tempo=any_tempo)
-    format_name = options.asked_format(format_name, output, _SUFFIXES) or _format_of(output)
+    format_name = asked_format(format_name, output, _SUFFIXES) or _format_of(output)
     options.check_overwrites((output,), (song, goal))
     from tempocli.cli.commands.library.songs import Reader
     from tempocli.embedding.index.library import Library, Query

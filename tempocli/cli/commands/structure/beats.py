@@ -14,6 +14,8 @@ from tempocli.cli import batches, options
 from tempocli.cli.commands.structure.sinks import Target
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage import completion
+from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.output.beats import FORMATS, GRID_FORMATS, SINGLE_FORMATS, SUFFIXES, BeatWriter
 from tempocli.output.beats.documents import RECORD_KEYS, line_record
 from tempocli.output.formats import Layout
@@ -46,10 +48,12 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 """
 
 
-@click.command("beats", epilog=_EXAMPLES)
+@click.command("beats", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
-@click.option("-o", "--output", metavar="FILE", help="Write the beats to FILE.")
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=completion.files, help="Write the beats to FILE."
+)
 @click.option(
     "--format",
     "format_name",
@@ -59,13 +63,20 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option(
     "--grid", is_flag=True, help="Write stretches of constant tempo in place of beats (text, csv, midi)."
 )
-@click.option("--click", "click_path", metavar="FILE.wav", help="Write the music of one input with clicks.")
+@click.option(
+    "--click",
+    "click_path",
+    metavar="FILE.wav",
+    shell_complete=completion.files,
+    help="Write the music of one input with clicks.",
+)
 @partial(options.resuming, formats="jsonl")
 @options.tempo_range
 @options.profile
 @click.option("--metre", type=click.IntRange(2, 7), metavar="N", help="Beats a bar, if they are known.")
 @click.option(
     "--model",
+    shell_complete=completion.models("beats"),
     metavar="NAME|PATH",
     show_default="beats",
     help="Beat network: a name (see 'tempo models') or path of an ONNX file.",

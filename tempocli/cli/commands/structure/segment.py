@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,8 @@ from tempocli.cli import batches, options
 from tempocli.cli.commands.structure.sinks import Target
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
+from tempocli.cli.usage import completion
+from tempocli.cli.usage.groups import GroupedCommand
 from tempocli.output.form import FORMATS, SINGLE_FORMATS, SUFFIXES, FormWriter
 from tempocli.output.form.documents import RECORD_KEYS, line_record
 from tempocli.output.formats import Layout
@@ -21,6 +23,7 @@ from tempocli.output.results.rows import JsonRows
 from tempocli.system.atomic_files import atomic_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from tempocli.cli.batches import BatchOptions
@@ -41,15 +44,17 @@ Examples:
   tempo segment song.flac --min-bars 8           no sections of fewer than eight bars
   tempo segment song.flac --sections 6           six sections
 
-Text output is START<TAB>END<TAB>LABEL<TAB>BARS<TAB>BPM, with the path in front for several files.
+In a pipe, text output is START<TAB>END<TAB>LABEL<TAB>BARS<TAB>BPM, with the path in front for several files.
 Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interrupted.
 """
 
 
-@click.command("segment", epilog=_EXAMPLES)
+@click.command("segment", cls=GroupedCommand, epilog=_EXAMPLES)
 @batches.batch
 @options.part
-@click.option("-o", "--output", metavar="FILE", help="Write the sections to FILE.")
+@click.option(
+    "-o", "--output", metavar="FILE", shell_complete=completion.files, help="Write the sections to FILE."
+)
 @click.option(
     "--format",
     "format_name",
@@ -59,6 +64,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option(
     "--plot",
     metavar="FILE",
+    shell_complete=completion.files,
     help="Plot the similarity of the bars of one input to a .png, .svg or .pdf (requires extra 'plot').",
 )
 @click.option("--sections", type=click.IntRange(1), metavar="K", help="Number of sections, if it is known.")
@@ -76,9 +82,17 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option("--metre", type=click.IntRange(2, 7), metavar="N", help="Beats a bar, if they are known.")
 @click.option(
     "--model",
+    shell_complete=completion.models("embed"),
     metavar="NAME|PATH",
     show_default="music",
     help="Music encoder: a name (see 'tempo models') or path of an ONNX file.",
+)
+@click.option(
+    "--section-model",
+    shell_complete=completion.models("segment"),
+    metavar="NAME|PATH",
+    show_default="sections",
+    help="Section encoder.",
 )
 @options.device
 def command(
@@ -96,6 +110,7 @@ def command(
     profile: Profile | None,
     metre: int | None,
     model: str | None,
+    section_model: str | None,
     device: str,
 ) -> None:
     """Find the sections of songs, and which of them are repeats.
@@ -112,13 +127,14 @@ def command(
     with ExitStack() as stack:
         # Opened before the work, so that an error does not lose a long run.
         layout = Layout(named=not inputs.single)
-        writer = partial(FormWriter, name=target.format_name, layout=layout)
+        writer = _writer(target, layout)
         sink = target.open(stack, writer, JsonRows(line_record, RECORD_KEYS), resuming)
         picture = None if plot is None else stack.enter_context(atomic_file(plot))
         from tempocli.embedding.segmentation.segmenter import Segmenter
 
         segmenter = Segmenter(
             model,
+            section_model=section_model,
             device=device,
             min_bpm=min_bpm,
             max_bpm=max_bpm,
@@ -157,6 +173,15 @@ def command(
                 _draw(result, picture, os.path.splitext(plot or "")[1][1:].lower())
         sink.close()
     click.get_current_context().exit(status)
+
+
+def _writer(target: Target, layout: Layout) -> Callable[[Callable[[bytes], Any]], Any]:
+    """Return from what takes bytes to what writes results; on a terminal, text is a table."""
+    if target.format_name == "text" and target.output is None and console.stdout_is_terminal():
+        from tempocli.cli.terminal.sections import SectionTables
+
+        return lambda _: SectionTables(layout)
+    return partial(FormWriter, name=target.format_name, layout=layout)
 
 
 def _check_plot(path: str | None, inputs: Inputs) -> None:

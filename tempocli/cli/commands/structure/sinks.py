@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from tempocli.batch.engines.output import OutputSpec
-from tempocli.cli.options import asked_format
+from tempocli.cli.config.settings import asked_format
 from tempocli.cli.sinks import saying_what_is_kept
 from tempocli.cli.terminal import console
 from tempocli.output.formats import Layout

@@ -9,6 +9,7 @@ import click
 
 from tempocli.cli import batches, limits, options
 from tempocli.cli.terminal import console
+from tempocli.cli.usage import completion
 from tempocli.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,7 +38,14 @@ group (album or artist). A label needs 8 tracks; some dozens are better.
 
 @click.command("probe", epilog=_EXAMPLES)
 @click.argument("table", type=_FILE, metavar="LABELS.CSV")
-@click.option("-o", "--output", metavar="FILE", required=True, help="Write the probe to FILE.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completion.files,
+    required=True,
+    help="Write the probe to FILE.",
+)
 @click.option("--column", metavar="NAME", help="Column of the labels.  [default: label or labels]")
 @click.option(
     "--audio-home",

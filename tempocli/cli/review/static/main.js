@@ -4,7 +4,7 @@ import { makeGrid, snapped } from "/grid.js";
 import { TrackList } from "/list.js";
 import { Player } from "/sound.js";
 import { ask, Store } from "/store.js";
-import { drawWhole, drawZoom, peaksOf } from "/wave.js";
+import { drawForm, drawWhole, drawZoom, peaksOf } from "/wave.js";
 
 const $ = (id) => document.getElementById(id);
 const EDIT = { bpm: null, shift: 0, anchor: null, typed: "", taps: [] };
@@ -96,6 +96,7 @@ async function open(number) {
   list.choose(number);
   Object.assign(state, { at: number, leaving: false, track: null, preview: null, peaks: null, grid: [] });
   delete document.body.dataset.ready;
+  showForm();
   try {
     const track = await retried(() => ask(`/api/track?number=${number}`), opening);
     if (opening !== state.opening) return;
@@ -116,6 +117,7 @@ async function open(number) {
     // Introductions say little of the tempo.
     if (preview.duration > 60) player.seek(preview.duration * 0.25);
     regrid();
+    showForm();
     say(preview.beats.length ? "" : "No beats were found; the grid begins at 0 s.");
     document.body.dataset.ready = number;
     if (wasPlaying) player.play();
@@ -172,6 +174,13 @@ function regrid() {
   const { bpm, shift: beats, anchor } = state.edit;
   state.grid = state.preview ? makeGrid(state.preview, bpm, beats, anchor) : [];
   player.setGrid(state.grid);
+}
+
+// One section alone says nothing.
+function showForm() {
+  const form = state.preview?.form ?? [];
+  $("form").hidden = form.length < 2;
+  $("form").setAttribute("aria-label", `Sections of the song: ${form.map(([, , label]) => label).join(" ")}`);
 }
 
 function showTrack() {
@@ -300,6 +309,7 @@ function draw() {
   if (state.track) {
     const view = { preview: state.preview, peaks: state.peaks, grid: state.grid, sections: sections(), time: player.now() };
     drawZoom($("zoom"), view);
+    if (!$("form").hidden) drawForm($("form"), view);
     drawWhole($("whole"), view);
   }
   requestAnimationFrame(draw);
@@ -314,6 +324,11 @@ async function begin() {
   addEventListener("keydown", onKey);
   $("whole").addEventListener("click", (event) => {
     if (state.preview) player.seek((event.offsetX / $("whole").clientWidth) * state.preview.duration);
+  });
+  $("form").addEventListener("click", (event) => {
+    const time = (event.offsetX / $("form").clientWidth) * state.preview.duration;
+    const section = state.preview.form.findLast(([start]) => start <= time);
+    if (section) player.seek(section[0]);
   });
   for (;;) {
     try {

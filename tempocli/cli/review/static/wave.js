@@ -1,4 +1,5 @@
-// Draws the waveform: the whole track with its tempo sections, and what is around the playhead with the grid.
+// Draws the waveform: the whole track with its tempo sections, what is around the playhead with the grid, and the
+// sections of the song.
 
 import { firstAfter } from "/grid.js";
 
@@ -56,6 +57,30 @@ export function drawZoom(canvas, view) {
     pen.fillRect(place(time) - (down ? 1.5 : 0.75), down ? 0 : height * 0.12, down ? 3 : 1.5, down ? height : height * 0.76);
   }
   pen.fillStyle = colour("text");
+  pen.fillRect(place(view.time) - 1, 0, 2, height);
+}
+
+// Labels beyond the first twelve take the colours again.
+function labelColour(label) {
+  let number = 0;
+  for (const letter of label) number = 26 * number + letter.charCodeAt(0) - 64;
+  return `hsl(${((number - 1) % 12) * 137.5} 55% ${colour("label-light")})`;
+}
+
+export function drawForm(canvas, view) {
+  const { pen, width, height } = prepared(canvas);
+  if (!view.preview) return;
+  const { duration, form } = view.preview;
+  const place = (time) => (time / duration) * width;
+  pen.textAlign = "center";
+  for (const [start, end, label] of form) {
+    const [left, right] = [place(start), place(end)];
+    pen.fillStyle = labelColour(label);
+    pen.fillRect(left, 0, Math.max(1, right - left - 1), height);
+    pen.fillStyle = colour("text");
+    if (right - left > 12) pen.fillText(label, (left + right) / 2, height / 2 + 4);
+  }
+  pen.textAlign = "start";
   pen.fillRect(place(view.time) - 1, 0, 2, height);
 }
 

@@ -1,4 +1,4 @@
-"""What a review page shows and plays of a track: samples, their peaks, and beats."""
+"""What a review page shows and plays of a track: samples, their peaks, beats and sections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tempocli.beats.tracker import BeatTracker, PortableTracker
+    from tempocli.decoding.segments.song import SongForm
+    from tempocli.embedding.segmentation.segmenter import PortableSegmenter, Segmenter
     from tempocli.schema import BeatTrack
 
 PREVIEW_RATE = 44100  # Hz, at which all browsers play
@@ -42,19 +43,21 @@ class PreviewMaker:
 
     A preview is a WAV file, mono, of 16 bits at `PREVIEW_RATE`, and a JSON object: ``duration`` in seconds,
     ``peak_rate`` in 1/s, ``peaks`` (a byte of 0 to 255 each, in base64), ``bpm``, ``beats`` in seconds and
-    ``positions`` in the bar. All times count from the start of the WAV file.
+    ``positions`` in the bar, and ``form``: start, end and label of each section. All times count from the
+    start of the WAV file.
 
     Parameters
     ----------
-    tracker : BeatTracker
+    segmenter : Segmenter
+        Finds beats and sections in one pass.
     folder : str
         An existing folder.
     """
 
-    def __init__(self, tracker: BeatTracker, folder: str) -> None:
-        self._tracker = tracker
+    def __init__(self, segmenter: Segmenter, folder: str) -> None:
+        self._segmenter = segmenter
         self._folder = folder
-        self.device = tracker.device
+        self.device = segmenter.device
 
     def process(self, source: Any, *, start: float = 0.0, duration: float | None = None) -> Outcome:
         """Write the preview of a file or a part of it.
@@ -74,12 +77,14 @@ class PreviewMaker:
             target.setsampwidth(2)
             target.setframerate(PREVIEW_RATE)
             peaks, n_samples = _write(blocks, target, str(source))
-        track = self._tracker.track(source, start=start, duration=duration)
+        wanted = self._segmenter.spec.front_end.sample_rate
+        track, form = self._segmenter.hear_blocks(source_blocks(source, None, part, wanted_rate=wanted))
         record = {
             "duration": n_samples / PREVIEW_RATE,
             "peak_rate": PEAK_RATE,
             "peaks": base64.b64encode(peaks.tobytes()).decode(),
-            **_beats(track, start),
+            **_beats(track),
+            "form": _form(form),
         }
         with atomic_file(document) as file:
             file.write(json.dumps(record).encode())
@@ -87,23 +92,23 @@ class PreviewMaker:
 
     def encode(self, windows: NDArray[np.float32]) -> Any:
         """Run the tempo models for other processes."""
-        return self._tracker.encode(windows)
+        return self._segmenter.encode(windows)
 
     def portable(self) -> PortablePreviewMaker:
         """Return a picklable form for another process."""
-        return PortablePreviewMaker(self._tracker.portable(), self._folder)
+        return PortablePreviewMaker(self._segmenter.portable(), self._folder)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PortablePreviewMaker:
     """A picklable recipe for a `PreviewMaker`."""
 
-    tracker: PortableTracker
+    segmenter: PortableSegmenter
     folder: str
 
     def connect(self, encode: Any) -> PreviewMaker:
         """Create the maker; raise ModelError if a model cannot be opened."""
-        return PreviewMaker(self.tracker.connect(encode), self.folder)
+        return PreviewMaker(self.segmenter.connect(encode), self.folder)
 
 
 def _write(
@@ -129,9 +134,13 @@ def _write(
     return np.round(255.0 * peaks).astype(np.uint8), n_samples
 
 
-def _beats(track: BeatTrack, start: float) -> dict[str, Any]:
+def _form(form: SongForm) -> list[tuple[float, float, str]]:
+    return [(round(each.start, 3), round(each.end, 3), each.label) for each in form.sections]
+
+
+def _beats(track: BeatTrack) -> dict[str, Any]:
     return {
         "bpm": track.estimate.bpm,
-        "beats": [round(beat.time - start, 4) for beat in track.beats],
+        "beats": [round(beat.time, 4) for beat in track.beats],
         "positions": [beat.position for beat in track.beats],
     }

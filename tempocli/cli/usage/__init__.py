@@ -1,0 +1,1 @@
+"""What helps to use the commands: help texts in groups, completion in shells."""

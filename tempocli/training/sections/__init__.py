@@ -1,0 +1,1 @@
+"""Training of the section encoder: which bars of a track belong together (McCallum 2019)."""
