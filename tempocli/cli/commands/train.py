@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tempocli.cli.commands.training import labels as _labels  # noqa: F401 - adds its command to `data`
-from tempocli.cli.commands.training.prepare import data, progress_bar
+from tempocli.cli.commands.training.prepare import data
+from tempocli.cli.commands.training.progress import progress
 from tempocli.cli.config import settings
 from tempocli.cli.usage import completion
 from tempocli.errors import MissingExtraError
@@ -73,13 +74,14 @@ def _data(function: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _progress(steps: int, scores: tuple[str, ...]) -> Iterator[Callable[..., None]]:
-    with progress_bar("loss {task.fields[loss]:.3f}  validation {task.fields[score]}") as bar:
-        task = bar.add_task("training", total=steps, loss=float("nan"), score="-")
+    with progress("training", steps) as show:
+        score = "-"
 
         def report(step: int, values: dict[str, float]) -> None:
+            nonlocal score
             if values.keys() >= set(scores):
-                bar.update(task, score=" / ".join(f"{values[name]:.1f}" for name in scores))
-            bar.update(task, completed=step, loss=values["loss"])
+                score = " / ".join(f"{values[name]:.1f}" for name in scores)
+            show(step, f"loss {values['loss']:.3f}, validation {score}")
 
         yield report
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tempocli.cli.commands.training.progress import progress
 from tempocli.cli.limits import sensible_jobs
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def everything(out: Path, jobs: int, sources: Path, performances: Path) -> None:
     from tempocli.training.data.prepare import listed_music
     from tempocli.training.data.sources import music_list
 
+    _check("apt-get", "dpkg-deb", "FluidSynth", "soundfonts", "MMA", "eSpeak NG")
+
     songs, music = _fetch(sources, music_list())
     context = click.get_current_context()
     for kind in (synthetic, mma, clicks, speech):
@@ -97,6 +100,7 @@ def music_of_all_kinds(out: Path, jobs: int, sources: Path, free: Path | None) -
     from tempocli.training.data.sources import embedding_music_list
     from tempocli.training.synth.midi import midi_songs, mma_grooves
 
+    _check("apt-get", "dpkg-deb", "FluidSynth", "soundfonts", "MMA")
     listed = embedding_music_list()
     songs, music = _fetch(sources, listed)
     front_end = made.MUSIC_FRONT_END
@@ -130,6 +134,7 @@ def sounds_without_music(out: Path, jobs: int, sources: Path) -> None:
     from tempocli.training.data import prepare as made
     from tempocli.training.data.sources import sounds_list
 
+    _check("apt-get", "dpkg-deb", "eSpeak NG")
     _, folder = _fetch(sources, sounds_list())
     front_end = made.MUSIC_FRONT_END
     stores: dict[str, tuple[list[str], Callable[[str], Any]]] = {
@@ -158,6 +163,7 @@ def music_with_beats(out: Path, jobs: int, sources: Path, performances: Path) ->
     from tempocli.training.data.sources import music_list
     from tempocli.training.synth.midi import groove_performances, midi_songs, mma_grooves
 
+    _check("apt-get", "dpkg-deb", "FluidSynth", "soundfonts", "MMA")
     songs, music = _fetch(sources, music_list())
     mma_grooves(), midi_songs(songs), groove_performances(performances, min_duration=0.0)
     kinds: list[tuple[str, Callable[..., Any], int]] = [
@@ -196,7 +202,7 @@ def _fetch(sources: Path, listed: Path) -> tuple[Path, Path]:
 
     songs, music = sources / "songs", sources / "music"
     for folder, packages in ((songs, song_packages()), (music, packages_of(listed))):
-        run_all(len(packages), fetch(folder, packages))
+        run_all(len(packages), fetch(folder, packages), "downloading packages")
     return songs, music
 
 
@@ -207,6 +213,7 @@ def synthetic(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Compose and render music in about a hundred styles (FluidSynth and soundfonts)."""
     from tempocli.training.data.prepare import make_synthetic
 
+    _check("FluidSynth", "soundfonts")
     _prepare(out, "synthetic", clips, partial(make_synthetic, seed=seed), jobs)
 
 
@@ -217,6 +224,7 @@ def clicks(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Render click tracks of 30 to 300 BPM."""
     from tempocli.training.data.prepare import make_clicks
 
+    _check("FluidSynth", "soundfonts")
     _prepare(out, "clicks", clips, partial(make_clicks, seed=seed), jobs)
 
 
@@ -227,6 +235,7 @@ def speech(out: Path, jobs: int, clips: int, seed: int) -> None:
     """Synthesise speech with espeak-ng: clips without a tempo."""
     from tempocli.training.data.prepare import make_speech
 
+    _check("eSpeak NG")
     _prepare(out, "speech", clips, partial(make_speech, seed=seed), jobs)
 
 
@@ -238,7 +247,8 @@ def mma(out: Path, jobs: int, clips: int, seed: int) -> None:
     from tempocli.training.data.prepare import make_mma
     from tempocli.training.synth.midi import mma_grooves
 
-    mma_grooves()  # fails early if the program is missing
+    _check("FluidSynth", "soundfonts", "MMA")
+    mma_grooves()  # fails early if its library is missing
     _prepare(out, "mma", clips, partial(make_mma, seed=seed), jobs)
 
 
@@ -251,6 +261,7 @@ def groove(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
     from tempocli.training.data.prepare import make_groove
     from tempocli.training.synth.midi import groove_performances
 
+    _check("FluidSynth", "soundfonts")
     groove_performances(folder, min_duration=0.0)
     _prepare(out, "groove", clips, partial(make_groove, seed=seed, folder=folder), jobs)
 
@@ -264,6 +275,7 @@ def midi(folder: Path, out: Path, jobs: int, clips: int, seed: int) -> None:
     from tempocli.training.data.prepare import make_midi
     from tempocli.training.synth.midi import midi_songs
 
+    _check("FluidSynth", "soundfonts")
     midi_songs(folder)
     _prepare(out, "midi", clips, partial(make_midi, seed=seed, folder=folder), jobs)
 
@@ -297,27 +309,14 @@ def _prepare(out: Path, kind: str, clips: int, make: Callable[[str], Any], jobs:
     run_all(clips, prepare(out / kind, names, make, jobs=jobs))
 
 
-def run_all(total: int, done: Iterator[str]) -> None:
-    """Make all clips, with a progress bar."""
-    with progress_bar() as bar:
-        task = bar.add_task("preparing", total=total)
-        for _ in done:
-            bar.advance(task)
+def run_all(total: int, done: Iterator[str], what: str = "preparing") -> None:
+    """Make all clips, and show the progress."""
+    with progress(what, total) as report:
+        for completed, _ in enumerate(done, start=1):
+            report(completed)
 
 
-def progress_bar(*columns: str) -> Any:
-    """Return the progress bar for preparing data and training, on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _check(*names: str) -> None:
+    from tempocli.training.data.programs import check_programs
 
-    extra = [TextColumn(column) for column in columns]
-    stderr = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        *extra,
-        console=stderr,
-        disable=not stderr.is_terminal,
-    )
+    check_programs(*names)
