@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tempocli.embedding.track import TrackEmbedding
     from tempocli.errors import AudioError, DataError, DeviceError, MissingExtraError, ModelError, TempoError
     from tempocli.estimator import Estimator, estimate
+    from tempocli.output.formats.documents import estimate_to_jams
     from tempocli.output.frames import estimates_to_dataframe
     from tempocli.schema import (
         AudioInput,
@@ -70,6 +71,7 @@ __all__ = [
     "embed",
     "estimate",
     "estimate_files",
+    "estimate_to_jams",
     "estimates_to_dataframe",
     "find_files",
     "find_inputs",
@@ -90,6 +92,7 @@ _HOMES = {
     "TempoComparer": "comparison",
     "TempoComparison": "comparison",
     "estimate_files": "batch",
+    "estimate_to_jams": "output.formats.documents",
     "estimates_to_dataframe": "output.frames",
     "find_files": "batch",
     "find_inputs": "batch",

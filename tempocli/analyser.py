@@ -99,11 +99,9 @@ class Analysis:
         dict
             JSON values with one annotation of the namespace ``tempo``.
         """
-        from tempocli.output.formats.documents import jams_document
-        from tempocli.output.formats.layout import Layout
+        from tempocli.output.formats.documents import estimate_to_jams
 
-        part = Part.of(self.start, self.estimate.duration) if self.start else None
-        return jams_document(FileResult(path, self.estimate, part=part), Layout())
+        return estimate_to_jams(self.estimate, path, start=self.start)
 
     def __repr__(self) -> str:
         n_windows, n_bins = self.tempogram.shape

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tempocli.audio import stream_audio
+from tempocli.audio.arrays import array_blocks
+from tempocli.audio.parts import source_blocks
 from tempocli.decoding.distributions import find_peaks, pool
 from tempocli.decoding.refinement import refine_tempo
 from tempocli.inference.comparator import Comparator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from tempocli.audio.parts import Source
 
 _MAX_WINDOWS = 64  # per recording; more add no information, and the number of pairs grows with the square
 
@@ -81,19 +84,44 @@ class TempoComparer:
         self.model_name = self._model.spec.name
         self.front_end = self._model.spec.front_end
 
-    def analyse(self, source: str | Path | BinaryIO) -> WindowAnalysis:
+    def analyse(self, source: Source, sample_rate: int | None = None) -> WindowAnalysis:
         """Analyse a recording; the result can be used for any number of comparisons.
+
+        Parameters
+        ----------
+        source : str, Path, binary file object, or ndarray
+            Audio, or an array of samples, shape=(n_samples,) or (n_samples, n_channels).
+        sample_rate : int, optional
+            Sample rate of an array, in Hz.
 
         Raises
         ------
         AudioError
-            If the source cannot be read as audio.
+            If the source cannot be read as audio, or is no array of samples.
+        ValueError
+            If a sample rate is given for a file or a stream.
         """
-        return self._analyse(stream_audio(source, sample_rate=self.front_end.sample_rate))
+        return self._analyse(source_blocks(source, sample_rate, None, wanted_rate=self.front_end.sample_rate))
 
-    def analyse_array(self, samples: NDArray[np.float32]) -> WindowAnalysis:
-        """Analyse mono samples at the front end's sample rate, shape=(n_samples,)."""
-        return self._analyse([samples])
+    def analyse_array(self, samples: NDArray[Any], sample_rate: int | None = None) -> WindowAnalysis:
+        """Analyse samples, shape=(n_samples,) or (n_samples, n_channels).
+
+        Parameters
+        ----------
+        samples : ndarray
+            Floats with full scale 1, or signed integers.
+        sample_rate : int, optional
+            In Hz; that of the front end by default.
+
+        Raises
+        ------
+        AudioError
+            If it is no array of samples.
+        """
+        wanted = self.front_end.sample_rate
+        return self._analyse(
+            array_blocks(samples, wanted if sample_rate is None else sample_rate, wanted_rate=wanted)
+        )
 
     def _analyse(self, blocks: Iterable[NDArray[np.float32]]) -> WindowAnalysis:
         return analyse_windows(self._model.spec, self._model.encode, self.front_end.stream(blocks))

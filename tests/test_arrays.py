@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from fake_estimator import FakeEstimator
 
 from tempocli.audio import load_audio
 from tempocli.audio.parts import source_blocks
+from tempocli.batch import process_files
 from tempocli.beats.tracker import BeatTracker
 from tempocli.embedding.embedder import Embedder
+from tempocli.embedding.segmentation.segmenter import Segmenter
 from tempocli.errors import AudioError
 from tempocli.estimator import Estimator
 from tempocli.schema import Part
@@ -130,3 +133,19 @@ def test_many_sources_in_order(
 def test_many_sources_need_a_thread(estimator: Estimator) -> None:
     with pytest.raises(ValueError, match="jobs"):
         estimator.estimate_many([], jobs=0)
+
+
+@pytest.mark.parametrize("wrong", [NOISE, 5, None, [1.0]], ids=["array", "number", "none", "list"])
+def test_a_batch_of_files_takes_no_arrays(wrong: Any) -> None:
+    with pytest.raises(
+        AudioError, match=r"neither a path nor an input; arrays go to Estimator\.estimate_many"
+    ):
+        list(process_files(FakeEstimator(), [wrong]))
+
+
+@pytest.mark.slow
+def test_a_segmenter_has_the_same_errors() -> None:
+    for call in (Segmenter().segment, BeatTracker().track, Embedder().embed):
+        for wrong in ([0.0, 0.5], NOISE.reshape(2, -1), 5, NOISE.astype("U1")):
+            with pytest.raises(AudioError):
+                call(wrong, 22050)

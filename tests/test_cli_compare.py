@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 
 from tempocli.cli import cli
 from tempocli.comparison import TempoComparer
+from tempocli.errors import AudioError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +129,18 @@ def test_a_recording_shares_its_own_tempo(
     relation = comparer.compare(heard, heard)
     assert relation.same
     assert relation.ratio == pytest.approx(1.0)
+
+
+def test_arrays_are_compared_as_files_are(comparer: TempoComparer, songs: dict[str, str]) -> None:
+    samples, rate = soundfile.read(songs["a"], dtype="float32")
+    heard = comparer.analyse(songs["a"])
+    for other in (comparer.analyse(samples, rate), comparer.analyse_array(np.stack([samples] * 2, 1), rate)):
+        np.testing.assert_allclose(other.embeddings, heard.embeddings, atol=1e-3)
+    for wrong in ([0.0, 0.5], samples.reshape(1, -1), 5):
+        with pytest.raises(AudioError):
+            comparer.analyse(wrong, rate)
+    with pytest.raises(AudioError, match="transpose it"):
+        comparer.analyse_array(samples.reshape(1, -1), rate)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from fake_estimator import make_estimate
 
+import tempocli
 from tempocli.analyser import Analysis
 from tempocli.errors import TempoError
 from tempocli.output import formats as writers
@@ -86,6 +87,8 @@ def test_jams_is_that_of_the_command() -> None:
     assert analysis(estimate).to_jams("one.wav") == written("jams", FileResult("one.wav", estimate))
     part = FileResult("one.wav", estimate, part=Part(30.0, estimate.duration))
     assert analysis(estimate, start=30.0).to_jams("one.wav") == written("jams", part)
+    assert tempocli.estimate_to_jams(estimate, "one.wav") == analysis(estimate).to_jams("one.wav")
+    assert tempocli.estimate_to_jams(estimate, "one.wav", start=30.0) == written("jams", part)
 
 
 def test_a_representation_fits_a_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -46,9 +47,22 @@ class SupportsBatch(Protocol):
         """Process a stream that a worker cannot read."""
 
 
+def _inputs(files: Iterable[str | os.PathLike[str] | AudioInput]) -> Iterator[str | AudioInput]:
+    for file in files:
+        if isinstance(file, str | AudioInput):
+            yield file
+        elif isinstance(file, os.PathLike):
+            yield os.fspath(file)
+        else:
+            kind = type(file).__name__
+            raise AudioError(
+                "-", f"a {kind} is neither a path nor an input; arrays go to Estimator.estimate_many"
+            )
+
+
 def process_files(
     processor: SupportsBatch,
-    files: Iterable[str | AudioInput],
+    files: Iterable[str | os.PathLike[str] | AudioInput],
     *,
     jobs: int = 1,
     timeout: float | None = None,
@@ -67,9 +81,9 @@ def process_files(
     ----------
     processor : SupportsBatch
         Its model is called from several threads at once if `jobs` is more than 1.
-    files : iterable of str or AudioInput
-        Paths or inputs. They are read in another thread while results are taken, at most ``16 * jobs``
-        ahead.
+    files : iterable of str, Path or AudioInput
+        Paths or inputs; for arrays there is `Estimator.estimate_many`. They are read in another thread while
+        results are taken, at most ``16 * jobs`` ahead.
     jobs : int
         Number of worker processes; each uses one core. At most `tempocli.batch.cores.most_jobs` are started.
     timeout : float, optional
@@ -94,12 +108,16 @@ def process_files(
 
     Raises
     ------
+    AudioError
+        If something in `files` is neither a path nor an input.
     TempoError
         If no worker process can be started.
     """
     jobs = min(jobs, most_jobs())
     stop = stop or threading.Event()
-    batch = _Batch(processor, iter(files), jobs=jobs, max_memory=max_memory, stdin=stdin, stop=stop, web=web)
+    batch = _Batch(
+        processor, _inputs(files), jobs=jobs, max_memory=max_memory, stdin=stdin, stop=stop, web=web
+    )
     try:
         batch.start(timeout=timeout, hashed=hashed)
         yield from batch.results()

@@ -7,14 +7,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tempocli import __version__
+from tempocli.output.formats.layout import Layout
 from tempocli.output.formats.lines import COLUMNS
-from tempocli.schema import SCHEMA_VERSION
+from tempocli.schema import SCHEMA_VERSION, FileResult, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tempocli.output.formats.layout import Layout
-    from tempocli.schema import Candidate, FileResult, TempoSection
+    from tempocli.schema import Candidate, Estimate, TempoSection
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _JAMS_VERSION = "0.3.4"
@@ -86,6 +86,27 @@ def _whole_record(result: FileResult, layout: Layout) -> dict[str, Any]:
             for point in estimate.curve
         ]
     return record
+
+
+def estimate_to_jams(estimate: Estimate, path: str = "", *, start: float = 0.0) -> dict[str, Any]:
+    """Return a JAMS document (Humphrey et al., ISMIR 2014), as `tempo estimate --format jams` writes it.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Of a file or an array.
+    path : str
+        Of the file, for the document's identifiers.
+    start : float
+        Start of the part in its file, in seconds, if a part was estimated.
+
+    Returns
+    -------
+    dict
+        JSON values with one annotation of the namespace ``tempo``.
+    """
+    part = Part.of(start, estimate.duration) if start else None
+    return jams_document(FileResult(path, estimate, part=part), Layout())
 
 
 def jams_document(result: FileResult, layout: Layout) -> dict[str, Any]:
