@@ -57,6 +57,7 @@ TRAINING_RANKS = {
     "checkpoint": 2,
     "engine": 3,
     "export": 3,
+    "start": 3,
     "calibrate": 3,
     "recalibrate": 4,
     "beats": 4,

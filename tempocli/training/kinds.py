@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempocli.errors import DataError
 from tempocli.training.beats.export import export_beats
+from tempocli.training.beats.export import exported_weights as beat_weights
 from tempocli.training.beats.network import BeatNetwork
 from tempocli.training.beats.recipe import BeatRecipe
 from tempocli.training.beats.task import BeatTask
@@ -25,7 +26,9 @@ from tempocli.training.sections.export import export_sections
 from tempocli.training.sections.network import SectionNetwork
 from tempocli.training.sections.recipe import SectionRecipe
 from tempocli.training.sections.task import SectionTask
+from tempocli.training.start import begin, load_weights, read_exported, restore_norms
 from tempocli.training.tempo.export import export_tempo
+from tempocli.training.tempo.export import exported_weights as tempo_weights
 from tempocli.training.tempo.recipe import TempoRecipe
 from tempocli.training.tempo.scalar import build_tempo
 from tempocli.training.tempo.task import TempoTask
@@ -38,9 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from tempocli.training.engine import Task
+    from tempocli.training.start import Exported
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,9 @@ class Kind:
         From network, recipe, data folder and ONNX file to the largest difference from torch.
     scores : tuple of str
         Names of the scores, returned by the task's `validate`, that the progress bar shows.
+    weights : callable, optional
+        From an exported model and a recipe to the weights of the recipe's network; ``None`` if training
+        cannot start from a model.
     """
 
     recipe: type[Recipe]
@@ -66,6 +73,7 @@ class Kind:
     build: Callable[[Any, Path | None], nn.Module]
     export: Callable[[Any, Any, Path, Path], float]
     scores: tuple[str, ...]
+    weights: Callable[[Exported, Any], dict[str, Tensor]] | None = None
 
 
 KINDS = {
@@ -77,6 +85,7 @@ KINDS = {
             build=lambda recipe, encoder: build_tempo(recipe.network),
             export=export_tempo,
             scores=("validation_accuracy1", "validation_accuracy2"),
+            weights=tempo_weights,
         ),
         Kind(
             recipe=ComparisonRecipe,
@@ -105,6 +114,7 @@ KINDS = {
             build=lambda recipe, encoder: BeatNetwork(recipe.network),
             export=export_beats,
             scores=("validation_beat", "validation_downbeat"),
+            weights=beat_weights,
         ),
         Kind(
             recipe=SectionRecipe,
@@ -134,6 +144,7 @@ def train(
     out: Path,
     *,
     encoder: Path | None = None,
+    start: str | None = None,
     device: str = "cpu",
     threads: int = 1,
     report: Callable[[int, dict[str, float]], None] = lambda step, values: None,
@@ -149,6 +160,8 @@ def train(
         Run folder; see `tempocli.training.engine.fit`, also for `device`, `threads` and `report`.
     encoder : Path, optional
         Run folder of the encoder, if the recipe names one.
+    start : str, optional
+        Start from the weights of this model: a shipped one's name, or an ONNX file of `export`.
     device : str
     threads : int
     report : callable
@@ -161,17 +174,38 @@ def train(
     Raises
     ------
     DataError
-        If the data or the encoder do not match the recipe, or the checkpoint was made with another recipe.
+        If the data, the encoder or the model do not match the recipe, or the checkpoint was made with another
+        recipe or from another model.
+    ModelError
+        If there is no such model.
     """
     if bool(recipe.encoder_recipe) != (encoder is not None):
         wanted = recipe.encoder_recipe
         needs = f"the run of an encoder by the recipe {wanted}" if wanted else "no encoder"
         raise DataError(f"the recipe {recipe.name} needs {needs}")
     kind = KINDS[recipe.kind]
+    model = None if start is None else _read_start(recipe, start)
     task = kind.task(data, recipe)
-    return fit(
-        lambda: kind.build(recipe, encoder), task, recipe, out, device=device, threads=threads, report=report
-    )
+
+    def make_network() -> nn.Module:
+        network = kind.build(recipe, encoder)
+        if model is not None:
+            exported, weights = model
+            merged = load_weights(network, exported, weights)
+            if begin(out, exported):
+                restore_norms(network, task, merged)
+        return network
+
+    return fit(make_network, task, recipe, out, device=device, threads=threads, report=report)
+
+
+def _read_start(recipe: Recipe, start: str) -> tuple[Exported, dict[str, Tensor]]:
+    weights = KINDS[recipe.kind].weights
+    if weights is None:
+        able = " and ".join(name for name, kind in KINDS.items() if kind.weights is not None)
+        raise DataError(f"{start}: training can start from models of the kinds {able}, not of {recipe.kind}")
+    exported = read_exported(start)
+    return exported, weights(exported, recipe)
 
 
 def load_run(run: Path, recipe: Recipe) -> nn.Module:

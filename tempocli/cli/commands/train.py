@@ -93,15 +93,30 @@ command.add_command(data)
 @click.option("--out", type=_FOLDER, required=True, help="Folder for the checkpoint and history.jsonl.")
 @click.option("--encoder", type=_THERE, help="Run folder of the encoder, if the recipe names one.")
 @click.option(
+    "--from",
+    "start",
+    metavar="MODEL",
+    help="Start from the weights of MODEL: a name of 'tempo models', or an ONNX file of 'export'.",
+)
+@click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Training device."
 )
 @click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Number of CPU threads."
 )
-def run(recipe: str, data_folder: Path, out: Path, encoder: Path | None, device: str, threads: int) -> None:
+def run(
+    recipe: str,
+    data_folder: Path,
+    out: Path,
+    encoder: Path | None,
+    start: str | None,
+    device: str,
+    threads: int,
+) -> None:
     """Train a network with RECIPE, or resume an interrupted run.
 
-    RECIPE is the name of a shipped recipe (see 'tempo train recipes') or a TOML file.
+    RECIPE is the name of a shipped recipe (see 'tempo train recipes') or a TOML file. 'fine-tune' adapts the
+    model tempo to the store labels: tempo train run fine-tune --from tempo ...
     """
     _need_torch()
     from tempocli.training.kinds import KINDS, load_recipe, train
@@ -109,7 +124,16 @@ def run(recipe: str, data_folder: Path, out: Path, encoder: Path | None, device:
 
     chosen = load_recipe(find_recipe(recipe))
     with _progress(chosen.steps, KINDS[chosen.kind].scores) as report:
-        train(chosen, data_folder, out, encoder=encoder, device=device, threads=threads, report=report)
+        train(
+            chosen,
+            data_folder,
+            out,
+            encoder=encoder,
+            start=start,
+            device=device,
+            threads=threads,
+            report=report,
+        )
 
 
 @command.command()

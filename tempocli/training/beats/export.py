@@ -13,12 +13,14 @@ from tempocli.training.beats.metre import fit_metre, no_metre
 from tempocli.training.beats.network import FRAME_STEP
 from tempocli.training.beats.sampler import BeatSampler
 from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
+from tempocli.training.start import check_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tempocli.training.beats.network import BeatNetwork
     from tempocli.training.beats.recipe import BeatRecipe
+    from tempocli.training.start import Exported
 
 _MARGIN_SECONDS = 3.0  # at each end of a window, where activations lack context; at most a quarter of it
 
@@ -31,6 +33,18 @@ class _Activations(nn.Module):
     def forward(self, log_mel: Tensor) -> Tensor:
         activations: Tensor = self.network(log_mel).sigmoid()
         return activations
+
+
+def exported_weights(exported: Exported, recipe: BeatRecipe) -> dict[str, Tensor]:
+    """Return the weights of an exported beat network, by the names of the recipe's network.
+
+    Raises
+    ------
+    DataError
+        If the model is of another kind.
+    """
+    check_kind(exported, FORMAT, recipe.kind)
+    return {name.removeprefix("network."): tensor for name, tensor in exported.tensors.items()}
 
 
 def export_beats(network: BeatNetwork, recipe: BeatRecipe, data: Path, path: Path) -> float:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from tempocli.training.tempo.network import TempoNetwork
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tempocli.training.layers.time_branch import TimeBlock, TimeBranch
     from tempocli.training.tempo.scalar import AnyTempo
 
@@ -36,6 +38,29 @@ def deployable(network: AnyTempo) -> AnyTempo:
     if isinstance(deployed, TempoNetwork) and network.config.n_activations:
         deployed.branch = _ConvBranch(deployed.branch)  # type: ignore[assignment]
     return deployed.eval()
+
+
+def undeployed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of `deployable`'s copy as those of the network it was made of.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        By name; others than those of the time branch are kept.
+    """
+    return dict(_as_matrix(name, tensor) for name, tensor in tensors.items())
+
+
+def _as_matrix(name: str, tensor: Tensor) -> tuple[str, Tensor]:
+    if not name.startswith("branch.") or tensor.dim() != 4:
+        return name, tensor
+    if name == "branch.first.weight":
+        return name, tensor.transpose(2, 3).reshape(len(tensor), -1)
+    if name in {"branch.second.weight", "branch.gather.weight"}:
+        return name, tensor[..., 0].transpose(1, 2).reshape(len(tensor), -1)
+    if name.endswith(".taps.weight"):
+        return name.removesuffix(".weight"), tensor.reshape(len(tensor), -1).T.contiguous()
+    return name, tensor[:, :, 0, 0]
 
 
 class _ConvBlock(nn.Module):

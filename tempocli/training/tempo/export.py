@@ -15,7 +15,8 @@ from tempocli.inference.priors import PowerPrior
 from tempocli.inference.spec import FORMATS, ModelSpec
 from tempocli.training.calibrate import calibrate, track_by
 from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
-from tempocli.training.tempo.deploy import deployable
+from tempocli.training.start import check_kind
+from tempocli.training.tempo.deploy import deployable, undeployed
 from tempocli.training.tempo.sampler import TempoSampler
 from tempocli.training.tempo.scale import rescale
 
@@ -23,13 +24,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from tempocli.features.front_end import FrontEnd
     from tempocli.inference.calibration import Calibration
     from tempocli.training.calibrate import Track
+    from tempocli.training.start import Exported
     from tempocli.training.tempo.network import NetworkConfig
     from tempocli.training.tempo.recipe import TempoRecipe
     from tempocli.training.tempo.scalar import AnyTempo
+
+_NOT_IN_WEIGHTS = frozenset({"dropout", "context_dropout"})
+_SET_BY_CLICKS = frozenset({"min_bpm", "n_bins", "scale"})
 
 
 def export_tempo(network: AnyTempo, recipe: TempoRecipe, data: Path, path: Path) -> float:
@@ -74,6 +80,29 @@ def export_tempo(network: AnyTempo, recipe: TempoRecipe, data: Path, path: Path)
         tilt=recipe.octave_tilt,
         windows=windows,
     )
+
+
+def exported_weights(exported: Exported, recipe: TempoRecipe) -> dict[str, Tensor]:
+    """Return the weights of an exported tempo encoder, by the names of the recipe's network.
+
+    Raises
+    ------
+    DataError
+        If the model is of another kind, or its settings are not those of the recipe. A recipe whose scale is
+        set by clicks may have another axis, since its network works alike at every tempo.
+    """
+    check_kind(exported, FORMATS["classifier"], recipe.kind)
+    try:
+        theirs = dict(json.loads(exported.metadata["network"]))
+    except (LookupError, TypeError, ValueError) as error:
+        raise exported.error("does not say what its network is") from error
+    free = _NOT_IN_WEIGHTS | (_SET_BY_CLICKS if recipe.scale else frozenset())
+    for name, ours in asdict(recipe.network).items():
+        if name not in free and theirs.get(name, ours) != ours:
+            raise exported.error(
+                f"does not fit the recipe: network.{name} is {theirs[name]}, the recipe's is {ours}"
+            )
+    return undeployed(exported.tensors)
 
 
 def network_track(network: AnyTempo, front_end: FrontEnd, tilt: float) -> tuple[Track, TempoAxis]:
