@@ -66,7 +66,6 @@ def read_exported(model: str) -> Exported:
     """
     try:
         import onnx
-        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise MissingExtraError("reading the weights of a model", "train") from error
     path = resolve(model)
@@ -79,7 +78,7 @@ def read_exported(model: str) -> Exported:
         }
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
-    except (DecodeError, ValueError, TypeError) as error:
+    except Exception as error:  # protobuf's DecodeError derives from it only
         raise DataError(f"{path}: not an ONNX file that can be read") from error
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     return Exported(model, hashlib.sha256(content).hexdigest(), metadata, tensors)
