@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # what is read or written, or belongs to one run, it comes here, otherwise into SETTABLE.
 COMMAND_LINE_ONLY = {
     "audio", "audio-home", "bpm", "bpm-range", "by", "cc-music", "click", "clips", "column", "data",
-    "data-home", "dataset", "duration", "encoder", "engine", "estimates", "faster", "files-from",
+    "data-home", "dataset", "duration", "encoder", "engine", "estimates", "faster", "files-from", "from",
     "groove", "include", "length",
     "list", "metre", "model-version", "name", "out", "output", "path", "plot", "probe", "ray-address",
     "recipe", "references", "restore", "run", "save", "section", "sections", "seed", "skip", "slower",
