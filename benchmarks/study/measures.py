@@ -77,15 +77,16 @@ def vectors(
     """Return the mean of the last features of the pieces of each file, shape=(n, dim).
 
     The features are those before the embedding (mean and maximum over time). A file shorter than a piece is
-    one piece, without padding; frames after the last whole piece are left out.
+    repeated up to its length; frames after the last whole piece are left out.
     """
     n_frames = network.config.n_frames
     found = []
     for path in paths:
         frames = spectra(path)
-        length = min(len(frames), n_frames)
-        whole = frames[: len(frames) // length * length]
-        pieces = torch.from_numpy(whole.reshape(-1, length, frames.shape[1]))
+        if len(frames) < n_frames:
+            frames = np.resize(frames, (n_frames, frames.shape[1]))
+        whole = frames[: len(frames) // n_frames * n_frames]
+        pieces = torch.from_numpy(whole.reshape(-1, n_frames, frames.shape[1]))
         found.append(network.pooled(pieces).mean(dim=0).numpy())
     return np.stack(found)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MAX_DIFFERENCE = 1e-4
 _BATCHES = (1, 32)
+_LARGE = 1024  # numbers of a weight that is worth halving
 
 
 def to_onnx(
@@ -94,6 +95,40 @@ def strip_traces(model: Any) -> None:
     for part in chain.from_iterable(values):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
+
+
+@torch.no_grad()
+def round_to_half(network: torch.nn.Module) -> None:
+    """Round the weights of a network to half precision, so that `halve_weights` loses nothing."""
+    for weights in network.parameters():
+        weights.copy_(weights.half().float())
+
+
+def halve_weights(model: Any) -> None:
+    """Store the large weights of a graph in half precision, if they have those values; they are cast first.
+
+    ONNX Runtime casts them once, when it loads the model, so that it is as fast as before.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    """
+    import onnx
+
+    casts = []
+    for weights in model.graph.initializer:
+        if weights.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = onnx.numpy_helper.to_array(weights)
+        halved = values.astype(np.float16)
+        if values.size < _LARGE or not np.array_equal(halved.astype(np.float32), values):
+            continue
+        name = weights.name
+        weights.CopyFrom(onnx.numpy_helper.from_array(halved, f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def save(model: Any, path: Path, metadata: dict[str, str]) -> None:

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 
 def triplets(outputs: TripletOutputs, recipe: SectionRecipe, step: int) -> Term:
-    """Compute the mean of how far each negative is from being farther than the positive by the margin.
-
-    Each member learns on its own.
-    """
+    """Compute the mean of how far each negative is from being farther than the positive by the margin."""
     near = (outputs.anchors - outputs.positives).square().sum(dim=-1)
     far = (outputs.anchors - outputs.negatives).square().sum(dim=-1)
     return Term(torch.relu(near - far + recipe.margin).mean(), recipe.losses.get("triplets", 1.0))
