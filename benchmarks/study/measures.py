@@ -112,8 +112,12 @@ def measure(of_paths: Callable[[list[Path]], NDArray[np.float32]]) -> dict[str, 
         From files to their vectors, shape=(n, dim).
     """
     found: dict[str, Any] = {}
+    known: dict[Path, NDArray[np.float32]] = {}  # some files are in several tasks
     for task in tasks():
-        x = of_paths(task.paths)
+        missing = [path for path in task.paths if path not in known]
+        if missing:
+            known |= zip(missing, of_paths(missing), strict=True)
+        x = np.stack([known[path] for path in task.paths])
         found[task.name] = _scored(task, x)
         if task.name == "genre":
             found["rank"] = effective_rank(x)

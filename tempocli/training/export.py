@@ -6,11 +6,12 @@ import logging
 import os
 import warnings
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tempocli.errors import MissingExtraError, TempoError
 
@@ -95,6 +96,20 @@ def strip_traces(model: Any) -> None:
     for part in chain.from_iterable(values):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
+
+
+def fuse_norms(layers: torch.nn.Sequential) -> None:
+    """Make each convolution and the batch normalisation after it one convolution, as the exporter does.
+
+    Parameters
+    ----------
+    layers : Sequential
+        In evaluation mode; changed in place.
+    """
+    for number, (layer, following) in enumerate(pairwise(list(layers))):
+        if isinstance(layer, torch.nn.Conv2d) and isinstance(following, torch.nn.BatchNorm2d):
+            layers[number] = fuse_conv_bn_eval(layer, following)
+            layers[number + 1] = torch.nn.Identity()
 
 
 @torch.no_grad()

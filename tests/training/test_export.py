@@ -103,3 +103,14 @@ class TestHalvedWeights:
         before = model.SerializeToString()
         export.halve_weights(model)
         assert model.SerializeToString() == before
+
+    def test_a_convolution_and_its_normalisation_become_one(self) -> None:
+        torch.manual_seed(0)
+        norm = torch.nn.BatchNorm2d(4)
+        layers = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, bias=False), norm, torch.nn.ReLU())
+        layers(torch.randn(8, 1, 9, 9))  # so that the normalisation does something
+        x = torch.randn(2, 1, 9, 9)
+        wanted = layers.eval()(x)
+        export.fuse_norms(layers)
+        torch.testing.assert_close(layers(x), wanted)
+        assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in layers)
