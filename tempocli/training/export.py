@@ -6,12 +6,11 @@ import logging
 import os
 import warnings
 from contextlib import contextmanager
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tempocli.errors import MissingExtraError, TempoError
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _MAX_DIFFERENCE = 1e-4
 _BATCHES = (1, 32)
-_LARGE = 1024  # numbers of a weight that is worth halving
 
 
 def to_onnx(
@@ -96,54 +94,6 @@ def strip_traces(model: Any) -> None:
     for part in chain.from_iterable(values):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-
-
-def fuse_norms(layers: torch.nn.Sequential) -> None:
-    """Make each convolution and the batch normalisation after it one convolution, as the exporter does.
-
-    Parameters
-    ----------
-    layers : Sequential
-        In evaluation mode; changed in place.
-    """
-    for number, (layer, following) in enumerate(pairwise(list(layers))):
-        if isinstance(layer, torch.nn.Conv2d) and isinstance(following, torch.nn.BatchNorm2d):
-            layers[number] = fuse_conv_bn_eval(layer, following)
-            layers[number + 1] = torch.nn.Identity()
-
-
-@torch.no_grad()
-def round_to_half(network: torch.nn.Module) -> None:
-    """Round the weights of a network to half precision, so that `halve_weights` loses nothing."""
-    for weights in network.parameters():
-        weights.copy_(weights.half().float())
-
-
-def halve_weights(model: Any) -> None:
-    """Store the large weights of a graph in half precision, if they have those values; they are cast first.
-
-    ONNX Runtime casts them once, when it loads the model, so that it is as fast as before.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-    """
-    import onnx
-
-    casts = []
-    for weights in model.graph.initializer:
-        if weights.data_type != onnx.TensorProto.FLOAT:
-            continue
-        values = onnx.numpy_helper.to_array(weights)
-        halved = values.astype(np.float16)
-        if values.size < _LARGE or not np.array_equal(halved.astype(np.float32), values):
-            continue
-        name = weights.name
-        weights.CopyFrom(onnx.numpy_helper.from_array(halved, f"{name}.half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
 
 
 def save(model: Any, path: Path, metadata: dict[str, str]) -> None:

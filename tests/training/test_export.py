@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch", reason="needs the extra 'train' (torch)")
 
 from tempocli.errors import TempoError  # noqa: E402
-from tempocli.inference.session.runtime import open_session  # noqa: E402
 from tempocli.training import export  # noqa: E402
 from tempocli.training.export import in_torch, parity, proven, refuse_difference  # noqa: E402
 
@@ -75,42 +74,3 @@ def test_the_exporter_reports_errors_only() -> None:
         assert not logger.isEnabledFor(logging.WARNING)
         assert logger.isEnabledFor(logging.ERROR)
     assert logging.getLogger("torch.onnx").level == before
-
-
-class TestHalvedWeights:
-    def test_the_file_is_smaller_and_says_the_same(self, tmp_path: Path) -> None:
-        torch.manual_seed(0)
-        network = torch.nn.Sequential(
-            torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 3)
-        ).eval()
-        export.round_to_half(network)
-        model = export.to_onnx(network, {"input": torch.zeros(2, 64)}, {"input": "n"}, ["y"])
-        export.save(model, tmp_path / "whole.onnx", {})
-        export.halve_weights(model)
-        export.save(model, tmp_path / "half.onnx", {})
-        sizes = [(tmp_path / f"{name}.onnx").stat().st_size for name in ("whole", "half")]
-        assert sizes[1] < 0.6 * sizes[0]
-        x = np.random.default_rng(0).normal(size=(5, 64)).astype(np.float32)
-        found = [
-            open_session(tmp_path / f"{name}.onnx", "cpu", 1).run({"y": (5, 3)}, {"input": x})[0]
-            for name in ("whole", "half")
-        ]
-        np.testing.assert_array_equal(found[0], found[1])
-
-    def test_weights_that_half_precision_cannot_hold_stay(self, tmp_path: Path) -> None:
-        network = torch.nn.Linear(64, 256).eval()
-        model = export.to_onnx(network, {"input": torch.zeros(2, 64)}, {"input": "n"}, ["y"])
-        before = model.SerializeToString()
-        export.halve_weights(model)
-        assert model.SerializeToString() == before
-
-    def test_a_convolution_and_its_normalisation_become_one(self) -> None:
-        torch.manual_seed(0)
-        norm = torch.nn.BatchNorm2d(4)
-        layers = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, bias=False), norm, torch.nn.ReLU())
-        layers(torch.randn(8, 1, 9, 9))  # so that the normalisation does something
-        x = torch.randn(2, 1, 9, 9)
-        wanted = layers.eval()(x)
-        export.fuse_norms(layers)
-        torch.testing.assert_close(layers(x), wanted)
-        assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in layers)

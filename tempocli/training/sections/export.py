@@ -9,17 +9,7 @@ import torch
 
 from tempocli.inference.session.runtime import open_session
 from tempocli.inference.structure.sections import FORMAT
-from tempocli.training.export import (
-    fuse_norms,
-    halve_weights,
-    in_torch,
-    parity,
-    proven,
-    refuse_difference,
-    round_to_half,
-    save,
-    to_onnx,
-)
+from tempocli.training.export import in_torch, parity, proven, refuse_difference, save, to_onnx
 from tempocli.training.sections.sampler import CellSampler
 
 if TYPE_CHECKING:
@@ -37,19 +27,13 @@ if TYPE_CHECKING:
 def export_sections(network: SectionNetwork, recipe: SectionRecipe, data: Path, path: Path) -> float:
     """Export a section encoder to ONNX (``cells`` to ``embedding``) and verify it against torch.
 
-    Its weights are rounded to half precision, which halves the file; the network given is changed.
-
     Parameters and errors are those of `tempocli.training.contrastive.export.export_contrastive`.
     """
     sampler = CellSampler(data, recipe)
     config = recipe.network
     dim = config.members * config.embedding_dim
     example = torch.zeros(2, config.n_parts, config.n_mels)
-    for member in network.members:
-        fuse_norms(member.convolutions)
-    round_to_half(network)
     model = to_onnx(network, {"cells": example}, {"cells": "n_cells"}, ["embedding"])
-    halve_weights(model)
     metadata = {
         "version": FORMAT,
         "name": recipe.name,

@@ -68,14 +68,10 @@ class CellSampler:
         if self.front_end.n_mels != n_mels:
             raise DataError(f"{data}: its stores have {self.front_end.n_mels} mel bands, the recipe {n_mels}")
 
-    def batch(self, step: int) -> list[Triplets]:
-        """Return the cells and triplets of a step, drawn for each member of the network on its own."""
-        found = []
-        for member in range(self._recipe.network.members):
-            rng = np.random.default_rng([self._recipe.seed, step, *([member] if member else [])])
-            tracks = [self._tracks.draw(rng) for _ in range(self._recipe.tracks)]
-            found.append(self._triplets(tracks, rng))
-        return found
+    def batch(self, step: int) -> Triplets:
+        """Return the cells and triplets of a step."""
+        rng = np.random.default_rng([self._recipe.seed, step])
+        return self._triplets([self._tracks.draw(rng) for _ in range(self._recipe.tracks)], rng)
 
     def validation(self) -> Triplets:
         """Return those of held-out tracks, the same every time.

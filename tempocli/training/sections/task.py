@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +14,7 @@ from tempocli.training.sections.sampler import CellSampler
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tempocli.training.sections.network import SectionNetwork
     from tempocli.training.sections.recipe import SectionRecipe
@@ -42,27 +43,23 @@ class SectionTask:
         self._validation = sampler.validation()
 
     def loss(
-        self, network: SectionNetwork, batch: list[Triplets], step: int, device: str
+        self, network: SectionNetwork, batch: Triplets, step: int, device: str
     ) -> tuple[Tensor, dict[str, float]]:
-        """Compute the mean loss of the members, each of its own triplets."""
-        found = [
-            total_loss(LOSSES, _outputs(member, triplets, device), self._recipe, step)
-            for member, triplets in zip(network.members, batch, strict=True)
-        ]
-        mean = torch.stack([loss for loss, _ in found]).mean()
-        values = {name: sum(values[name] for _, values in found) / len(found) for name in found[0][1]}
-        return mean, values
+        """Compute the loss of a batch."""
+        return total_loss(LOSSES, _outputs(network, batch, device), self._recipe, step)
 
     @torch.inference_mode()
     def validate(self, network: SectionNetwork, device: str) -> dict[str, float]:
         """Score held-out tracks."""
         outputs = _outputs(network, self._validation, device)
-        near = (outputs.anchors * outputs.positives).sum(dim=1)
-        far = (outputs.anchors * outputs.negatives).sum(dim=1)
+        near = (outputs.anchors * outputs.positives).sum(dim=(1, 2))
+        far = (outputs.anchors * outputs.negatives).sum(dim=(1, 2))
         return {"validation_nearer": 100.0 * float((near > far).float().mean())}
 
 
-def _outputs(network: nn.Module, batch: Triplets, device: str) -> TripletOutputs:
-    vectors = network(torch.from_numpy(batch.cells).to(device))
+def _outputs(network: SectionNetwork, batch: Triplets, device: str) -> TripletOutputs:
+    members = network.config.members
+    joined = network(torch.from_numpy(batch.cells).to(device))
+    vectors = joined.unflatten(1, (members, -1)) * math.sqrt(members)
     places = (torch.from_numpy(each).to(device) for each in batch[1:])
     return TripletOutputs(*(vectors[each] for each in places))

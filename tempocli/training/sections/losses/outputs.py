@@ -15,8 +15,8 @@ class TripletOutputs:
 
     Attributes
     ----------
-    anchors, positives, negatives : Tensor of float32, shape=(n_triplets, dim)
-        Of unit length.
+    anchors, positives, negatives : Tensor of float32, shape=(n_triplets, members, embedding_dim)
+        Of unit length for each member.
     """
 
     anchors: Tensor

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def triplets(outputs: TripletOutputs, recipe: SectionRecipe, step: int) -> Term:
-    """Compute the mean of how far each negative is from being farther than the positive by the margin."""
+    """Compute the mean of how far each negative is from being farther than the positive by the margin.
+
+    Each member learns on its own.
+    """
     near = (outputs.anchors - outputs.positives).square().sum(dim=-1)
     far = (outputs.anchors - outputs.negatives).square().sum(dim=-1)
     return Term(torch.relu(near - far + recipe.margin).mean(), recipe.losses.get("triplets", 1.0))
