@@ -76,7 +76,10 @@ def study(options: argparse.Namespace) -> None:
         carry_out(runs.searches(), options)
         found = {run.name: _found(options, run) for run in runs.searches()}
         records.write(chosen, {"found": found, "settings": runs.choose(found)})
-    carry_out([*runs.comparisons(records.chosen(chosen)), *(runs.full() if options.full else [])], options)
+    carry_out(
+        [*runs.comparisons(records.load_chosen(chosen)["settings"]), *(runs.full() if options.full else [])],
+        options,
+    )
     if not options.train_only:
         carry_out(runs.searches(), options)  # those that were only trained
 

@@ -127,8 +127,14 @@ def load(path: Path) -> dict[str, Any]:
     return found
 
 
-def chosen(path: Path) -> dict[str, dict[str, Any]]:
-    """Read what was chosen for each loss, see `study.runs.choose`.
+def load_chosen(path: Path) -> dict[str, dict[str, Any]]:
+    """Read what was chosen for each loss by its search.
+
+    Returns
+    -------
+    dict
+        ``settings``: for each loss, what is changed in its recipe, see `study.runs.choose`. ``found``: for
+        each run of the search, how many held-out tracks it found, in percent.
 
     Raises
     ------
@@ -136,7 +142,8 @@ def chosen(path: Path) -> dict[str, dict[str, Any]]:
         If it is damaged.
     """
     try:
-        found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        found = {key: content[key] for key in ("settings", "found")}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error})") from error
     return found
