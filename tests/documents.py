@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,10 +157,12 @@ def script_of(blocks: list[Block]) -> str:
     for block in blocks:
         if block.reason is None:
             text = f"python - <<'PYTHON'\n{block.text}PYTHON\n" if block.language == "python" else block.text
-            parts.append(f"( {text}) || test $? -eq {block.status}\n" if block.status else text)
+            checked = f"status=0\n( {text}) || status=$?\ntest $status -eq {block.status}\n"
+            parts.append(checked if block.status else text)
     return "\n".join(parts)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print the blocks of a document as a script for bash.")
     parser.add_argument("document", type=Path)
+    sys.stdout.write(script_of(blocks_of(parser.parse_args().document.read_text(encoding="utf-8"))))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 import soundfile
-from documents import ROOT, Block, blocks_of, documents, script_of
+from documents import ROOT, Block, blocks_of, documents
 from drums import RATE
 from songs import song
 
@@ -176,10 +176,14 @@ tempo d
         assert {"README.md", "CONTRIBUTING.md", "docs/estimate.md", "models/tempo.md"} <= names
         assert "docs/api.md" not in names
 
-    def test_a_document_as_a_script(self) -> None:
-        text = (
-            "    echo one\n\n<!-- exit status: 1 -->\n\n    false  # a comment\n\n```python\nprint(2)\n```\n"
-        )
-        script = script_of(blocks_of(text)).replace("python -", f"{sys.executable} -")
+    def test_a_document_as_a_script(self, tmp_path: Path) -> None:
+        python = "```python\nprint(2)\n```\n"
+        text = f"    echo one\n\n<!-- exit status: 1 -->\n\n    false  # a comment\n\n{python}"
+        (tmp_path / "page.md").write_text(text, encoding="utf-8")
+        command = [sys.executable, str(ROOT / "tests" / "documents.py"), str(tmp_path / "page.md")]
+        script = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        script = script.replace("python -", f"{sys.executable} -")
         ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
         assert ended.stdout == "one\n2\n"
+        failing = subprocess.run(["bash", "-c", script.replace("false", "true")], check=False)
+        assert failing.returncode == 1
