@@ -130,7 +130,10 @@ def main() -> None:
         for group in groups:
             print(others_row(path.stem, group, spec))
     print(f"\nMade-up users, who count the tracks of {options.tables[0].stem} by a rule:\n")
-    print("| user | tracks of | before | from 20 | by an exponent | from 5 |\n|---|---|---|---|---|---|")
+    print(
+        "| user | tracks of | before | from 20 | of Accuracy 2 | by an exponent | from 5 |\n"
+        "|---|---|---|---|---|---|---|"
+    )
     for name, rule in MADE.items():
         for group in tables[0][1]:
             made = replace(group, tempi=[rule(bpm) for bpm in group.tempi])
@@ -287,20 +290,23 @@ def others_row(table: str, group: Group, spec: ModelSpec) -> str:
 
 def made_row(user: str, group: Group, spec: ModelSpec, n_draws: int) -> str:
     """Return the changes for a user who counts by a rule."""
-    found: list[list[float]] = [[], [], []]
+    model = ProfileModel.of(spec)
+    cells = []
     for size in SIZES:
+        learned, alone, families = [], [], []
         for some, rest in draws(group, size, n_draws):
-            profiles = [learn(some.evidence, some.tempi, spec).profile]
-            if size == SIZES[0]:
-                fit = fit_exponent(Data.of(some.evidence, some.tempi, spec.axis), _EXPONENT_PRIOR)
-                profiles.append(Profile(ProfileModel.of(spec), **fit.values))
-            before = rights(rest, None, spec.axis).mean()
-            changes = [100.0 * (rights(rest, each, spec.axis).mean() - before) for each in profiles]
-            for kept, change in zip(found[:2] if size == SIZES[0] else found[2:], changes, strict=True):
-                kept.append(change)
+            profile = learn(some.evidence, some.tempi, spec).profile
+            fit = fit_exponent(Data.of(some.evidence, some.tempi, spec.axis), _EXPONENT_PRIOR)
+            before, after, by_exponent = (
+                rights(rest, each, spec.axis).mean() for each in (None, profile, Profile(model, **fit.values))
+            )
+            learned.append(100.0 * (after - before))
+            alone.append(100.0 * (by_exponent - before))
+            before, after = (rights(rest, each, spec.axis, _FAMILY).mean() for each in (None, profile))
+            families.append(100.0 * (after - before))
+        cells += [f"{np.mean(each):+.1f}" for each in (learned, families, alone)]
     start = 100.0 * rights(group, None, spec.axis).mean()
-    cells = " | ".join(f"{np.mean(each):+.1f}" for each in found)
-    return f"| {user} | {group.name} | {start:.1f} | {cells} |"
+    return f"| {user} | {group.name} | {start:.1f} | {' | '.join(cells[:4])} |"
 
 
 def transfer_row(group: Group, other: Group, spec: ModelSpec, n_draws: int) -> str:

@@ -119,11 +119,8 @@ def test_the_curve_is_a_maximum() -> None:
     def penalised(curve: np.ndarray) -> float:
         weighted = data.distributions * 2.0 ** (curve_basis(AXIS.bpms) @ curve)
         mass = (weighted * data.near).sum(axis=1) / weighted.sum(axis=1)
-        places = np.log2(CURVE_BPMS)
-        slopes = math.log(2.0) * (places - places.mean())
-        covariance = 16.0 * np.exp(-0.5 * ((places[:, None] - places) / 0.35) ** 2) + np.outer(slopes, slopes)
-        natural = math.log(2.0) * curve
-        return float(np.log(0.95 * mass + 0.005).sum() - 0.5 * natural @ np.linalg.solve(covariance, natural))
+        steps = math.log(2.0) * np.diff(curve) / 2.7
+        return float(np.log(0.95 * mass + 0.005).sum() - 0.5 * steps @ steps)
 
     best = penalised(np.array(fit.curve))
     rng = np.random.default_rng(0)
@@ -131,6 +128,18 @@ def test_the_curve_is_a_maximum() -> None:
     for ripple in ripples:
         assert penalised(np.array(fit.curve) + 0.3 * ripple) < best
         assert penalised(np.array(fit.curve) - 0.3 * ripple) < best
+
+
+def test_the_curve_is_level_where_nothing_was_heard() -> None:
+    heard = [each for each in tracks(60) if 80.0 < float(each.bpm or 0.0) < 140.0]
+    for each in heard:
+        # No half and no double outside of 60 to 150.
+        each.distribution[(BPMS < 60.0) | (BPMS > 150.0)] = 0.0
+    fit = fit_curve(Data.of(heard, [between(60.0)(float(each.bpm or 0.0)) for each in heard], AXIS))
+    assert fit.curve[5] > fit.curve[8] + 1.0  # 71 and 120 BPM
+    assert np.ptp(fit.curve[10:]) < 0.3  # from 170 BPM on
+    assert np.ptp(fit.curve[:3]) < 0.3  # up to 42 BPM
+    assert sum(fit.curve) == pytest.approx(0.0, abs=0.01)
 
 
 def test_a_curve_is_kept_in_the_file(tmp_path: Path) -> None:

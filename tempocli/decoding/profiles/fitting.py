@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     Objective = Callable[[Floats], tuple[float, Floats, Floats]]
 
 _STRAY, _STRAY_SHARE = 0.05, 0.1  # share of tempi that say nothing, and what they say of any tempo
-# Of the curve: deviation of the log-weight of a tempo, over which distance in octaves it is the same, and
-# deviation of its slope.
-_CURVE, _CURVE_OCTAVES, _CURVE_SLOPE = 4.0, 0.35, 1.0
+_CURVE_STEP = 2.7  # deviation of the change of a log-weight from one knot of the curve to the next
 _STEPS, _ENOUGH = 50, 1e-6
 _FLOOR = 1e-12
 
@@ -119,14 +117,14 @@ def fit_exponent(data: Data, prior: tuple[float, float]) -> Fit:
 
 
 def fit_curve(data: Data) -> Fit:
-    """Fit a weight of each tempo: a Gaussian process over the logarithm of the tempo."""
-    places = np.log2(CURVE_BPMS)
-    distances = (places[:, None] - places) / _CURVE_OCTAVES
-    slopes = _CURVE_SLOPE * math.log(2.0) * (places - places.mean())
-    covariance = _CURVE**2 * np.exp(-0.5 * distances**2) + np.outer(slopes, slopes)
-    variances, directions = np.linalg.eigh(covariance)
-    kept = variances > 1e-6 * variances.max()
-    knots = directions[:, kept] * np.sqrt(variances[kept])
+    """Fit a weight of each tempo: a random walk over the logarithm of the tempo.
+
+    Beyond the tempi that were heard, the curve is level. The weights of all tempi can be scaled together; the
+    curve is 0 on average.
+    """
+    n_knots = len(CURVE_BPMS)
+    knots = _CURVE_STEP * np.tril(np.ones((n_knots, n_knots)), -1)[:, :-1]
+    knots -= knots.mean(axis=0)
     basis = curve_basis(data.axis.bpms) @ knots
 
     def objective(weights: Floats) -> tuple[float, Floats, Floats]:
