@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,6 +24,9 @@ from music import scores
 from study import corruptions, measures, records, runs
 
 from tempocli.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DOCS = Path(__file__).resolve().parent
 PAGE, FIGURE = DOCS / "losses.md", DOCS / "losses.png"
@@ -45,7 +48,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=DOCS.parent / "benchmarks" / "study" / "results")
     folder = parser.parse_args().results
-    paths = [path for path in sorted(folder.glob("*.json")) if path.name != records.SECONDS]
+    others = {records.SECONDS, records.CHOSEN}
+    paths = [path for path in sorted(folder.glob("*.json")) if path.name not in others]
     found = {path.stem: records.load(path) for path in paths}
     check(found)
     targets = {task.name: task.targets for task in measures.tasks()}
@@ -57,7 +61,8 @@ def main() -> None:
             found, targets, ("nt-xent", *(f"labels-{100 * s:g}" for s in runs.SHARES), *KINDS)
         ),
         "few": few(found),
-        "search": search(found),
+        "full": compared(found, targets, [run.name for run in runs.full()], beside="full-nt-xent"),
+        "search": search(found, records.load_chosen(folder / records.CHOSEN)["found"]),
         "robustness": robust(found),
         "cost": cost(found),
     }.items():
@@ -111,21 +116,18 @@ def spread(rows: list[Result], column: str, targets: dict[str, Any]) -> float:
         row = rows[int(rng.integers(len(rows)))]["scores"][column]
         wanted = targets[column]
         which = rng.integers(0, len(wanted), len(wanted))
-        if "right" in row:
-            drawn.append(records.unpack_right(row["right"], len(wanted))[which].mean())
-        else:
-            ranks = records.unpack_ranks(row["ranks"], wanted.shape)
-            drawn.append(scores.mean_average_precision(wanted[which], ranks[which]))
+        drawn.append(score_of(row, wanted, which))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(high - low) / 2.0
 
 
-def compared(found: dict[str, Result], targets: dict[str, Any], names: tuple[str, ...]) -> str:
-    """Return a table of rows by all probes."""
-    lines = [
-        "| run | seeds | " + " | ".join(COLUMNS.values()) + " | effective rank | above random |",
-        "|---" * (len(COLUMNS) + 4) + "|",
-    ]
+def compared(
+    found: dict[str, Result], targets: dict[str, Any], names: Sequence[str], beside: str = ""
+) -> str:
+    """Return a table of rows by all probes; with `beside`, also of their differences from that run."""
+    heads = ["run", "seeds", *COLUMNS.values(), "effective rank", "above random"]
+    heads += [f"less {beside}, mean of five tasks, points"] if beside else []
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     chance = group(found, "random")
     for name in names:
         rows = group(found, name)
@@ -133,8 +135,37 @@ def compared(found: dict[str, Result], targets: dict[str, Any], names: tuple[str
             cells = [shown(rows, column, spread(rows, column, targets)) for column in COLUMNS]
             rank = np.mean([row["scores"]["rank"] for row in rows])
             above = "" if name == "random" or not chance else f"{better(rows, chance)} of {len(COLUMNS)}"
-            lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} | {rank:.1f} | {above} |")
+            line = f"| {name} | {len(rows)} | {' | '.join(cells)} | {rank:.1f} | {above} |"
+            if beside and beside in found:
+                mean, error = paired(found[name], found[beside], targets)
+                line += f" {mean:+.1f} (SE {error:.1f}) |" if name != beside else " |"
+            lines.append(line)
     return "\n".join(lines)
+
+
+def paired(one: Result, other: Result, targets: dict[str, Any]) -> tuple[float, float]:
+    """Return the mean difference of two runs over the tasks, in points, and its standard error over files."""
+    rng = np.random.default_rng(0)
+    tasks = [column for column in COLUMNS if column != "nearest"]
+    mean = np.mean([value(one, column) - value(other, column) for column in tasks])
+    drawn = []
+    for _ in range(_DRAWS):
+        differences = []
+        for column in tasks:
+            wanted = targets[column]
+            which = rng.integers(0, len(wanted), len(wanted))
+            scored = [score_of(each["scores"][column], wanted, which) for each in (one, other)]
+            differences.append(scored[0] - scored[1])
+        drawn.append(np.mean(differences))
+    return 100.0 * float(mean), 100.0 * float(np.std(drawn, ddof=1))
+
+
+def score_of(scored: Result, wanted: Any, which: Any) -> float:
+    """Return the score of a task on some of its files."""
+    if "right" in scored:
+        return float(records.unpack_right(scored["right"], len(wanted))[which].mean())
+    ranks = records.unpack_ranks(scored["ranks"], wanted.shape)
+    return float(scores.mean_average_precision(wanted[which], ranks[which]))
 
 
 def better(rows: list[Result], others: list[Result]) -> int:
@@ -191,31 +222,41 @@ def robust(found: dict[str, Result]) -> str:
     return "\n".join(lines)
 
 
-def search(found: dict[str, Result]) -> str:
-    """Return the table of what was tried of each loss."""
+def search(found: dict[str, Result], held_out: dict[str, float]) -> str:
+    """Return the table of what was tried of each loss, and how many held-out tracks it found."""
     lines = [
-        "| run | changed | genre, % | mood, mAP | instruments, mAP | single notes, % |",
-        "|---|---|---|---|---|---|",
+        "| loss | changed | found, % | genre, % | mood, mAP | instruments, mAP | single notes, % |",
+        "|---" * 7 + "|",
     ]
+    chosen = runs.choose(held_out)
     for run in runs.searches():
         if run.name in found:
+            loss = run.recipe.removeprefix("contrastive-")
             changed = ", ".join(f"`{key} = {setting}`" for key, setting in run.changes.items()) or "nothing"
+            share = f"{held_out[run.name]:.1f}"
+            shares = f"**{share}**" if run.changes == chosen[loss] else share
             cells = [
                 shown([found[run.name]], column) for column in ("genre", "feels", "instruments", "notes")
             ]
-            lines.append(f"| {run.recipe.removeprefix('contrastive-')} | {changed} | {' | '.join(cells)} |")
+            lines.append(f"| {loss} | {changed} | {shares} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def cost(found: dict[str, Result]) -> str:
-    """Return the table of seconds and steps."""
-    lines = ["| loss | CPU seconds a step | steps | CPU seconds of the run |", "|---|---|---|---|"]
-    for loss in runs.LOSSES:
-        rows = group(found, loss)
+    """Return the table of steps and seconds."""
+    lines = [
+        "| run | CPU seconds a step | steps | CPU seconds of these | seconds on the device that trained it |",
+        "|---" * 5 + "|",
+    ]
+    for name in (*runs.LOSSES, "labels-20", "supervised", "sounds"):
+        rows = group(found, name)
         if rows:
-            seconds = np.mean([row["cpu_seconds"] for row in rows])
-            step = rows[0]["origin"]["seconds_per_step"]
-            lines.append(f"| {loss} | {step:.3f} | {rows[0]['steps']} | {seconds:.0f} |")
+            steps, step = rows[0]["steps"], rows[0]["origin"]["seconds_per_step"]
+            seconds = np.mean([row["seconds"] for row in rows])
+            devices = ", ".join(sorted({row["device"] for row in rows}))
+            lines.append(
+                f"| {name} | {step:.3f} | {steps} | {steps * step:.0f} | {seconds:.0f} ({devices}) |"
+            )
     return "\n".join(lines)
 
 

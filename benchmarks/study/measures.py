@@ -77,15 +77,16 @@ def vectors(
     """Return the mean of the last features of the pieces of each file, shape=(n, dim).
 
     The features are those before the embedding (mean and maximum over time). A file shorter than a piece is
-    one piece, without padding; frames after the last whole piece are left out.
+    repeated up to its length; frames after the last whole piece are left out.
     """
     n_frames = network.config.n_frames
     found = []
     for path in paths:
         frames = spectra(path)
-        length = min(len(frames), n_frames)
-        whole = frames[: len(frames) // length * length]
-        pieces = torch.from_numpy(whole.reshape(-1, length, frames.shape[1]))
+        if len(frames) < n_frames:
+            frames = np.resize(frames, (n_frames, frames.shape[1]))
+        whole = frames[: len(frames) // n_frames * n_frames]
+        pieces = torch.from_numpy(whole.reshape(-1, n_frames, frames.shape[1]))
         found.append(network.pooled(pieces).mean(dim=0).numpy())
     return np.stack(found)
 
@@ -111,8 +112,12 @@ def measure(of_paths: Callable[[list[Path]], NDArray[np.float32]]) -> dict[str, 
         From files to their vectors, shape=(n, dim).
     """
     found: dict[str, Any] = {}
+    known: dict[Path, NDArray[np.float32]] = {}  # some files are in several tasks
     for task in tasks():
-        x = of_paths(task.paths)
+        missing = [path for path in task.paths if path not in known]
+        if missing:
+            known |= zip(missing, of_paths(missing), strict=True)
+        x = np.stack([known[path] for path in task.paths])
         found[task.name] = _scored(task, x)
         if task.name == "genre":
             found["rank"] = effective_rank(x)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from tempocli.training.recipe import Recipe
 
-MEASURES = 2  # raise it when scores of the same network change
-SECONDS = "seconds.json"
+MEASURES = 3  # raise it when scores of the same network change
+SECONDS, CHOSEN = "seconds.json", "chosen.json"
 _POINTS = 24  # of a curve
 
 
@@ -124,6 +124,28 @@ def load(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: damaged ({error})") from error
     if missing:
         raise DataError(f"{path}: damaged (no {', '.join(sorted(missing))})")
+    return found
+
+
+def load_chosen(path: Path) -> dict[str, dict[str, Any]]:
+    """Read what was chosen for each loss by its search.
+
+    Returns
+    -------
+    dict
+        ``settings``: for each loss, what is changed in its recipe, see `study.runs.choose`. ``found``: for
+        each run of the search, how many held-out tracks it found, in percent.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    try:
+        content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        found = {key: content[key] for key in ("settings", "found")}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error})") from error
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ pytest.importorskip("sklearn", reason="needs scikit-learn")
 import losses
 import torch
 from music import scores
-from study import measures, records, runs
+from study import encoders, measures, records, runs
 
 from tempocli.errors import DataError
 from tempocli.features.front_end import FrontEnd
+from tempocli.training.checkpoint import CHECKPOINT, load_network
+from tempocli.training.contrastive.build import build_encoder, build_learner
 from tempocli.training.contrastive.network import ContrastiveConfig
 from tempocli.training.contrastive.recipe import ContrastiveRecipe
 from tempocli.training.contrastive.statistics import effective_rank
 from tempocli.training.data.store import StoreWriter
+from tempocli.training.data.views import ViewConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -40,8 +44,11 @@ def make_losses() -> Any:
     return module
 
 
+AS_IT_IS: dict[str, dict[str, Any]] = {loss: {} for loss in runs.LOSSES}
+
+
 def test_names_are_unique_and_recipes_can_be_built() -> None:
-    found = [*runs.searches(), *runs.comparisons()]
+    found = [*runs.searches(), *runs.comparisons(AS_IT_IS), *runs.full()]
     assert len({run.name for run in found}) == len(found)
     for run in found:
         recipe = runs.recipe_of(run, 30)
@@ -50,8 +57,33 @@ def test_names_are_unique_and_recipes_can_be_built() -> None:
             assert getattr(recipe, key) == setting
 
 
+def test_full_runs_have_the_loss_of_the_study_and_the_rest_of_the_music_embedding() -> None:
+    music, taught = (runs.recipe_of(runs.Run("x", name), None) for name in ("music", "contrastive-vicreg"))
+    (full,) = [losses.plan(run, {}, 1.0) for run in runs.full() if run.name == "full-vicreg"]
+    assert full.losses == taught.losses
+    assert full.network.projection_dim == taught.network.projection_dim != music.network.projection_dim
+    assert (full.network.channels, full.stores, full.steps) == (
+        music.network.channels,
+        music.stores,
+        music.steps,
+    )
+
+
+def test_settings_are_chosen_by_the_held_out_tracks_found() -> None:
+    found = {run.name: 10.0 for run in runs.searches()}
+    assert runs.choose(found) == AS_IT_IS
+    found["search-byol-2"] = 10.1
+    chosen = runs.choose(found)
+    assert chosen["byol"] == runs.SEARCH["byol"][1]
+    assert chosen["nt-xent"] == {}
+    named = {run.name: run for run in runs.comparisons(chosen | {"nt-xent": {"temperature": 0.2}})}
+    assert named["byol-12"].changes == runs.SEARCH["byol"][1]
+    assert named["labels-5-13"].changes == {"temperature": 0.2, "labelled": 0.05}
+    assert named["supervised-11"].changes == {}
+
+
 def test_the_five_losses_come_first_then_labels() -> None:
-    names = [run.name for run in runs.comparisons()]
+    names = [run.name for run in runs.comparisons(AS_IT_IS)]
     assert names[:5] == [f"{loss}-11" for loss in runs.LOSSES]
     assert names[5] == "labels-20-11"
 
@@ -143,14 +175,15 @@ def test_results_of_different_data_are_not_tabled(make_losses: Any) -> None:
 def test_the_results_in_the_repository_are_whole_and_small(make_losses: Any) -> None:
     paths = sorted(losses.RESULTS.glob("*.json"))
     assert sum(path.stat().st_size for path in paths) < 300_000
-    found = {path.stem: records.load(path) for path in paths if path.name != records.SECONDS}
+    others = {records.SECONDS, records.CHOSEN}
+    found = {path.stem: records.load(path) for path in paths if path.name not in others}
     make_losses.check(found)
-    names = {run.name for run in [*runs.comparisons(), *runs.searches()]}
+    names = {run.name for run in [*runs.comparisons(AS_IT_IS), *runs.searches(), *runs.full()]}
     assert found.keys() <= names | {"mel-statistics"} | {f"random-{seed}" for seed in runs.SEEDS}
 
 
-def test_files_shorter_than_a_piece_are_not_padded(tmp_path: Path) -> None:
-    network = losses.build_encoder(ContrastiveConfig(n_frames=64, n_mels=8, channels=(8, 8))).eval()
+def test_files_shorter_than_a_piece_are_repeated(tmp_path: Path) -> None:
+    network = build_encoder(ContrastiveConfig(n_frames=64, n_mels=8, channels=(8, 8))).eval()
     frames = np.random.default_rng(0).uniform(0.0, 3.0, (150, 8)).astype(np.float16)
     for name, part in {"short": frames[:40], "long": frames}.items():
         np.save(tmp_path / f"a-{name}.npy", part)
@@ -159,10 +192,49 @@ def test_files_shorter_than_a_piece_are_not_padded(tmp_path: Path) -> None:
     with torch.inference_mode():
         parts = [
             network.pooled(torch.from_numpy(x[None].astype(np.float32)))
-            for x in (frames[:40], frames[:64], frames[64:128])
+            for x in (np.concatenate([frames[:40], frames[:24]]), frames[:64], frames[64:128])
         ]
     assert found[0] == pytest.approx(parts[0][0].numpy(), abs=1e-5)
     assert found[1] == pytest.approx((0.5 * (parts[1] + parts[2]))[0].numpy(), abs=1e-5)
+
+
+def tiny() -> ContrastiveRecipe:
+    network = ContrastiveConfig(n_frames=32, n_mels=8, channels=(8, 8), n_blocks=1, embedding_dim=8)
+    plain = ViewConfig(band_drop=0.0)  # of 8 bands, no range can be dropped
+    losses_of = {"same_track": 0.0, "byol": 1.0}
+    settings: dict[str, Any] = {
+        "steps": 3,
+        "tracks": 4,
+        "held_out": 3,
+        "losses": losses_of,
+        "augmentation": plain,
+    }
+    return ContrastiveRecipe(name="tiny", stores={"music": 1.0}, network=network, **settings)
+
+
+def test_an_encoder_is_trained_once_and_measured_anywhere(tmp_path: Path) -> None:
+    store(tmp_path / "data" / "music", list(range(12)), 200)
+    recipe = tiny()
+    trained = encoders.train_encoder(recipe, tmp_path / "data", tmp_path / "run", "cpu")
+    assert (trained["device"], trained["curves"]["step"][-1]) == ("cpu", 3)
+    # On another machine, without the data.
+    (tmp_path / "other").mkdir()
+    (tmp_path / "run" / encoders.ENCODER).rename(tmp_path / "other" / encoders.ENCODER)
+    found = encoders.train_encoder(recipe, tmp_path / "no data", tmp_path / "other", "cuda")
+    whole = load_network(build_learner(recipe), tmp_path / "run" / CHECKPOINT, recipe)
+    piece = torch.rand(1, 32, 8)
+    with torch.inference_mode():
+        assert torch.equal(encoders.network_of(found, recipe).pooled(piece), whole.pooled(piece))
+    with pytest.raises(DataError, match="another recipe"):
+        encoders.load_encoder(tmp_path / "other" / encoders.ENCODER, replace(recipe, steps=4))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"text"])
+def test_a_damaged_encoder_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / encoders.ENCODER
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"encoder\.pt: damaged"):
+        encoders.load_encoder(path, tiny())
 
 
 @pytest.mark.parametrize("rank", [1, 3, 8])

@@ -10,7 +10,7 @@ import click
 
 from tempocli.cli.commands.training import labels as _labels  # noqa: F401 - adds its command to `data`
 from tempocli.cli.commands.training.prepare import data
-from tempocli.cli.commands.training.progress import progress
+from tempocli.cli.commands.training.progress import progress, working
 from tempocli.cli.config import settings
 from tempocli.cli.usage import completion
 from tempocli.errors import MissingExtraError
@@ -166,7 +166,8 @@ def export(recipe: str, data_folder: Path, run_folder: Path, output: Path) -> No
     from tempocli.training.recipe import find_recipe
 
     chosen = kinds.load_recipe(find_recipe(recipe))
-    difference = kinds.export(chosen, data_folder, run_folder, output)
+    with working(f"exporting {printable(chosen.name)}"):
+        difference = kinds.export(chosen, data_folder, run_folder, output)
     click.echo(printable(f"{output}: largest difference from torch {difference:.1e}"), err=True)
 
 
@@ -213,10 +214,11 @@ def calibrate_again(
     from tempocli.training.tempo.sampler import TempoSampler
 
     sampler = TempoSampler(data_folder, read_recipe(find_recipe(recipe), TempoRecipe))
-    if output is not None:
-        write_calibrations(sampler, output)
-    elif model_file is not None:
-        recalibrate(model_file, sampler, version=model_version)
+    with working("calibrating"):
+        if output is not None:
+            write_calibrations(sampler, output)
+        elif model_file is not None:
+            recalibrate(model_file, sampler, version=model_version)
 
 
 def _need_torch() -> None:

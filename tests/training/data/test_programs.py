@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,3 +86,25 @@ def test_an_interrupted_command_says_how_far_it_came(capsys: pytest.CaptureFixtu
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert capsys.readouterr().err == "tempo: preparing: 4 of 9\n"
+
+
+def test_work_that_cannot_be_counted_says_how_long_it_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "INTERVAL", 0.01)
+
+    def fail() -> None:
+        with progress_module.working("exporting x"):
+            time.sleep(0.1)
+            raise DataError("no")
+
+    with pytest.raises(DataError):
+        fail()
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "tempo: exporting x: 0 s so far"
+    time.sleep(0.05)
+    assert capsys.readouterr().err == ""  # it ends with the work
+    monkeypatch.setattr(progress_module, "INTERVAL", 60.0)
+    with progress_module.working("exporting x"):
+        pass
+    assert capsys.readouterr().err == ""

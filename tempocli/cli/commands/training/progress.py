@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -58,6 +59,41 @@ def progress(what: str, total: int) -> Iterator[Report]:
     finally:  # also where it ends by an error or an interrupt: how far it came
         if last:
             console.error(last)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on stderr that something goes on whose parts cannot be counted, and for how long.
+
+    Without a terminal, a line is written every 30 s.
+
+    Parameters
+    ----------
+    what : str
+        What is done.
+    """
+    if console.stderr_is_terminal():
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            bar.add_task(what, total=None)
+            yield
+        return
+    began, ended = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(INTERVAL):
+            console.error(f"{what}: {time.monotonic() - began:.0f} s so far")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextmanager
