@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -76,11 +77,17 @@ def test_the_blocks_run(document: Path, home: Path) -> None:
 
 def run(document: Path, block: Block) -> None:
     command = ["bash", "-euo", "pipefail", "-c", block.text]
-    ended = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False
-    )
-    shown = f"{document.name}, line {block.line}: exit status {ended.returncode}\n{block.text}"
-    assert ended.returncode == block.status, f"{shown}\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        try:
+            out, errors = process.communicate(timeout=_SECONDS)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
+            raise
+    shown = f"{document.name}, line {block.line}: exit status {process.returncode}\n{block.text}"
+    assert process.returncode == block.status, f"{shown}\n{out[-2000:]}\n{errors[-2000:]}"
 
 
 def not_run() -> list[tuple[str, str]]:
