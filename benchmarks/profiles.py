@@ -9,6 +9,9 @@ analysed once, and what is learned from is kept in `--cache`. Printed as Markdow
 - the change with 20 and with 5 tracks;
 - with the 20 most doubtful of one half, scored on the other half;
 - what the best single exponent, chosen in hindsight on all tracks of a group, would reach;
+- what is learned from all tracks but the one that is scored;
+- for made-up users, who count the same tracks by a rule: the change with 20 and with 5 tracks, and with an
+  exponent alone;
 - what is learned from a group of the first table, scored on that of the second;
 - how many estimates change for a user who accepts all;
 - how well the confidence in the octave is calibrated without and with the profile.
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,12 +33,13 @@ from tempocli.axis import TOLERANCE
 from tempocli.batch import process_files
 from tempocli.decoding.distributions import calibrated, find_peaks, mass_near
 from tempocli.decoding.profiles.collecting import EvidenceCollector
+from tempocli.decoding.profiles.fitting import Data, fit_exponent
 from tempocli.decoding.profiles.learning import Evidence, learn, tempo_under
 from tempocli.decoding.profiles.profile import Profile, ProfileModel
 from tempocli.estimator import Estimator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +52,22 @@ GROUPS = {
     "Kevin MacLeod": ("kmacleod",),
 }
 SIZES = (20, 5)
+
+
+def _between(low: float) -> Callable[[float], float]:
+    """Count all music within an octave."""
+    return lambda bpm: low * 2.0 ** (math.log2(bpm / low) % 1.0)
+
+
+MADE = {
+    "all between 60 and 120": _between(60.0),
+    "all between 70 and 140": _between(70.0),
+    "all between 80 and 160": _between(80.0),
+    "all between 100 and 200": _between(100.0),
+    "doubles below 90": lambda bpm: 2.0 * bpm if bpm < 90.0 else bpm,
+    "halves above 150": lambda bpm: 0.5 * bpm if bpm > 150.0 else bpm,
+}
+_EXPONENT_PRIOR = (2.0, 0.7)  # the wider one of `learn`
 _FAMILY = (1.0, 2.0, 3.0, 0.5, 1 / 3)  # of Accuracy 2
 _LEAST = 25  # tracks in a group
 _EXPONENTS = np.arange(-3.0, 3.01, 0.25)
@@ -99,10 +120,24 @@ def main() -> None:
         for group in groups:
             print(doubtful_row(path.stem, group, spec, options.draws))
     print("\nThe best exponent of all tracks, chosen in hindsight:\n")
-    print("| users | before | best exponent | reached |\n|---|---|---|---|")
+    print("| users | before | best exponent | reached | 0.25 beside it, at worst |\n|---|---|---|---|---|")
     for path, groups in tables:
         for group in groups:
             print(hindsight_row(path.stem, group, spec))
+    print("\nLearned from all tracks but the one that is scored:\n")
+    print("| users | before | change |\n|---|---|---|")
+    for path, groups in tables:
+        for group in groups:
+            print(others_row(path.stem, group, spec))
+    print(f"\nMade-up users, who count the tracks of {options.tables[0].stem} by a rule:\n")
+    print(
+        "| user | tracks of | before | from 20 | of Accuracy 2 | by an exponent | from 5 |\n"
+        "|---|---|---|---|---|---|---|"
+    )
+    for name, rule in MADE.items():
+        for group in tables[0][1]:
+            made = replace(group, tempi=[rule(bpm) for bpm in group.tempi])
+            print(made_row(name, made, spec, options.draws))
     if len(tables) == 2:
         print("\nLearned from 20 tracks of the first table, scored on the second:\n")
         print("| users | before | change |\n|---|---|---|")
@@ -236,8 +271,42 @@ def hindsight_row(table: str, group: Group, spec: ModelSpec) -> str:
     blank = Profile(ProfileModel.of(spec))
     reached = [rights(group, replace(blank, exponent=float(each)), spec.axis).mean() for each in _EXPONENTS]
     best = int(np.argmax(reached))
+    beside = 100.0 * min(reached[max(0, best - 1) : best + 2])
     start = 100.0 * rights(group, None, spec.axis).mean()
-    return f"| {group.name} ({table}) | {start:.1f} | {_EXPONENTS[best]:+.2f} | {100.0 * reached[best]:.1f} |"
+    cells = f"{_EXPONENTS[best]:+.2f} | {100.0 * reached[best]:.1f} | {beside:.1f}"
+    return f"| {group.name} ({table}) | {start:.1f} | {cells} |"
+
+
+def others_row(table: str, group: Group, spec: ModelSpec) -> str:
+    """Return the change if each track is estimated with what all others of the group say."""
+    after = []
+    for place in range(len(group.tempi)):
+        others = group.chosen([i for i in range(len(group.tempi)) if i != place])
+        profile = learn(others.evidence, others.tempi, spec).profile
+        after.append(rights(group.chosen([place]), profile, spec.axis)[0])
+    start = 100.0 * rights(group, None, spec.axis).mean()
+    return f"| {group.name} ({table}) | {start:.1f} | {100.0 * np.mean(after) - start:+.2f} |"
+
+
+def made_row(user: str, group: Group, spec: ModelSpec, n_draws: int) -> str:
+    """Return the changes for a user who counts by a rule."""
+    model = ProfileModel.of(spec)
+    cells = []
+    for size in SIZES:
+        learned, alone, families = [], [], []
+        for some, rest in draws(group, size, n_draws):
+            profile = learn(some.evidence, some.tempi, spec).profile
+            fit = fit_exponent(Data.of(some.evidence, some.tempi, spec.axis), _EXPONENT_PRIOR)
+            before, after, by_exponent = (
+                rights(rest, each, spec.axis).mean() for each in (None, profile, Profile(model, **fit.values))
+            )
+            learned.append(100.0 * (after - before))
+            alone.append(100.0 * (by_exponent - before))
+            before, after = (rights(rest, each, spec.axis, _FAMILY).mean() for each in (None, profile))
+            families.append(100.0 * (after - before))
+        cells += [f"{np.mean(each):+.1f}" for each in (learned, families, alone)]
+    start = 100.0 * rights(group, None, spec.axis).mean()
+    return f"| {user} | {group.name} | {start:.1f} | {' | '.join(cells[:4])} |"
 
 
 def transfer_row(group: Group, other: Group, spec: ModelSpec, n_draws: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import tempocli
 from tempocli.cli import cli
 from tempocli.cli.commands.corrections.learn import command as learn_command
 from tempocli.cli.commands.estimate import command as estimate_command
+from tempocli.cli.terminal import progress
 from tempocli.decoding.profiles import files
 from tempocli.decoding.profiles.profile import Profile, ProfileModel
 from tempocli.errors import DataError, ModelError
@@ -264,6 +266,16 @@ def test_names_are_completed(folder: Path, fast: Profile) -> None:
     assert [each.value for each in name.shell_complete(context, "f")] == ["fast", "film"]
     (path,) = option.shell_complete(context, "./f")
     assert (path.value, path.type) == ("./f", "file")
+
+
+@pytest.mark.slow
+def test_progress_is_told(folder: Path, estimator: Estimator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_FIRST_SECONDS", 0.0)
+    corrections = table(folder, [(path, path.stem) for path in music(folder, 90, 120, 150)])
+    done = run("learn", corrections, "-o", "my.profile", "--device", "cpu", "--jobs", 1)
+    assert done.exit_code == 0
+    assert re.search(r"^tempo: 1/3 files, [\d.]+/s, .* left$", done.stderr, re.MULTILINE)
+    assert "files" not in run("learn", corrections, "-o", "my.profile", "--device", "cpu", "-q").stderr
 
 
 @pytest.mark.slow

@@ -149,6 +149,33 @@ class TestRay:
         assert again.returncode == 3
         assert (folder / "ray.tempo" / "tracks-0.jsonl").read_bytes().count(b"\n") == 20
 
+    def test_a_profile_counts_as_without_ray(self, folder: Path) -> None:
+        import tempocli
+        from tempocli.decoding.profiles.profile import CURVE_BPMS, Profile, ProfileModel
+        from tempocli.embedding.index.library import Library
+
+        for path in sorted((folder / "music").iterdir())[6:]:
+            path.unlink()
+        curve = tuple(20.0 if 45.0 < bpm < 75.0 else 0.0 for bpm in CURVE_BPMS)
+        profile = Profile(ProfileModel.of(tempocli.Estimator(device="cpu").spec), curve=curve)
+        profile.save(folder / "slow.profile")
+        command = ["-m", "tempocli", "estimate", "music", "--profile", "slow.profile", "-o"]
+        on_ray = program(*command, "ray.parquet", "--engine", "ray", cwd=folder)
+        assert on_ray.returncode == 0, on_ray.stderr
+        assert program(*command, "local.parquet", "-q", cwd=folder).returncode == 0
+        rows = sorted(table(folder / "ray.parquet"), key=lambda row: row.pop("position"))
+        assert rows == table(folder / "local.parquet")
+        assert {round(row["bpm"]) for row in rows} == {70, 50, 65}
+        assert all(row["model_version"].endswith(f"+profile-{profile.digest}") for row in rows)
+        command = ["-m", "tempocli", "estimate", "music", "--engine", "ray", "-o", "ray.parquet", "--resume"]
+        other = program(*command, cwd=folder)
+        assert other.returncode == 1
+        assert "made with other settings" in other.stderr
+        command = ["-m", "tempocli", "index", "music", "--profile", "slow.profile", "--engine", "ray"]
+        indexed = program(*command, "-o", "l.tempo", cwd=folder)
+        assert indexed.returncode == 0, indexed.stderr
+        assert {round(each.bpm or 0.0) for each in Library(str(folder / "l.tempo")).tracks} == {70, 50, 65}
+
 
 @pytest.mark.usefixtures("music")
 class TestResume:

@@ -53,8 +53,10 @@ def test_the_rows_say_what_a_profile_brings(group: profiles.Group) -> None:
     assert cells[1:4] == ["fast (made)", "40", "75.0"]
     assert 20.0 < float(cells[4]) <= 30.0
     assert cells[6:8] == ["+0.00", "0 %"]
-    assert profiles.hindsight_row("made", group, SPEC).endswith("| 100.0 |")
+    assert "| 100.0 |" in profiles.hindsight_row("made", group, SPEC)
     assert profiles.accepting_row("made", group, SPEC, 3) == "| fast (made) | 0.00 % |"
+    few = group.chosen(range(12))
+    assert profiles.others_row("made", few, SPEC) == "| fast (made) | 75.0 | +25.00 |"
     assert "13 of 20 | +2" in profiles.doubtful_row("made", group, SPEC, 3)
     assert profiles.transfer_row(group, group, SPEC, 2) == "| fast | 75.0 | +25.00 |"
 
@@ -86,3 +88,12 @@ def test_groups_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, g
         assert (games.name, len(games.tempi)) == ("games", 40)
         assert games.evidence[0].bpm == group.evidence[0].bpm
     assert [len(paths) for paths in calls] == [42]
+
+
+def test_a_user_can_be_made_up(group: profiles.Group) -> None:
+    assert [profiles.MADE["all between 70 and 140"](bpm) for bpm in (70.0, 140.0, 41.0, 300.0)] == (
+        pytest.approx([70.0, 70.0, 82.0, 75.0])
+    )
+    cells = [cell.strip() for cell in profiles.made_row("fast", group, SPEC, 2).split("|")]
+    assert cells[1:4] == ["fast", "fast", "75.0"]
+    assert 20.0 < float(cells[4]) <= 30.0

@@ -12,7 +12,8 @@ from scripted import AXIS, BPMS, both, bump, hear_script, rows, spec
 
 import tempocli
 from tempocli.decoding.profiles import files
-from tempocli.decoding.profiles.learning import Evidence, _Data, _likelihood, learn, tempo_under
+from tempocli.decoding.profiles.fitting import Data, likelihood
+from tempocli.decoding.profiles.learning import Evidence, learn, tempo_under
 from tempocli.decoding.profiles.profile import MAX_BYTES, Profile, ProfileModel
 from tempocli.decoding.track_decoder import TrackDecoder
 from tempocli.errors import DataError, ModelError
@@ -124,10 +125,10 @@ def test_a_style_that_was_not_heard_is_counted_as_the_average() -> None:
 
 def test_the_likelihood_has_the_derivatives_that_it_says() -> None:
     heard, tempi = fast_counter(6)
-    data = _Data.of(heard, tempi, AXIS)
+    data = Data.of(heard, tempi, AXIS)
     at = np.linspace(-1.0, 2.0, 6)
-    value, slope, bend = _likelihood(at, data)
-    above, below = (_likelihood(at + step, data) for step in (1e-4, -1e-4))
+    value, slope, bend = likelihood(at, data)
+    above, below = (likelihood(at + step, data) for step in (1e-4, -1e-4))
     assert slope == pytest.approx((above[0] - below[0]) / 2e-4, abs=1e-6)
     assert bend == pytest.approx((above[1] - below[1]) / 2e-4, abs=1e-6)
     assert (value < 0.0).all()
@@ -176,7 +177,7 @@ GOOD = json.loads(Profile(MODEL, 1.0, (0.1, 0.2, 0.3), 0.1).to_json())
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"tempo_profile": 2}, "its format is '2', not 1"),
+        ({"tempo_profile": 3}, "its format is '3', not 1 or 2"),
         ({"exponent": float("nan")}, "exponent 'nan' is not a number from -4 to 4"),
         ({"exponent": 1e9}, "exponent"),
         ({"exponent": "1"}, "exponent"),

@@ -21,7 +21,7 @@ _FIRST_SECONDS, _LAST_SECONDS = 30.0, 600.0
 
 
 class Total:
-    """Counts the inputs in the background.
+    """Counts the inputs in the background, unless their number is known.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class Total:
         Number of inputs; ``None`` until it is known.
     """
 
-    def __init__(self, inputs: Inputs) -> None:
-        self.value: int | None = None
-        if inputs.can_be_counted:
+    def __init__(self, inputs: Inputs | int) -> None:
+        self.value = inputs if isinstance(inputs, int) else None
+        if not isinstance(inputs, int) and inputs.can_be_counted:
             threading.Thread(target=self._count, args=(inputs,), daemon=True).start()
 
     def _count(self, inputs: Inputs) -> None:
@@ -42,9 +42,9 @@ class Total:
 
 
 def shown(
-    results: Iterable[FileResult], summary: BatchSummary, inputs: Inputs, *, bar: bool
+    results: Iterable[FileResult], summary: BatchSummary, inputs: Inputs | int, *, bar: bool
 ) -> Iterator[FileResult]:
-    """Yield the results and show progress, as a bar or as lines.
+    """Yield the results of inputs, or of a number of them, and show progress, as a bar or as lines.
 
     The caller adds each result to `summary` before it asks for the next.
     """

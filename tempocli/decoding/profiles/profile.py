@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
     from tempocli.inference.spec import ModelSpec
 
-FORMAT = 1
+# 2 has a curve; a file without one is the same as of format 1.
+FORMAT, FORMATS = 2, (1, 2)
 MAX_BYTES = 1_000_000
 MAX_EXPONENT = 4.0  # 16 times the weight for twice the tempo
+MAX_CURVE = 20.0  # powers of two
+# A knot of the curve every quarter of an octave, over all tempi.
+CURVE_BPMS = 30.0 * 2.0 ** (np.arange(15) / 4.0)
 _MAX_SENTENCES = 20
 _CENTRE = 100.0  # BPM; any other one would only scale the weights
 _SHOWN_DIGITS = 8
@@ -62,7 +66,7 @@ class Profile:
     The tempo distribution of a track is multiplied by a power of the tempo. Its exponent depends on the
     style of the track: it is `exponent` plus the product of `style` and the track's embedding, less
     `style_centre`. With an exponent of 1, a tempo counts twice as much against its half as it does without
-    a profile; with 0, nothing changes.
+    a profile; with 0, nothing changes. If there is a `curve`, the distribution is multiplied by that, too.
 
     Attributes
     ----------
@@ -78,6 +82,9 @@ class Profile:
         Number of tracks it was learned from, and of those that had a wrong tempo.
     words : tuple of str
         What was learned, in sentences.
+    curve : tuple of float
+        Logarithms to the base 2 of weights of the tempi 30, 35.7, 42.4 ... BPM, a quarter of an octave apart;
+        straight lines between them. Empty if there is none.
     """
 
     model: ProfileModel
@@ -87,11 +94,12 @@ class Profile:
     n_tracks: int = 0
     n_wrong: int = 0
     words: tuple[str, ...] = ()
+    curve: tuple[float, ...] = ()
 
     @property
     def changes_nothing(self) -> bool:
         """Whether estimates are the same as without the profile."""
-        return self.exponent == 0.0 and not any(self.style)
+        return self.exponent == 0.0 and not any(self.style) and not any(self.curve)
 
     @property
     def digest(self) -> str:
@@ -104,6 +112,7 @@ class Profile:
             self.exponent,
             self.style,
             self.style_centre,
+            *([self.curve] if self.curve else []),
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:_SHOWN_DIGITS]
 
@@ -129,7 +138,8 @@ class Profile:
         ndarray of float64, shape=(n_bins,)
             Up to a constant factor.
         """
-        return np.asarray((bpms / _CENTRE) ** self.exponent_of(embedding))
+        weights = (bpms / _CENTRE) ** self.exponent_of(embedding)
+        return np.asarray(weights * 2.0 ** (curve_basis(bpms) @ self.curve) if self.curve else weights)
 
     def check(self, spec: ModelSpec) -> None:
         """Raise ModelError if it was learned with another model."""
@@ -146,7 +156,7 @@ class Profile:
     def to_json(self) -> str:
         """Return the text of a profile file."""
         document = {
-            "tempo_profile": FORMAT,
+            "tempo_profile": FORMAT if self.curve else 1,
             "words": list(self.words),
             "tracks": self.n_tracks,
             "wrong_tracks": self.n_wrong,
@@ -160,8 +170,12 @@ class Profile:
             "style_centre": self.style_centre,
         }
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        # The numbers of the style on one line, so that the rest can be read.
-        return f'{text[:-2]},\n  "style": {json.dumps(list(self.style))}\n}}\n'
+        # Lists of numbers on one line, so that the rest can be read.
+        lists = [f'  "style": {json.dumps(list(self.style))}']
+        if self.curve:
+            pairs = [[round(float(bpm), 1), each] for bpm, each in zip(CURVE_BPMS, self.curve, strict=True)]
+            lists.append(f'  "curve": {json.dumps(pairs)}')
+        return ",\n".join([text[:-2], *lists]) + "\n}\n"
 
     @classmethod
     def from_json(cls, text: str) -> Profile:
@@ -173,8 +187,9 @@ class Profile:
             If it is no such text.
         """
         values = json.loads(text)
-        if values["tempo_profile"] != FORMAT:
-            raise ValueError(f"its format is {str(values['tempo_profile'])[:20]!r}, not {FORMAT}")
+        if values["tempo_profile"] not in FORMATS:
+            known = " or ".join(map(str, FORMATS))
+            raise ValueError(f"its format is {str(values['tempo_profile'])[:20]!r}, not {known}")
         model = values["model"]
         words, style, references = (
             _list(each, name, most)
@@ -197,6 +212,7 @@ class Profile:
             whole(values["tracks"], "tracks", 0, 10**9),
             whole(values["wrong_tracks"], "wrong_tracks", 0, 10**9),
             tuple(str(each)[:300] for each in words),
+            _curve(values["curve"]) if values["tempo_profile"] == FORMAT else (),
         )
 
     @classmethod
@@ -239,6 +255,20 @@ def unit(embedding: NDArray[np.floating]) -> NDArray[np.float64]:
     """Scale an embedding, shape=(dim,), to unit length; zeros stay zeros."""
     length = float(np.linalg.norm(embedding))
     return np.asarray(embedding / length if length > 1e-12 else embedding, np.float64)
+
+
+def curve_basis(bpms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of each knot of a curve in each tempo, shape=(n_bins, n_knots)."""
+    places, knots = np.log2(bpms), np.log2(CURVE_BPMS)
+    return np.stack([np.interp(places, knots, each) for each in np.eye(len(knots))], axis=1)
+
+
+def _curve(value: Any) -> tuple[float, ...]:
+    pairs = _list(value, "curve", len(CURVE_BPMS))
+    tempi = [number(bpm, "curve", 1.0, 1000.0) for bpm, _ in pairs]
+    if len(pairs) != len(CURVE_BPMS) or not np.allclose(tempi, CURVE_BPMS, atol=0.06):
+        raise ValueError(f"curve is not of the tempi {CURVE_BPMS[0]:.0f} to {CURVE_BPMS[-1]:.0f}")
+    return tuple(number(each, "curve", -MAX_CURVE, MAX_CURVE) for _, each in pairs)
 
 
 def _list(value: Any, name: str, most: int) -> list[Any]:

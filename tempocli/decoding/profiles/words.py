@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.decoding.distributions import relation
+from tempocli.decoding.profiles.profile import curve_basis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +62,9 @@ def describe(
             sentences.append(f"counts {span} BPM where the default {does} ({tracks})")
     if profile.changes_nothing:
         sentences.append("no clear habit: the profile changes nothing")
+    elif profile.curve:
+        low = _favourite_octave(profile)
+        sentences.append(f"counts mostly between {low:.0f} and {2.0 * low:.0f} BPM")
     elif abs(profile.exponent) < _LEAST:
         sentences.append("on average as the default; for some styles faster, for others slower")
     else:
@@ -65,6 +72,14 @@ def describe(
         which = "its half" if profile.exponent > 0.0 else "its double"
         sentences.append(f"on average, a tempo counts {_factor(factor)} times as much against {which}")
     return tuple(sentences)
+
+
+def _favourite_octave(profile: Profile) -> float:
+    """Return the lower end of the octave with the largest weights, in BPM."""
+    n_steps = 48  # per octave
+    bpms = MIN_BPM * 2.0 ** np.arange(0.0, math.log2(MAX_BPM / MIN_BPM), 1.0 / n_steps)
+    sums = np.concatenate([[0.0], np.cumsum(curve_basis(bpms) @ profile.curve)])
+    return float(bpms[np.argmax(sums[n_steps:] - sums[:-n_steps])])
 
 
 def _factor(value: float) -> str:

@@ -222,6 +222,10 @@ def _difference(found: Layout, wanted: Layout) -> str:
         for key in sorted({*found.settings, *wanted.settings})
         if found.settings.get(key) != wanted.settings.get(key)
     ]
+    if "profile" in different:
+        if "profile" not in found.settings:
+            return "no profile"
+        return "another profile" if "profile" in wanted.settings else "a profile (give it by --profile)"
     return f"another version of tempo or another model ({', '.join(different) or 'parts'})"
 
 

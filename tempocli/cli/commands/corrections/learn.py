@@ -9,11 +9,11 @@ import click
 
 from tempocli.axis import MAX_BPM, MIN_BPM
 from tempocli.batch.engines.local import TIMEOUT
-from tempocli.batch.engines.summary import EXIT_SOME_FAILED
+from tempocli.batch.engines.summary import EXIT_SOME_FAILED, BatchSummary
 from tempocli.cli import limits, options
 from tempocli.cli.config.profiles import profile_names
 from tempocli.cli.config.settings import is_given
-from tempocli.cli.terminal import console
+from tempocli.cli.terminal import console, progress
 from tempocli.cli.terminal.interrupts import stopping
 from tempocli.cli.terminal.words import input_name
 from tempocli.cli.usage import completion
@@ -131,6 +131,7 @@ def _hear(
     from tempocli.decoding.profiles.collecting import EvidenceCollector
 
     heard = []
+    summary = BatchSummary()
     with stopping(quiet=quiet) as stop:
         results = process_files(
             EvidenceCollector(estimator),
@@ -140,7 +141,10 @@ def _hear(
             max_memory=max_memory,
             stop=stop,
         )
-        for (track, bpm), result in zip(tracks, results, strict=False):
+        if not quiet:
+            results = progress.shown(results, summary, len(tracks), bar=console.stderr_is_terminal())
+        for result, (track, bpm) in zip(results, tracks, strict=False):
+            summary.add(result)
             reason = result.error
             if reason is None and not MIN_BPM <= bpm <= MAX_BPM:
                 reason = f"{bpm:g} BPM is not within {MIN_BPM:g} to {MAX_BPM:g}"

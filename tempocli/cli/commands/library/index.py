@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tempocli.cli.batches import BatchOptions
     from tempocli.cli.inputs import Inputs
     from tempocli.cli.options import EngineOptions
+    from tempocli.decoding.profiles.profile import Profile
     from tempocli.embedding.index.writer import IndexWriter
     from tempocli.schema import AudioInput
 
@@ -27,6 +28,7 @@ Examples:
   tempo index ~/Music -o library.tempo                make an index, or bring it up to date
   tempo index ~/Music /mnt/usb -o library.tempo       several folders
   tempo index ~/Music -o library.tempo --sections     with sections, for 'tempo similar --section'
+  tempo index ~/Music -o library.tempo --profile mine tempi as you count them
   tempo index --info -o library.tempo                 what is in it
   tempo similar song.mp3 --index library.tempo        search it
 
@@ -54,6 +56,7 @@ Exit status: 0 success, 1 error, 2 usage error, 3 some files failed, 130 interru
 @click.option("--info", is_flag=True, help="Show what is in the index, and read no files.")
 @options.engine
 @options.embedding_model
+@options.profile
 @options.device
 def command(
     paths: tuple[str, ...],
@@ -67,6 +70,7 @@ def command(
     info: bool,
     engine: EngineOptions,
     model: str | None,
+    profile: Profile | None,
     device: str,
 ) -> None:
     """Make an index of music, or bring it up to date: tempo, vectors and state of each file.
@@ -90,7 +94,8 @@ def command(
     from tempocli.embedding.index.layout import Layout
     from tempocli.embedding.index.writer import IndexWriter
 
-    indexer = Indexer.open(model, device="cpu" if engine.engine == "ray" else device, sections=sections)
+    device = "cpu" if engine.engine == "ray" else device
+    indexer = Indexer.open(model, device=device, sections=sections, profile=profile)
     layout = Layout.of(indexer.spec, indexer.settings())
     summary = BatchSummary()
     with IndexWriter(output, layout, rebuild=rebuild) as writer:
@@ -170,7 +175,7 @@ def _info(folder: str) -> str:
     library = Library(folder)
     entries = library.entries.values()
     model = library.layout.settings["embedding"]["model"]
-    tempo = library.layout.settings["tempo"]["model"]
+    tempo, profile = (library.layout.settings["tempo"].get(name) for name in ("model", "profile"))
     size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
     lines = [
         f"tracks           {len(library.tracks):,}",
@@ -180,6 +185,7 @@ def _info(folder: str) -> str:
         f"failed           {sum(entry.error is not None for entry in entries):,}",
         f"embedding        {model['name']} {model['version']}",
         f"tempo            {tempo['name']} {tempo['version']}",
+        f"profile          {profile}" if profile else "",
         f"size             {size / 1e6:,.1f} MB",
     ]
     return "".join(f"{line}\n" for line in lines if line)

@@ -94,12 +94,7 @@ class Reader:
         return entry
 
     def _heard(self, path: str, *, sections: bool) -> Any:
-        indexer = Indexer.open(device=self._device, sections=sections)
-        settings = dict(self._library.layout.settings)
-        if not sections:
-            settings.pop("sections", None)
-        if indexer.settings() != settings:
-            raise DataError("the index was made with another model or version; make it again with --rebuild")
+        indexer = Indexer.like(self._library.layout.settings, device=self._device, sections=sections)
         outcome: Any = call_within(self._max_memory, path, partial(indexer.process, path))
         if outcome.embedding.reason is not None:
             raise DataError(f"{path}: {outcome.embedding.reason}, which is like nothing")
