@@ -59,7 +59,7 @@ def _between(low: float) -> Callable[[float], float]:
     return lambda bpm: low * 2.0 ** (math.log2(bpm / low) % 1.0)
 
 
-MADE = {
+MADE: dict[str, Callable[[float], float]] = {
     "all between 60 and 120": _between(60.0),
     "all between 70 and 140": _between(70.0),
     "all between 80 and 160": _between(80.0),

@@ -138,7 +138,7 @@ def test_the_pair_network_is_symmetric() -> None:
     torch.manual_seed(0)
     pair = PairNetwork(32, 16)
     a, b = torch.randn(5, 32), torch.randn(7, 32)
-    assert torch.equal(pair(a[:, None], b[None]), pair(b[:, None], a[None]).T)
+    torch.testing.assert_close(pair(a[:, None], b[None]), pair(b[:, None], a[None]).T)
 
 
 def test_a_recipe_without_stores_is_refused(recipe: ComparisonRecipe, data_folder: Path) -> None:
