@@ -123,7 +123,8 @@ def comparisons(chosen: dict[str, dict[str, Any]]) -> list[Run]:
 def full() -> list[Run]:
     """Return the losses, and labels, with the backbone, data and number of steps of the music embedding.
 
-    Their settings are those of the recipe ``music`` but for the loss, its projection and its labels.
+    Their settings are those of the recipe ``music`` but for the loss, its projection and its labels; the
+    network that only predicts labels also has its own music.
     """
     base = _recipe("music")
     found = []
@@ -134,6 +135,9 @@ def full() -> list[Run]:
         found.append(Run(f"full-{loss}", "music", 1, changes, 0.0))
     labels = _recipe("semi-supervised")
     taken = {name: getattr(labels, name) for name in ("losses", "labels", "labelled_tracks")}
+    alone = _recipe("supervised")
+    changes = {name: getattr(alone, name) for name in ("losses", "labels", "labelled", "stores")}
+    found.append(Run("full-supervised", "music", 1, changes, 0.0))
     return found + [
         Run(f"full-labels-{100 * share:g}", "music", 1, taken | {"labelled": share}, 0.0)
         for share in (0.2, 1.0)
