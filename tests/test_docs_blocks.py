@@ -45,6 +45,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             soundfile.write(home / folder / f"{name}.flac", song(bpm, root, seconds=10.0), RATE)
     (home / "work" / "album.cue").write_text(_CUE, encoding="utf-8")
     shutil.copy(ROOT / "docs" / "sample.ogg", home / "work" / "docs")
+    shutil.copy(ROOT / "README.md", home / "work")
     for name, arguments in {"tempo": "-m tempocli", "python": ""}.items():
         program = home / "bin" / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n', encoding="utf-8")
