@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tempocli.audio.files.entries import is_url
-from tempocli.audio.tags import is_same
 from tempocli.cli.terminal import console
 from tempocli.cli.terminal.words import input_name
 from tempocli.errors import TagError
@@ -206,6 +205,8 @@ class Tagging:
         return True
 
     def _is_there(self, old: str, new: str, bpm: float) -> bool:
+        from tempocli.audio.tags import is_same  # with --write-tags only
+
         if not is_same(old, bpm):
             return False
         # Who asks for decimals and for replacing wants them where a tag is rounded.

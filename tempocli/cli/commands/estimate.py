@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tempocli.audio import tags
-from tempocli.audio.files import web
 from tempocli.audio.files.entries import is_url
 from tempocli.batch import Selection
 from tempocli.batch.engines.local import TIMEOUT, Limits
@@ -208,6 +206,8 @@ def command(
         _check_resume(view, resuming)
         _check_tagging(tagging, inputs)
         if any(map(is_url, inputs.paths)):
+            from tempocli.audio.files import web
+
             web.require()
         request = local.Request(
             inputs,
@@ -269,6 +269,8 @@ def _check_tagging(tagging: TagOptions, inputs: Inputs) -> None:
     if inputs.part is not None and (tagging.write_tags or tagging.skip_tagged):
         raise click.UsageError("--start and --duration go with no tags: a part's tempo is not the file's.")
     if tagging.write_tags or tagging.skip_tagged:
+        from tempocli.audio import tags
+
         tags.require()
 
 
