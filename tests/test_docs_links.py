@@ -34,6 +34,7 @@ def test_anchors_are_those_of_a_forge() -> None:
     assert anchors(text) == {"one-two-three", "link-no"}
 
 
+@pytest.mark.skipif(not (ROOT / "tempocli").is_dir(), reason="pages lead to the package's files: no checkout")
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
