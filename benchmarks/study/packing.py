@@ -22,6 +22,7 @@ import json
 import sys
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from PIL import Image
 
 from tempocli.errors import DataError, TempoError
 from tempocli.features.front_end import FrontEnd
-from tempocli.training.data.store import Clip, StoreWriter, open_stores
+from tempocli.training.data.store import StoreWriter, open_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,25 +135,15 @@ def unpack(packed: Path, data: Path, jobs: int) -> None:
     if not files:
         raise DataError(f"{packed}: holds no packed stores")
     writers: dict[str, StoreWriter] = {}
-    try:
-        with ProcessPoolExecutor(jobs) as pool:
-            for listed, frames in pool.map(_decoded, _pictures(files), chunksize=16):
-                name, clip = listed["store"], Clip(**listed["clip"])
-                if name not in writers:
-                    writers[name] = StoreWriter(data / name, FrontEnd.from_json(listed["front_end"]))
-                if clip.name not in writers[name].names:
-                    writers[name].add(
-                        clip.name,
-                        frames.astype(np.float32),
-                        bpm=clip.bpm,
-                        style=clip.style,
-                        group=clip.group,
-                        beats=clip.beats,
-                        programs=clip.programs,
-                    )
-    finally:
-        for writer in writers.values():
-            writer.__exit__(None, None, None)
+    with ExitStack() as stack, ProcessPoolExecutor(jobs) as pool:
+        for listed, frames in pool.map(_decoded, _pictures(files), chunksize=16):
+            name, clip = listed["store"], listed["clip"]
+            if name not in writers:
+                writer = StoreWriter(data / name, FrontEnd.from_json(listed["front_end"]))
+                writers[name] = stack.enter_context(writer)
+            if clip["name"] not in writers[name].names:
+                labels = {key: value for key, value in clip.items() if key not in {"start", "length"}}
+                writers[name].add(labels.pop("name"), frames.astype(np.float32), **labels)
 
 
 def _pictures(files: list[Path]) -> Iterator[tuple[str, bytes]]:
